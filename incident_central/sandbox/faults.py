@@ -1,0 +1,111 @@
+"""Faults on demand: which calls go wrong, how, and how often."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+# Kinds that the provider words itself: answered without doing the work.
+WORDED = ("429", "429-bare", "500", "html", "missing-scope", "unauthorized")
+# Kinds that the server does with the connection.
+DOWN, HUNG, SLOW, RESET = "down", "hung", "slow", "reset"
+# Kinds where the work is done and the answer does not arrive whole.
+TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG = "truncated", "answer-lost", "answer-lost-hang"
+KINDS = (*WORDED, DOWN, HUNG, SLOW, RESET, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
+PROVIDERS = ("pagerduty", "slack", "*")
+
+
+@dataclass
+class Fault:
+    """One rule: calls of this provider and method go wrong in this way.
+
+    `every`: one matching call in so many. `times`: at most so many calls, None is no end. `until`: epoch
+    seconds of the sandbox's clock at which it ends by itself. `reads`: False spares calls that only read.
+    `seconds`: how long SLOW lasts, and what Retry-After says. `needed`: the scope that a missing-scope names.
+    """
+
+    provider: str
+    kind: str
+    method: str = "*"
+    every: int = 1
+    times: int | None = None
+    seconds: float = 5.0
+    until: float | None = None
+    reads: bool = True
+    needed: str = ""
+    id: str = ""
+    seen: int = 0
+    used: int = 0
+    lifted: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.provider not in PROVIDERS:
+            raise ValueError(f"provider is {self.provider!r}. Choose one of: {', '.join(PROVIDERS)}.")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
+        if self.every < 1 or (self.times is not None and self.times < 1) or self.seconds < 0:
+            raise ValueError("every and times are at least 1, seconds at least 0.")
+
+    @property
+    def refuses_connections(self) -> bool:
+        """A provider that is down as a whole: nobody listens at its address."""
+        return self.kind == DOWN and self.method == "*" and self.every == 1 and self.times is None and self.reads
+
+    def as_json(self) -> dict[str, object]:
+        names = ("id", "provider", "method", "kind", "every", "times", "seconds", "until", "reads", "needed")
+        return {name: getattr(self, name) for name in (*names, "seen", "used")}
+
+
+class Faults:
+    """The rules that are on. The first one that matches a call is used."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: dict[str, Fault] = {}
+        self._count = 0
+
+    def add(self, fault: Fault) -> Fault:
+        with self._lock:
+            self._count += 1
+            fault.id = f"F{self._count}"
+            self._faults[fault.id] = fault
+        return fault
+
+    def remove(self, fault_id: str) -> bool:
+        with self._lock:
+            fault = self._faults.pop(fault_id, None)
+        if fault is not None:
+            fault.lifted.set()
+        return fault is not None
+
+    def clear(self) -> None:
+        for fault in self.all():
+            self.remove(fault.id)
+
+    def all(self) -> list[Fault]:
+        with self._lock:
+            return list(self._faults.values())
+
+    def pick(self, *, provider: str, method: str, reads: bool, now: float) -> Fault | None:
+        """The fault that this call meets, counted as used; None when it goes well."""
+        with self._lock:
+            for fault in self._faults.values():
+                if fault.provider not in (provider, "*") or fault.method not in (method, "*"):
+                    continue
+                if (reads and not fault.reads) or (fault.until is not None and now >= fault.until):
+                    continue
+                if fault.times is not None and fault.used >= fault.times:
+                    continue
+                fault.seen += 1
+                if fault.seen % fault.every == 0:
+                    fault.used += 1
+                    return fault
+        return None
+
+    def refusing(self, provider: str, *, now: float) -> bool:
+        """Whether nobody listens at this provider's address."""
+        return any(
+            fault.refuses_connections and fault.provider in (provider, "*")
+            and (fault.until is None or now < fault.until)
+            for fault in self.all()
+        )

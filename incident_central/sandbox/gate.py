@@ -1,0 +1,127 @@
+"""What stands between a provider's port and its API: the log of calls, the faults and the latency."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from incident_central.sandbox.calls import Call, Calls
+from incident_central.sandbox.clock import Clock
+from incident_central.sandbox.faults import (
+    ANSWER_LOST,
+    ANSWER_LOST_HANG,
+    DOWN,
+    HUNG,
+    RESET,
+    SLOW,
+    TRUNCATED,
+    WORDED,
+    Fault,
+    Faults,
+)
+from incident_central.sandbox.server import Api, Request, Response, answered
+
+
+@dataclass
+class Latency:
+    """Constant extra seconds a call, by provider, and a new connection: for benchmarks."""
+
+    pagerduty: float = 0.0
+    slack: float = 0.0
+    connect: float = 0.0
+
+    def of(self, provider: str) -> float:
+        return {"pagerduty": self.pagerduty, "slack": self.slack}[provider]
+
+
+class Lost(Exception):
+    """The connection is reset without an answer; with `part`, it is closed after that much of the answer."""
+
+    def __init__(self, part: Response | None = None) -> None:
+        super().__init__("answer lost")
+        self.part = part
+
+
+@dataclass
+class Gate:
+    """Answers one provider's calls, as far as the faults let it."""
+
+    api: Api
+    clock: Clock
+    calls: Calls
+    faults: Faults
+    latency: Latency
+
+    def answer(self, request: Request, client_left: Callable[[], bool]) -> Response:
+        """Log the call, let a fault have its way, do the work. Raises Lost where no whole answer goes out."""
+        method = self.api.method_of(request)
+        call = self.calls.add(
+            provider=self.api.name,
+            method=method,
+            http_method=request.method,
+            path=request.path,
+            query=request.query,
+            headers=request.headers,
+            body=request.body,
+            arrived_at=request.arrived_at,
+        )
+        fault = self.faults.pick(
+            provider=self.api.name, method=method, reads=self.api.only_reads(request), now=self.clock.now()
+        )
+        if delay := self.latency.of(self.api.name):
+            time.sleep(delay)
+        try:
+            if fault is None:
+                return self._work(request, call)
+            call.fault = fault.kind
+            return self._faulty(request, call, fault, client_left)
+        finally:
+            call.finished_at = time.time()
+
+    def _faulty(
+        self, request: Request, call: Call, fault: Fault, client_left: Callable[[], bool]
+    ) -> Response:
+        if fault.kind in WORDED:
+            return _noted(call, self.api.fault_response(fault.kind, fault))
+        if fault.kind in (DOWN, RESET):
+            raise Lost
+        if fault.kind == HUNG:
+            _hold(fault, client_left)
+            raise Lost
+        if fault.kind == SLOW:
+            fault.lifted.wait(fault.seconds)
+            return self._work(request, call)
+        response = self._work(request, call)
+        if fault.kind == TRUNCATED:
+            raise Lost(part=response)
+        assert fault.kind in (ANSWER_LOST, ANSWER_LOST_HANG)  # noqa: S101
+        if fault.kind == ANSWER_LOST_HANG:
+            _hold(fault, client_left)
+        raise Lost
+
+    def _work(self, request: Request, call: Call) -> Response:
+        return _noted(call, answered(self.api.handle, request))
+
+
+def _hold(fault: Fault, client_left: Callable[[], bool]) -> None:
+    """Keep silent until the fault is lifted or the client has left."""
+    while not fault.lifted.wait(0.25):
+        if client_left():
+            return
+
+
+def _noted(call: Call, response: Response) -> Response:
+    """Write the status and the provider's own error word into the log."""
+    call.status = response.status
+    try:
+        data = json.loads(response.body)
+    except ValueError:
+        return response
+    error = data.get("error") if isinstance(data, dict) else None
+    if isinstance(error, dict):
+        call.error = ": ".join([str(error.get("message")), *map(str, error.get("errors") or [])])
+    elif error is not None:
+        call.error = str(error)
+    return response
