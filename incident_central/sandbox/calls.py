@@ -70,11 +70,11 @@ class Calls:
     ) -> list[dict[str, object]]:
         """The calls that arrived at or after `since` (epoch seconds), of one provider or method if given."""
         with self._lock:
-            calls = list(self._calls)
+            calls = [call for call in self._calls if call.arrived_at >= since]
         return [
             asdict(call)
             for call in calls
-            if provider in (None, call.provider) and method in (None, call.method) and call.arrived_at >= since
+            if provider in (None, call.provider) and method in (None, call.method)
         ]
 
 

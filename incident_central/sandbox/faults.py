@@ -49,7 +49,8 @@ class Fault:
     @property
     def refuses_connections(self) -> bool:
         """A provider that is down as a whole: nobody listens at its address."""
-        return self.kind == DOWN and self.method == "*" and self.every == 1 and self.times is None and self.reads
+        everything = self.method == "*" and self.every == 1 and self.times is None and self.reads
+        return self.kind == DOWN and everything
 
     def as_json(self) -> dict[str, object]:
         names = ("id", "provider", "method", "kind", "every", "times", "seconds", "until", "reads", "needed")
@@ -105,7 +106,8 @@ class Faults:
     def refusing(self, provider: str, *, now: float) -> bool:
         """Whether nobody listens at this provider's address."""
         return any(
-            fault.refuses_connections and fault.provider in (provider, "*")
+            fault.refuses_connections
+            and fault.provider in (provider, "*")
             and (fault.until is None or now < fault.until)
             for fault in self.all()
         )

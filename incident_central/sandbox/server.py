@@ -1,6 +1,6 @@
 """What every API of the sandbox speaks: requests, responses and the shape of a provider.
 
-Nothing here knows of sockets: listener.py puts a handler on a port, gate.py stands in between and applies faults.
+Nothing here knows of sockets: listener.py puts a handler on a port, gate.py in between applies the faults.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ Handler = Callable[[Request], Response]
 class Api(Protocol):
     """One provider.
 
-    Its constructors: `PagerDutyApi(*, clock, page_url, people, …)` and
-    `SlackApi(*, clock, page_url, workspace, people=company.PEOPLE)`, where `people` may be a larger company.
+    Constructors: `PagerDutyApi(*, clock, page_url, company)` and `SlackApi(*, clock, page_url, workspace,
+    people=company.PEOPLE)`, where `people` may be the thousands of a larger company. SlackApi also has
+    `person_writes(*, channel_id, user_id, text)`, which raises ValueError where that person cannot write.
     """
 
     name: str  # "pagerduty" or "slack"

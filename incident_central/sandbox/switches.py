@@ -1,8 +1,8 @@
-"""Switches: where nobody could say how the real service behaves, a switch chooses between the plausible answers."""
+"""Where nobody could say how the real service behaves, a switch chooses between the plausible answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -34,10 +34,11 @@ class Switches:
         if switch is None:
             raise ValueError(f"No switch is named {name!r}. There are: {', '.join(sorted(self._switches))}.")
         if choice not in switch.choices:
-            raise ValueError(f"Switch {name!r} cannot be {choice!r}. Choose one of: {', '.join(switch.choices)}.")
+            choices = ", ".join(switch.choices)
+            raise ValueError(f"Switch {name!r} cannot be {choice!r}. Choose one of: {choices}.")
         self._chosen[name] = choice
 
-    def as_json(self) -> Mapping[str, object]:
+    def as_json(self) -> dict[str, object]:
         return {
             name: {
                 "value": self._chosen[name],
