@@ -15,6 +15,7 @@ from incident_central.sandbox.server import Request
 from incident_central.sandbox.slack.errors import SlackError
 
 CHARSETS = ("utf-8", "iso-8859-1")
+DEEPEST_NESTING = 50
 FORM, MULTIPART, JSON, PLAIN = (
     "application/x-www-form-urlencoded",
     "multipart/form-data",
@@ -74,8 +75,8 @@ class Arguments:
         if not value.strip():
             return None
         try:
-            return json.loads(value)
-        except (ValueError, RecursionError) as bad:
+            return decoded(value)
+        except ValueError as bad:
             raise SlackError(error) from bad
 
 
@@ -134,8 +135,8 @@ def _body(request: Request, content_type: str, charset: str) -> dict[str, object
     if content_type == PLAIN:
         return {}
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError) as bad:
+        body = decoded(text)
+    except ValueError as bad:
         raise SlackError("invalid_json") from bad
     if not isinstance(body, dict):
         raise SlackError("json_not_object")
@@ -154,3 +155,36 @@ def _multipart(request: Request) -> dict[str, object]:
         if isinstance(name, str) and isinstance(payload, bytes):
             fields[name] = payload.decode("utf-8", "replace")
     return fields
+
+
+def decoded(text: str) -> object:
+    """JSON text as Python values that can be kept and sent out again. Raises ValueError for anything else."""
+    try:
+        value = json.loads(text, parse_constant=_no_such_number)
+    except RecursionError as bad:
+        raise ValueError("nested too deeply") from bad
+    if _nesting_exceeds(value, DEEPEST_NESTING):
+        raise ValueError("nested too deeply")
+    if "\\ud" in text.lower():
+        # Half a surrogate pair is no character and cannot be sent out again.
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
+
+
+def _no_such_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _nesting_exceeds(value: object, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []

@@ -10,9 +10,7 @@ SLACK_SWITCHES = (
     Switch("pages", ("full", "short"), "Short pages: fewer than asked for, the first one even empty."),
     Switch("channel_creation", ("allowed", "restricted"), "Whether the workspace lets apps create channels."),
     Switch("channel_creator", ("bot", "installer"), "Whom a channel made by the bot names as its creator."),
-    Switch(
-        "unseen_private_names", ("taken", "free"), "Whether an unseen private channel keeps its name taken."
-    ),
+    Switch("unseen_private_names", ("taken", "free"), "Whether an unseen private channel keeps its name taken."),
     Switch("non_latin_names", ("accepted", "refused"), "Lower-case letters beyond a to z in channel names."),
     Switch("invite_maximum", ("100", "1000"), "How many people one conversations.invite takes."),
     Switch("forced_invite", ("ok", "not ok"), "What `ok` says when force invited only some people."),
@@ -22,13 +20,9 @@ SLACK_SWITCHES = (
     Switch("topic_escaping", ("escaped", "as given"), "Whether a topic is stored with &amp; &lt; &gt;."),
     Switch("topic_messages", ("posted", "not posted"), "Whether a new topic posts a channel_topic message."),
     Switch("unarchive_by_bot", ("refused", "allowed"), "Whether a bot token can unarchive a channel."),
-    Switch(
-        "update_without_blocks", ("removes them", "keeps them"), "chat.update with text but without blocks."
-    ),
+    Switch("update_without_blocks", ("removes them", "keeps them"), "chat.update with text but without blocks."),
     Switch("customize_scope", ("needed", "not needed"), "chat:write.customize for username and icons."),
     Switch("pin_limit", ("100", "none"), "How many pins a channel takes."),
     Switch("block_text_limit", ("13200", "none"), "Characters of text in all blocks of one message."),
-    Switch(
-        "history_limit", ("custom app", "distributed app"), "Distributed: one read a minute, 15 messages."
-    ),
+    Switch("history_limit", ("custom app", "distributed app"), "Distributed: one read a minute, 15 messages."),
 )

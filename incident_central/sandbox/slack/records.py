@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
 PUBLIC, PRIVATE, IM, MPIM = "public", "private", "im", "mpim"
@@ -128,17 +127,3 @@ class Channel:
     def thread(self, ts: str) -> list[Message]:
         """The replies to a message, oldest first."""
         return [message for message in self.messages.values() if message.is_reply and message.thread_ts == ts]
-
-
-def text_length(value: object) -> int:
-    """Characters of text in a structure of blocks, however deep."""
-    if isinstance(value, dict):
-        own = len(value["text"]) if isinstance(value.get("text"), str) else 0
-        return own + sum(text_length(part) for part in value.values() if not isinstance(part, str))
-    if isinstance(value, list):
-        return sum(text_length(part) for part in value)
-    return 0
-
-
-def json_length(value: object) -> int:
-    return len(json.dumps(value))
