@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from incident_central.sandbox.clock import Clock
-from incident_central.sandbox.company import HARBOUR_FINCH, NAME, SLACK_TOKEN, Company
+from incident_central.sandbox.company import NAME, PEOPLE, SLACK_TOKEN, Person
 from incident_central.sandbox.faults import Fault
 from incident_central.sandbox.server import Request, Response
 from incident_central.sandbox.slack import view
@@ -15,6 +16,7 @@ from incident_central.sandbox.slack.errors import SlackError
 from incident_central.sandbox.slack.limits import DISTRIBUTED_APP_READING, Rate
 from incident_central.sandbox.slack.methods import METHODS
 from incident_central.sandbox.slack.opening import opened_workspace
+from incident_central.sandbox.slack.people import write
 from incident_central.sandbox.slack.planting import plant
 from incident_central.sandbox.slack.records import Token
 from incident_central.sandbox.slack.scopes import union
@@ -27,10 +29,12 @@ class SlackApi:
 
     name = "slack"
 
-    def __init__(self, *, clock: Clock, page_url: str, workspace: str = NAME, company: Company = HARBOUR_FINCH) -> None:
+    def __init__(
+        self, *, clock: Clock, page_url: str, workspace: str = NAME, people: Iterable[Person] = PEOPLE
+    ) -> None:
         """`page_url`: where the state page is; channel links lead to its /slack/archives/CHANNEL."""
         url = page_url.rstrip("/") + "/slack/"
-        self.workspace = opened_workspace(clock=clock, name=workspace, url=url, people=company.people)
+        self.workspace = opened_workspace(clock=clock, name=workspace, url=url, people=people)
         self.switches = self.workspace.switches
 
     def method_of(self, request: Request) -> str:
@@ -80,6 +84,10 @@ class SlackApi:
     ) -> dict[str, object] | None:
         """See planting.plant."""
         return plant(self.workspace, collection=collection, record_id=record_id, values=values, delete=delete)
+
+    def person_writes(self, *, channel_id: str, user_id: str, text: str) -> None:
+        """See people.write."""
+        write(self.workspace, channel_id=channel_id, user_id=user_id, text=text)
 
     def _answer(self, method: Method, request: Request) -> Response:
         token: Token | None = None

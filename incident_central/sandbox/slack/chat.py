@@ -160,18 +160,21 @@ def _destination(call: Call) -> Channel:
         mine = workspace.channels_of(call.caller.id)
         open_ones = (each for each in mine if each.is_direct and set(each.members) == {call.caller.id, named})
         return next(open_ones, None) or workspace.open_direct(call.caller, [named])
-    by_name = (
-        each.id
-        for each in workspace.channels.values()
-        if each.name and each.name == named.removeprefix("#") and each.is_visible_to(call.caller.id)
-    )
-    channel = workspace.channel(next(by_name, named), seen_by=call.caller.id)
+    channel = workspace.channel(_id_of(call, named), seen_by=call.caller.id)
     if channel.is_archived:
         raise SlackError("is_archived")
     may_post = call.caller.id in channel.members or (channel.kind == PUBLIC and call.has_scope(POST_ANYWHERE))
     if not may_post:
         raise SlackError("not_in_channel")
     return channel
+
+
+def _id_of(call: Call, named: str) -> str:
+    workspace, name = call.workspace, named.removeprefix("#")
+    if named in workspace.channels or not name:
+        return named
+    found = (each for each in workspace.channels.values() if each.name == name)
+    return next((each.id for each in found if each.is_visible_to(call.caller.id)), named)
 
 
 def _thread(call: Call, channel: Channel) -> str:

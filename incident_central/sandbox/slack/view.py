@@ -36,7 +36,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from incident_central.sandbox.company import TIME_ZONE
-from incident_central.sandbox.slack.mrkdwn import Paragraph, escaped, paragraphs, plain
+from incident_central.sandbox.slack.mrkdwn import Paragraph, paragraphs, plain
 from incident_central.sandbox.slack.records import Channel, Member, Message
 from incident_central.sandbox.slack.workspace import Workspace
 
@@ -44,37 +44,14 @@ Shown = dict[str, Any]
 Render = Callable[[str], list[Paragraph]]
 
 
-def channels(workspace: Workspace) -> list[Shown]:
-    """Every channel, the one with the newest message first."""
+def channels(workspace: Workspace, *, most: int | None = None) -> list[Shown]:
+    """The channels, the one with the newest message first; at most so many."""
     with workspace.lock:
         zone = _zone()
-        ordered = sorted(workspace.channels.values(), key=lambda channel: next(reversed(channel.messages), ""))
-        return [_channel(workspace, channel, zone) for channel in reversed(ordered)]
-
-
-def say(workspace: Workspace, channel: str, user: str, text: str) -> str:
-    """A person writes in a channel, joining a public one first; the message's time stamp.
-
-    `user` is a member's id or e-mail. Raises ValueError, in words for a person.
-    """
-    with workspace.lock:
-        place = workspace.channels.get(channel)
-        if place is None:
-            raise ValueError(f"Slack has no channel {channel!r}.")
-        found = [member for member in workspace.members.values() if user in (member.id, member.email)]
-        if not found or found[0].deleted:
-            raise ValueError(f"Slack has no active member {user!r}.")
-        if place.is_archived:
-            raise ValueError(f"#{place.name} is archived: nobody can write there.")
-        if not place.is_visible_to(found[0].id):
-            raise ValueError(f"{found[0].real_name} is not in the private channel #{place.name}.")
-        if not text.strip():
-            raise ValueError("Write something first.")
-        if found[0].id not in place.members:
-            workspace.join(place, found[0])
-        message = Message(ts=workspace.next_ts(), user=found[0].id, text=escaped(text))
-        workspace.post(place, message)
-        return message.ts
+        newest = sorted(
+            workspace.channels.values(), key=lambda channel: next(reversed(channel.messages), ""), reverse=True
+        )
+        return [_channel(workspace, channel, zone) for channel in newest[:most]]
 
 
 def as_json(workspace: Workspace) -> dict[str, object]:
