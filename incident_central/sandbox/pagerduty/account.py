@@ -1,0 +1,96 @@
+"""One PagerDuty account: its records, and what can be read off them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from incident_central.sandbox.clock import Clock
+from incident_central.sandbox.pagerduty import rotas
+from incident_central.sandbox.pagerduty.records import (
+    TRIGGERED,
+    Incident,
+    MaintenanceWindow,
+    Policy,
+    Priority,
+    Schedule,
+    Service,
+    Team,
+    User,
+)
+from incident_central.sandbox.switches import Switches
+
+ACCOUNT_KEY, READ_ONLY_KEY, USER_KEY = "account", "read-only", "user"
+
+
+@dataclass(frozen=True)
+class Key:
+    """An API key. Only a user's own key knows whose it is."""
+
+    secret: str
+    kind: str
+    user_id: str | None = None
+
+
+class Account:
+    """All records by id. Whoever reads or writes them holds `lock`."""
+
+    def __init__(self, *, clock: Clock, switches: Switches, keys: Iterable[Key]) -> None:
+        self.clock = clock
+        self.switches = switches
+        self.lock = threading.RLock()
+        self.keys = {key.secret: key for key in keys}
+        self.users: dict[str, User] = {}
+        self.teams: dict[str, Team] = {}
+        self.schedules: dict[str, Schedule] = {}
+        self.policies: dict[str, Policy] = {}
+        self.services: dict[str, Service] = {}
+        self.priorities: dict[str, Priority] = {}
+        self.windows: dict[str, MaintenanceWindow] = {}
+        self.incidents: dict[str, Incident] = {}
+        self.open: dict[str, Incident] = {}  # those of them that are not resolved
+        self.last_number = 4200
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.switches["time_zone"])
+
+    def user_by_email(self, email: str) -> User | None:
+        return next((user for user in self.users.values() if user.email.lower() == email.lower()), None)
+
+    def incident(self, id_or_number: str) -> Incident | None:
+        """By id or by number, as GET /incidents/{id} takes both."""
+        by_id = self.incidents.get(id_or_number)
+        if by_id is not None or not id_or_number.isdecimal():
+            return by_id
+        number = int(id_or_number)
+        return next((incident for incident in self.incidents.values() if incident.number == number), None)
+
+    def on_call(self, policy: Policy, level: int, *, now: float) -> list[str]:
+        """The ids of the users whom this level (from 1) of a policy reaches now."""
+        reached: dict[str, None] = {}
+        for target_id in policy.rules[level - 1].target_ids:
+            if target_id in self.users:
+                reached[target_id] = None
+            elif target_id in self.schedules:
+                reached |= dict.fromkeys(rotas.on_call_now(self.schedules[target_id], now=now))
+        return [user_id for user_id in reached if user_id in self.users]
+
+    def is_in_maintenance(self, service: Service) -> bool:
+        now = self.clock.now()
+        return any(
+            service.id in window.service_ids and window.start <= now < window.end for window in self.windows.values()
+        )
+
+    def status_of(self, service: Service) -> str:
+        """The word that the API shows (fact sheet 7, Services)."""
+        if service.status == "disabled":
+            return "disabled"
+        if self.is_in_maintenance(service):
+            return "maintenance"
+        statuses = {incident.status for incident in self.open.values() if incident.service_id == service.id}
+        if not statuses:
+            return "active"
+        return "critical" if TRIGGERED in statuses else "warning"

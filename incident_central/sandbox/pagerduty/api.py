@@ -1,0 +1,148 @@
+"""The PagerDuty REST API: who may call, how often, and which function answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+
+from incident_central.sandbox.clock import Clock
+from incident_central.sandbox.company import HARBOUR_FINCH, Company
+from incident_central.sandbox.faults import Fault
+from incident_central.sandbox.pagerduty import escalation, incident_calls, planting, reading
+from incident_central.sandbox.pagerduty.account import Key
+from incident_central.sandbox.pagerduty.asked import Asked
+from incident_central.sandbox.pagerduty.errors import not_found, refused
+from incident_central.sandbox.pagerduty.founding import founded
+from incident_central.sandbox.pagerduty.limits import Limits
+from incident_central.sandbox.pagerduty.open_questions import PAGERDUTY_SWITCHES
+from incident_central.sandbox.server import Refused, Request, Response, answered
+from incident_central.sandbox.switches import Switches
+
+ROUTES: dict[str, Callable[[Asked], Response]] = {
+    "GET /abilities": reading.list_abilities,
+    "GET /abilities/{id}": reading.has_ability,
+    "GET /users": reading.list_users,
+    "GET /users/me": reading.own_user,
+    "GET /users/{id}": reading.get_user,
+    "GET /users/{id}/contact_methods": reading.list_contact_methods,
+    "GET /users/{id}/notification_rules": reading.list_notification_rules,
+    "GET /teams": reading.list_teams,
+    "GET /teams/{id}/members": reading.list_team_members,
+    "GET /services": reading.list_services,
+    "GET /services/{id}": reading.get_service,
+    "GET /escalation_policies": reading.list_policies,
+    "GET /escalation_policies/{id}": reading.get_policy,
+    "GET /schedules": reading.list_schedules,
+    "POST /schedules/preview": reading.preview_schedule,
+    "GET /schedules/{id}": reading.get_schedule,
+    "GET /schedules/{id}/users": reading.list_schedule_users,
+    "GET /oncalls": reading.list_on_calls,
+    "GET /priorities": reading.list_priorities,
+    "GET /maintenance_windows": reading.list_windows,
+    "POST /incidents": incident_calls.create_incident,
+    "GET /incidents": incident_calls.list_incidents,
+    "PUT /incidents": incident_calls.update_incidents,
+    "GET /incidents/{id}": incident_calls.get_incident,
+    "PUT /incidents/{id}": incident_calls.update_incident,
+    "GET /incidents/{id}/notes": incident_calls.list_notes,
+    "POST /incidents/{id}/notes": incident_calls.create_note,
+    "GET /incidents/{id}/log_entries": incident_calls.list_log_entries,
+}
+PATTERNS = {route: re.compile(re.escape(route).replace(r"\{id\}", "([^/]+)")) for route in ROUTES}
+
+
+class PagerDutyApi:
+    """One account behind PagerDuty's API. `account` is for the state page to read, under its lock."""
+
+    name = "pagerduty"
+
+    def __init__(self, *, clock: Clock, api_url: str, page_url: str, company: Company = HARBOUR_FINCH) -> None:
+        self.switches = Switches(PAGERDUTY_SWITCHES)
+        self.account = founded(company, clock=clock, switches=self.switches)
+        self.api_url = api_url
+        self.page_url = page_url
+        self._limits = Limits(clock=clock, switches=self.switches)
+
+    def method_of(self, request: Request) -> str:
+        return _route(request)[0]
+
+    def only_reads(self, request: Request) -> bool:
+        return request.method in ("GET", "HEAD")
+
+    def handle(self, request: Request) -> Response:
+        route, ids = _route(request)
+        key = self._key(request)
+        limit_headers = self._limits.count(key.secret, route)
+        response = answered(lambda request: self._answer(request, route, ids, key), request)
+        response.headers.update(limit_headers)
+        return response
+
+    def fault_response(self, kind: str, fault: Fault) -> Response:
+        """PagerDuty's words for a fault: limits without Retry-After, since it documents none."""
+        seconds = max(1, round(fault.seconds))
+        limits = {"ratelimit-limit": "960", "ratelimit-remaining": "0", "ratelimit-reset": str(seconds)}
+        text = {"Content-Type": "text/html"}
+        return {
+            "429": lambda: refused(429, 2020, "Rate Limit Exceeded", headers=limits).response,
+            "429-bare": lambda: Response(429, b"Too Many Requests\n", {"Content-Type": "text/plain"}),
+            "500": lambda: refused(500, 2000, "Internal Error").response,
+            "html": lambda: Response(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", text),
+            "missing-scope": lambda: refused(403, 2010, "Access Denied", []).response,
+            "unauthorized": self._unauthorized,
+        }[kind]()
+
+    def as_json(self) -> dict[str, object]:
+        """Its part of /state.json: who is on call and paged is worked out by the page."""
+        with self.account.lock:
+            return {
+                "incidents": [asdict(incident) for incident in self.account.incidents.values()],
+                "services": [
+                    {**asdict(service), "shown_status": self.account.status_of(service)}
+                    for service in self.account.services.values()
+                ],
+                "users": [asdict(user) for user in self.account.users.values()],
+            }
+
+    def plant(
+        self, *, collection: str, record_id: str | None, values: dict[str, object] | None, delete: bool
+    ) -> dict[str, object] | None:
+        with self.account.lock:
+            return planting.plant(self.account, collection, record_id, values=values, delete=delete)
+
+    def tick(self) -> None:
+        """What waited for the clock happens."""
+        escalation.run_due(self.account)
+
+    def _key(self, request: Request) -> Key:
+        given = re.fullmatch(r"Token token=(\S+)", request.headers.get("Authorization") or "")
+        key = self.account.keys.get(given[1]) if given else None
+        if key is None:
+            raise Refused(self._unauthorized())
+        return key
+
+    def _unauthorized(self) -> Response:
+        if self.switches["unauthorized_body"] == "text":
+            return Response(401, b"HTTP Token: Access denied.\n", {"Content-Type": "text/plain"})
+        return refused(401, 2006, "Authentication failed").response
+
+    def _answer(self, request: Request, route: str, ids: tuple[str, ...], key: Key) -> Response:
+        if route not in ROUTES:
+            raise not_found()
+        self.tick()
+        with self.account.lock:
+            asked = Asked(self.account, request, key, self.api_url, self.page_url, ids)
+            if not self.only_reads(request):
+                asked.must_write(before_body=True)
+            return ROUTES[route](asked)
+
+
+def _route(request: Request) -> tuple[str, tuple[str, ...]]:
+    """The route's name and the ids in the path; an unknown path is its own name."""
+    called = f"{request.method} {request.path.rstrip('/')}"
+    if called in ROUTES:
+        return called, ()
+    for route, pattern in PATTERNS.items():
+        if match := pattern.fullmatch(called):
+            return route, match.groups()
+    return called, ()

@@ -1,0 +1,25 @@
+"""Where nobody could say how PagerDuty behaves (fact sheet, marked [U]), a switch chooses. The first choice
+is the default."""
+
+from __future__ import annotations
+
+from incident_central.sandbox.company import TIME_ZONE
+from incident_central.sandbox.switches import Switch
+
+PAGERDUTY_SWITCHES = (
+    Switch("rate_limits", ("on", "off"), "960 requests a minute for each key, then 429."),
+    Switch("creation_limit", ("none", "6", "30"), "The unpublished limit on POST /incidents, a minute."),
+    Switch("oncalls_limit", ("none", "6", "30"), "The unpublished limit on GET /oncalls, a minute."),
+    Switch("unauthorized_body", ("json", "text"), "Whether a 401 has the error envelope or plain text."),
+    Switch("read_only_check", ("before the body", "after the body"), "When a read-only key is refused."),
+    Switch("from_role", ("checked", "not checked"), "Whether a stakeholder as From user is refused."),
+    Switch("priorities", ("on", "off: 404", "off: 402"), "Whether the account has priorities."),
+    Switch("unknown_priority", ("refused", "ignored"), "A priority that the account does not have."),
+    Switch("closed_service", ("refused", "accepted"), "POST /incidents on a disabled service or one in maintenance."),
+    Switch("nobody_on_call", ("refused", "unassigned"), "A policy that reaches nobody: 1015, or no assignee."),
+    Switch("second_status", ("accepted", "refused"), "Acknowledging or resolving twice: 200, or 1001 and 1002."),
+    Switch("listed_after", ("0", "2", "10", "60"), "Seconds until a new incident shows up in lists."),
+    Switch("date_range_with_key", ("works", "ignored"), "date_range=all together with incident_key."),
+    Switch("no_statuses", ("every status", "open only"), "What a list without statuses[] holds."),
+    Switch("time_zone", (TIME_ZONE, "America/New_York", "Asia/Kolkata"), "The account's time zone."),
+)
