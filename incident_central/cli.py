@@ -1,0 +1,61 @@
+"""incident-central serve | demo | sandbox | manage: the command line.
+
+What keeps it from starting (a setting that is missing or wrong, a folder in use, a database out of reach) is said in one
+clear line, with exit code 2.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from incident_central.start import CannotStart
+
+SETTINGS = "incident_central.settings"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    try:
+        if command == "manage":
+            return _manage(rest)
+        if command == "demo":
+            from incident_central import demo
+
+            return demo.main(rest)
+        if command == "sandbox":
+            from incident_central import sandbox
+
+            return sandbox.main(rest)
+        options = _parser().parse_args(arguments)
+        os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+        from incident_central import serve
+
+        return serve.serve(host=options.host, port=options.port)
+    except CannotStart as reason:
+        print(f"incident-central: {reason}", file=sys.stderr)
+        return 2
+
+
+def _manage(arguments: list[str]) -> int:
+    os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+    from django.core.management import execute_from_command_line
+
+    from incident_central import settings  # noqa: F401  says what is wrong with a setting before Django does
+
+    execute_from_command_line(["incident-central manage", *arguments])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="incident-central")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="run the hub with the settings of the environment")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    serve.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: 8000)")
+    commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")
+    commands.add_parser("sandbox", help="make-believe PagerDuty and Slack, as real HTTP servers")
+    commands.add_parser("manage", help="createadmin EMAIL makes an administrator; also Django's own commands")
+    return parser

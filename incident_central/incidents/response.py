@@ -1,0 +1,401 @@
+"""The response to a report, from top to bottom. Paging waits for nothing.
+
+    report ─┬─ page                      (threads of its own)
+            └─ open channel ─┬─ invite ── tell who is missing
+                             ├─ topic
+                             ├─ bookmark of the incident
+                             ├─ summary ── pin
+                             └─ announce
+    page + open channel ──── note in PagerDuty, bookmark of the page, invite whoever was really paged
+
+A step makes its one call and returns what to write down; `look_…` finds out whether an earlier call got through. Each
+step's docstring says what makes a repeat safe. Steps are known by name in the database: rename none that ran.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from django.conf import settings
+
+from incident_central.incidents.models import Incident, Member, Person, Responder, listing
+from incident_central.incidents.tools import chat, pager
+from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
+from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
+from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
+
+Do = Callable[[Incident], Record]
+Look = Callable[[Incident], Record | None]
+Off = Callable[[Incident], str | None]
+
+INVITED_LEVELS = 2  # of the service's escalation policy
+
+
+def expected_responders(incident: Incident) -> list[Responder]:
+    """The reporter and the people on call now at the first levels, each once, matched with Slack by e-mail."""
+    people: dict[str, Responder] = {}
+    for level, on_calls in list(incident.service.on_call_now().items())[:INVITED_LEVELS]:
+        for one in on_calls:
+            email = one.person.email
+            people.setdefault(email, Responder(name=one.person.name, email=email, why=f"on call, level {level}"))
+    reporter = incident.reporter_email
+    people.setdefault(reporter, Responder(name=incident.reporter_name or reporter, email=reporter, why="reporter"))
+    members = dict(Member.objects.filter(email__in=people, deactivated=False).values_list("email", "id"))
+    for email, responder in people.items():
+        responder.incident = incident
+        responder.member_id = members.get(email, "")
+    return list(people.values())
+
+
+# ── page ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def page(incident: Incident) -> Record:
+    """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key."""
+    with_priority = incident.priority is not None and not incident.priority_refused
+    made = pager().page(
+        PageRequest(
+            key=incident.name,
+            service_id=incident.service_id,
+            title=incident.title,
+            details=_details(incident),
+            priority_id=incident.priority_id if with_priority else None,
+        )
+    )
+    return lambda: _fresh(incident).paged(made)
+
+
+def look_for_page(incident: Incident) -> Record | None:
+    found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
+    return None if found is None else _paged(incident, found)
+
+
+def _paged(incident: Incident, found: Page) -> Record:
+    return lambda: _fresh(incident).paged(found)
+
+
+def drop_refused_priority(incident: Incident, error: IntegrationError) -> bool:
+    """A page without its priority beats none: try again at once without it."""
+    if error.code != INVALID_PRIORITY or incident.priority_refused:
+        return False
+    _fresh(incident).priority_was_refused(error)
+    return True
+
+
+def _details(incident: Incident) -> str:
+    lines = [
+        incident.description[:8000],
+        f"Reported by {incident.reporter_name} ({incident.reporter_email}) through Incident Central.",
+        address_of(incident),
+    ]
+    return "\n\n".join(filter(None, lines))
+
+
+# ── open the channel ──────────────────────────────────────────────────────────────────────────────
+
+
+def open_channel(incident: Incident) -> Record:
+    """A name that is taken means the next one. Not safe to repeat after a lost answer: look first."""
+    for name in _channel_names(incident):
+        channel = chat().open_channel(name)
+        if channel is not None:
+            return _opened(incident, channel)
+    raise IntegrationError(f"Slack said name_taken for #{incident.name} and nine more names.", permanent=True)
+
+
+def look_for_channel(incident: Incident) -> Record | None:
+    """Ours is one that we made under one of the names and that no incident has."""
+    for channel in chat().own_channels(_channel_names(incident)):
+        if not Incident.objects.filter(slack_channel_id=channel.id).exclude(pk=incident.pk).exists():
+            return _opened(incident, channel)
+    return None
+
+
+def _opened(incident: Incident, channel: Channel) -> Record:
+    return lambda: _fresh(incident).channel_opened(channel)
+
+
+def _channel_names(incident: Incident) -> list[str]:
+    return [incident.name, *(f"{incident.name}-{number}" for number in range(2, 11))]
+
+
+# ── people ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def invite(incident: Incident) -> Record:
+    """Everybody we know in Slack, in one call. Safe to repeat: who is in the channel stays in it."""
+    known = [one for one in _not_inside(incident) if one.member_id]
+    if not known:
+        raise NotNeeded("Nobody of them is known in Slack yet.")
+    return _invite(incident, known)
+
+
+def find_missing(incident: Incident) -> Record:
+    """Ask Slack for whoever we did not know, invite them, and name in the channel those it does not know either.
+
+    Safe to repeat: an invitation may be, and the message is looked for before it is posted.
+    """
+    missing = _not_inside(incident)
+    if not missing:
+        return _nothing
+    for responder in missing:
+        if not responder.member_id and (member := chat().member_by_email(responder.email)) is not None:
+            responder.member_id = member.id
+    found = [one for one in missing if one.member_id]
+    record = _invite(incident, found) if found else _nothing
+    unknown = [one for one in missing if one.state in (Responder.State.EXPECTED, Responder.State.NOT_FOUND)]
+    for responder in unknown:
+        responder.state = Responder.State.NOT_FOUND
+        responder.detail = f"Slack has no active member with the e-mail {responder.email}"
+    absent = [one for one in missing if one.state in (Responder.State.NOT_FOUND, Responder.State.REFUSED)]
+    if absent:
+        _post_once(incident, _missing_message(incident, absent))
+    return lambda: _told(incident, record, absent)
+
+
+def invite_paged(incident: Incident) -> Record:
+    """Whoever PagerDuty really paged, if we had not expected them. Safe to repeat like find_missing."""
+    assert incident.pagerduty_id is not None
+    assigned = pager().read_page(incident.pagerduty_id).assigned
+    expected = {one.email for one in incident.responders.all()}
+    for person in Person.objects.filter(id__in=[one.id for one in assigned]).exclude(email__in=expected):
+        Responder.objects.get_or_create(
+            incident=incident, email=person.email, defaults={"name": person.name, "why": "paged"}
+        )
+    return find_missing(incident)
+
+
+def _not_inside(incident: Incident) -> list[Responder]:
+    return list(incident.responders.exclude(state=Responder.State.INVITED).filter(told=False))
+
+
+def _invite(incident: Incident, people: list[Responder]) -> Record:
+    refused = chat().invite(_channel(incident), [one.member_id for one in people])
+    for one in people:
+        word = refused.get(one.member_id)
+        one.state = Responder.State.REFUSED if word else Responder.State.INVITED
+        one.detail = f"Slack said {word}" if word else ""
+    return lambda: _fresh(incident).invited(people)
+
+
+def _told(incident: Incident, record: Record, absent: list[Responder]) -> None:
+    record()
+    for responder in absent:
+        responder.told = True
+        responder.save()
+
+
+def _missing_message(incident: Incident, absent: list[Responder]) -> Message:
+    who = listing([f"{one.name} ({one.email})" for one in absent])
+    text = (
+        f"{who} should be here, but could not be invited: {'; '.join({one.detail for one in absent})}. "
+        "PagerDuty pages people by itself, whether or not they are in Slack. Who knows them here: please invite them."
+    )
+    return Message(
+        marker=f"{incident.name}/missing/{','.join(sorted(one.email for one in absent))}", paragraphs=(text,)
+    )
+
+
+# ── the channel's topic, bookmarks and summary ────────────────────────────────────────────────────
+
+
+def topic(incident: Incident) -> Record:
+    """Safe to repeat."""
+    priority = f"{incident.priority.name} " if incident.priority else ""
+    commander = incident.reporter_name or incident.reporter_email
+    chat().set_topic(
+        _channel(incident), f"{priority}{incident.service.name} · {incident.title} · Commander: {commander}"
+    )
+    return _nothing
+
+
+def bookmark_incident(incident: Incident) -> Record:
+    """Looks before it adds, so safe to repeat."""
+    return _bookmark(incident, "Incident", address_of(incident))
+
+
+def bookmark_page(incident: Incident) -> Record:
+    """Looks before it adds, so safe to repeat."""
+    return _bookmark(incident, "PagerDuty", incident.pagerduty_url or "")
+
+
+def _bookmark(incident: Incident, title: str, link: str) -> Record:
+    if not link:
+        raise NotNeeded(f"There is no address for {title}.")
+    chat().add_bookmark(_channel(incident), title=title, link=link)
+    return _nothing
+
+
+def look_for_incident_bookmark(incident: Incident) -> Record | None:
+    return _nothing if address_of(incident) in chat().bookmarks(_channel(incident)) else None
+
+
+def look_for_page_bookmark(incident: Incident) -> Record | None:
+    return _nothing if (incident.pagerduty_url or "") in chat().bookmarks(_channel(incident)) else None
+
+
+def summary(incident: Incident) -> Record:
+    """Not safe to repeat after a lost answer: look for its marker first."""
+    message_id = chat().post(_channel(incident), summary_of(incident))
+    return lambda: _fresh(incident).summary_posted(message_id)
+
+
+def look_for_summary(incident: Incident) -> Record | None:
+    message_id = chat().find_message(_channel(incident), summary_of(incident).marker, since=incident.created_at)
+    return None if message_id is None else lambda: _fresh(incident).summary_posted(message_id)
+
+
+def pin(incident: Incident) -> Record:
+    """Safe to repeat: pinned is pinned."""
+    if not incident.summary_ts:
+        raise NotNeeded("The summary was posted by hand: pin it by hand, too.")
+    chat().pin(_channel(incident), incident.summary_ts)
+    return _nothing
+
+
+def summary_of(incident: Incident) -> Message:
+    priority = f"{incident.priority.name} " if incident.priority else ""
+    on_call = [one.name for one in incident.responders.all() if one.why.startswith("on call")]
+    description = incident.description
+    if len(description) > 2500:
+        description = description[:2500] + "… (the rest is on the incident’s page)"
+    return Message(
+        marker=f"{incident.name}/summary",
+        title=f"{priority}{incident.title}",
+        paragraphs=(description,) if description else (),
+        facts=(
+            ("Service", incident.service.name),
+            ("On call", listing(on_call) or "nobody that we know of"),
+            ("Reporter", incident.reporter_name or incident.reporter_email),
+            ("Commander", incident.reporter_name or incident.reporter_email),
+        ),
+        links=(Link("Details and timeline", address_of(incident)),) if address_of(incident) else (),
+    )
+
+
+# ── tell others ───────────────────────────────────────────────────────────────────────────────────
+
+
+def announce(incident: Incident) -> Record:
+    """Not safe to repeat after a lost answer: look for its marker first."""
+    channel = settings.SLACK_ANNOUNCE_CHANNEL
+    chat().post(channel, announcement_of(incident))
+    return lambda: _fresh(incident).announced(channel)
+
+
+def look_for_announcement(incident: Incident) -> Record | None:
+    """Where the bot is not in the channel it cannot read it, and then an announcement twice beats none."""
+    channel = settings.SLACK_ANNOUNCE_CHANNEL
+    channel_id = chat().find_channel(channel) or (channel if channel[:1] in "CG" and channel.isupper() else None)
+    if channel_id is None:
+        return None
+    found = chat().find_message(channel_id, announcement_of(incident).marker, since=incident.created_at)
+    return None if found is None else lambda: _fresh(incident).announced(channel)
+
+
+def announcement_of(incident: Incident) -> Message:
+    priority = f"{incident.priority.name} " if incident.priority else ""
+    reporter = incident.reporter_name or incident.reporter_email
+    return Message(
+        marker=f"{incident.name}/announcement",
+        title=f"{priority}{incident.title}",
+        paragraphs=(f"{incident.service.name}, reported by {reporter}.",),
+        links=tuple(_channel_link(incident)),
+    )
+
+
+def note(incident: Incident) -> Record:
+    """The channel's link on PagerDuty's incident. Not safe to repeat after a lost answer: look among its notes first."""
+    if incident.pagerduty_id is None:
+        raise NotNeeded("Paged by hand: we do not know the PagerDuty incident.")
+    pager().add_note(incident.pagerduty_id, _note_text(incident))
+    return _nothing
+
+
+def look_for_note(incident: Incident) -> Record | None:
+    return _nothing if _note_text(incident) in pager().notes(incident.pagerduty_id or "") else None
+
+
+def _note_text(incident: Incident) -> str:
+    return f"Slack channel #{incident.slack_channel_name}: {incident.slack_channel_url}\n{address_of(incident)}".strip()
+
+
+# ── shared by the steps ───────────────────────────────────────────────────────────────────────────
+
+
+def address_of(incident: Incident) -> str:
+    """The incident's page, to be opened by people; empty where BASE_URL is not set."""
+    return f"{settings.BASE_URL}/incidents/{incident.name}" if settings.BASE_URL else ""
+
+
+def _post_once(incident: Incident, message: Message) -> None:
+    if chat().find_message(_channel(incident), message.marker, since=incident.created_at) is None:
+        chat().post(_channel(incident), message)
+
+
+def _channel(incident: Incident) -> str:
+    if incident.slack_channel_id is None:
+        raise NotNeeded("The channel was opened by hand: we do not know which it is.")
+    return incident.slack_channel_id
+
+
+def _channel_link(incident: Incident) -> Iterable[Link]:
+    if incident.slack_channel_url:
+        yield Link(f"#{incident.slack_channel_name}", incident.slack_channel_url)
+
+
+def _fresh(incident: Incident) -> Incident:
+    """The row as it is now, held until the transaction ends: other steps wrote to it while this one was calling."""
+    return Incident.objects.select_for_update().get(pk=incident.pk)
+
+
+def _nothing() -> None:
+    """Nothing to write down."""
+
+
+# ── the graph ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _without_slack(incident: Incident) -> str | None:
+    return None if settings.SLACK_BOT_TOKEN else "Slack is not set up."
+
+
+def _without_announce_channel(incident: Incident) -> str | None:
+    return _without_slack(incident) or (None if settings.SLACK_ANNOUNCE_CHANNEL else "No announce channel is set.")
+
+
+def _slack(name: str, do: Do, *after: str, look: Look | None = None, off: Off = _without_slack) -> Step:
+    return Step(name, do, look, after=after, lane="slack", off=off)
+
+
+def _load(name: str) -> Incident:
+    return Incident.objects.select_related("service__policy", "priority").get(pk=name)
+
+
+RESPONSE = Workflow(
+    "response",
+    load=_load,
+    steps=(
+        Step(
+            "page",
+            page,
+            look_for_page,
+            lane="page",
+            slowest_retry=60,
+            never_give_up=True,
+            ask_after=timedelta(hours=4),
+            look_at_most=timedelta(seconds=30),
+            amend=drop_refused_priority,
+        ),
+        _slack("open_channel", open_channel, look=look_for_channel),
+        _slack("invite", invite, "open_channel"),
+        _slack("find_missing", find_missing, "invite"),
+        _slack("topic", topic, "open_channel"),
+        _slack("bookmark_incident", bookmark_incident, "open_channel", look=look_for_incident_bookmark),
+        _slack("summary", summary, "open_channel", look=look_for_summary),
+        _slack("pin", pin, "summary"),
+        _slack("announce", announce, "open_channel", look=look_for_announcement, off=_without_announce_channel),
+        Step("note", note, look_for_note, after=("page", "open_channel"), lane="pagerduty", off=_without_slack),
+        _slack("bookmark_page", bookmark_page, "page", "open_channel", look=look_for_page_bookmark),
+        Step("invite_paged", invite_paged, after=("page", "find_missing"), lane="pagerduty", off=_without_slack),
+    ),
+)

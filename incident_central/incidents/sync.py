@@ -1,0 +1,231 @@
+"""What PagerDuty and Slack say now becomes what we say: periodic work, each piece run by one replica alone.
+
+`refresh()` is where every news about an incident ends. The directory (services, policies, people, who is on call) is
+copied so that opening or sending the report form asks nobody.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Model
+from django.utils import timezone
+
+from incident_central.incidents import models
+from incident_central.incidents.models import Incident, Status
+from incident_central.incidents.tools import chat, pager
+from incident_central.integrations.base import (
+    EscalationPolicy,
+    OnCall,
+    Page,
+    PagerService,
+    PagerUser,
+    Priority,
+    Team,
+)
+from incident_central.jobs import runner
+from incident_central.jobs.database import transaction
+from incident_central.jobs.models import StepRow
+from incident_central.jobs.workflow import Record, Step, Workflow
+
+#: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
+AHEAD = timedelta(hours=24)
+
+
+# ── incidents ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def poll(_: object) -> Record:
+    """Read PagerDuty's open list; an incident of ours that left it is read by itself."""
+    ours = {incident.name: incident for incident in Incident.objects.exclude(status=Status.RESOLVED)}
+    if not ours:
+        pager().open_pages()  # tells whether PagerDuty answers
+        return _nothing
+    pages = {page.key: page for page in pager().open_pages() if page.key in ours}
+    gone = [one for name, one in ours.items() if name not in pages and one.pagerduty_id is not None]
+    for incident in gone:
+        pages[incident.name] = pager().read_page(incident.pagerduty_id or "")
+    return lambda: refresh(pages.values())
+
+
+def refresh(pages: Iterable[Page]) -> None:
+    """Bring our incidents up to what PagerDuty said of them. Saying the same twice changes nothing."""
+    by_name = {page.key: page for page in pages}
+    for incident in Incident.objects.select_for_update().select_related("service").filter(id__in=by_name):
+        incident.paged(by_name[incident.name])
+
+
+# ── the directory ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One reading of all that PagerDuty has besides incidents."""
+
+    teams: tuple[Team, ...]
+    priorities: tuple[Priority, ...]
+    users: tuple[PagerUser, ...]
+    policies: tuple[EscalationPolicy, ...]
+    services: tuple[PagerService, ...]
+    on_calls: tuple[OnCall, ...]
+
+
+#: What this process wrote last. Most readings bring nothing new, and then nothing is written.
+_written: Directory | None = None
+
+
+def read_directory(_: object) -> Record:
+    """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
+    now = timezone.now().replace(second=0, microsecond=0)
+    read = Directory(
+        tuple(pager().teams()),
+        tuple(pager().priorities()),
+        tuple(pager().users()),
+        tuple(pager().escalation_policies()),
+        tuple(pager().services()),
+        tuple(pager().on_calls(since=now, until=now + AHEAD)),
+    )
+    return _nothing if read == _written else lambda: _write(read)
+
+
+def _write(read: Directory) -> None:
+    global _written
+    _replace(models.Team, [models.Team(id=one.id, name=one.name) for one in read.teams], ["name"])
+    priorities = [
+        models.Priority(id=one.id, name=one.name, description=one.description, rank=rank)
+        for rank, one in enumerate(read.priorities, 1)
+    ]
+    _replace(models.Priority, priorities, ["name", "description", "rank", "listed"])
+    people = [
+        models.Person(
+            id=one.id, name=one.name, email=one.email, url=one.url, phones=[[p.label, p.number] for p in one.phones]
+        )
+        for one in read.users
+    ]
+    _replace(models.Person, people, ["name", "email", "url", "phones", "listed"])
+    policies = [
+        models.EscalationPolicy(id=one.id, name=one.name, url=one.url, minutes=[level.minutes for level in one.levels])
+        for one in read.policies
+    ]
+    _replace(models.EscalationPolicy, policies, ["name", "url", "minutes"])
+    _replace_services(read)
+    _replace_on_calls(read)
+    _written = read
+
+
+def read_members(_: object) -> Record:
+    """Slack's members, so that inviting needs no look-up."""
+    members = chat().members()
+    rows = [models.Member(id=m.id, name=m.name, email=m.email, deactivated=m.deactivated) for m in members]
+    return lambda: _replace(models.Member, rows, ["name", "email", "deactivated"])
+
+
+def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) -> None:
+    """Write the rows over what was there. What is gone is unlisted where incidents may point at it, else deleted."""
+    model._default_manager.bulk_create(
+        rows, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=columns
+    )
+    gone = model._default_manager.exclude(pk__in=[row.pk for row in rows])
+    if "listed" in columns:
+        gone.update(listed=False)
+    else:
+        gone.delete()
+
+
+def _replace_services(read: Directory) -> None:
+    policies, teams = {one.id for one in read.policies}, {one.id for one in read.teams}
+    services = [
+        models.Service(id=one.id, name=one.name, description=one.description, status=one.status, url=one.url)
+        for one in read.services
+    ]
+    for service, one in zip(services, read.services, strict=True):
+        if one.escalation_policy is not None and one.escalation_policy.id in policies:
+            service.policy_id = one.escalation_policy.id
+    _replace(models.Service, services, ["name", "description", "status", "url", "policy", "listed"])
+    links = models.Service.teams.through
+    links.objects.all().delete()
+    links.objects.bulk_create(
+        links(service_id=one.id, team_id=team.id) for one in read.services for team in one.teams if team.id in teams
+    )
+
+
+def _replace_on_calls(read: Directory) -> None:
+    policies, people = {one.id for one in read.policies}, {one.id for one in read.users}
+    models.OnCall.objects.all().delete()
+    rows = [
+        models.OnCall(
+            policy_id=one.escalation_policy_id,
+            level=one.level,
+            person_id=one.user.id,
+            schedule=one.schedule.name if one.schedule else "",
+            start=one.start,
+            end=one.end,
+        )
+        for one in read.on_calls
+        if one.escalation_policy_id in policies and one.user.id in people
+    ]
+    models.OnCall.objects.bulk_create(rows, batch_size=500)
+
+
+def _nothing() -> None:
+    """Nothing to write down."""
+
+
+# ── when, and how it goes ─────────────────────────────────────────────────────────────────────────
+
+
+def _periodic(name: str, do: Callable[[object], Record], *, every: timedelta) -> Step:
+    return Step(
+        name,
+        do,
+        lane="sync",
+        every=every,
+        slowest_retry=every.total_seconds(),
+        never_give_up=True,
+        ask_after=None,
+    )
+
+
+def _no_subject(key: str) -> None:
+    return None
+
+
+PAGERDUTY_SYNC = Workflow(
+    "pagerduty-sync",
+    load=_no_subject,
+    steps=(
+        _periodic("poll", poll, every=timedelta(seconds=15)),
+        _periodic("directory", read_directory, every=timedelta(minutes=1)),
+    ),
+)
+SLACK_SYNC = Workflow(
+    "slack-sync", load=_no_subject, steps=(_periodic("members", read_members, every=timedelta(minutes=5)),)
+)
+
+
+def begin_periodic_work() -> None:
+    """Make the rows of the periodic work. Safe to repeat, and by several processes at once."""
+    wanted = [PAGERDUTY_SYNC] if settings.PAGERDUTY_API_KEY and settings.PAGERDUTY_FROM_EMAIL else []
+    wanted += [SLACK_SYNC] if settings.SLACK_BOT_TOKEN else []
+    for workflow in wanted:
+        with transaction():
+            runner.begin(workflow, "", None)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How old what we know of one kind is. `error` is the last one since `read_at`, empty when the last try went well."""
+
+    read_at: datetime | None
+    error: str
+
+    @property
+    def failing(self) -> bool:
+        return bool(self.error)
+
+
+def freshness() -> dict[str, Freshness]:
+    """By periodic step: poll, directory, members. A tool that is not set up is missing."""
+    rows = StepRow.objects.filter(job__workflow__in=[PAGERDUTY_SYNC.name, SLACK_SYNC.name])
+    return {row.name: Freshness(row.finished_at, row.error) for row in rows}

@@ -1,0 +1,25 @@
+"""The pager and the chat that this hub is connected to, made once a process from the settings."""
+
+from functools import cache
+
+from django.conf import settings
+
+from incident_central.integrations.base import Chat, Pager
+from incident_central.integrations.pagerduty.client import PagerDuty
+from incident_central.integrations.slack.client import Slack
+from incident_central.jobs.runner import before_send
+
+
+@cache
+def pager() -> Pager:
+    return PagerDuty(
+        api_key=settings.PAGERDUTY_API_KEY,
+        from_email=settings.PAGERDUTY_FROM_EMAIL,
+        api_url=settings.PAGERDUTY_API_URL,
+        before_send=before_send,
+    )
+
+
+@cache
+def chat() -> Chat:
+    return Slack(token=settings.SLACK_BOT_TOKEN, api_url=settings.SLACK_API_URL, before_send=before_send)

@@ -1,0 +1,243 @@
+"""The boundary to the tools outside: what a pager and a chat must do for us, and the words that cross the line.
+
+Only frozen dataclasses cross it, never a vendor's dictionary and never a row of ours. Every call does it or raises
+IntegrationError; every write says in its docstring what makes a repeat safe.
+
+    IntegrationError
+        permanent    trying again cannot help: a person must change something
+        doubtful     the answer was lost, so it may have been done: look before doing it again
+        retry_after  seconds, when the tool itself said how long to wait
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class IntegrationError(Exception):
+    """A call to another tool failed. `str()` of it is a sentence for people that says whose word it is."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        permanent: bool = False,
+        doubtful: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.permanent = permanent
+        self.doubtful = doubtful
+        self.retry_after = retry_after
+
+
+#: Called just before each request leaves. It may raise to keep it from leaving.
+BeforeSend = Callable[[], None]
+
+
+class Closed:
+    """Keeps calls of one kind back until the moment that the tool named in a 429: not one leaves before."""
+
+    def __init__(self, tool: str) -> None:
+        self._tool = tool
+        self._until: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def until(self, call: str, *, seconds: float) -> None:
+        with self._lock:
+            self._until[call] = max(self._until.get(call, 0), time.monotonic() + seconds)
+
+    def check(self, call: str) -> None:
+        """Raises IntegrationError while `call` is to wait."""
+        with self._lock:
+            left = self._until.get(call, 0) - time.monotonic()
+        if left > 0:
+            said = f"{self._tool} limits how often we may call it, and asked us to wait {math.ceil(left)} s."
+            raise IntegrationError(said, code="429", retry_after=left)
+
+
+# ── what a pager knows ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Something named by id, with the name it had when it was read."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Team:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Priority:
+    """Priorities come from most to least severe."""
+
+    id: str
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Phone:
+    label: str
+    number: str
+
+
+@dataclass(frozen=True)
+class PagerUser:
+    id: str
+    name: str
+    email: str
+    url: str
+    phones: tuple[Phone, ...] = ()
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of an escalation policy: who is tried, and after how many minutes without an answer the next is."""
+
+    minutes: int
+    targets: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class EscalationPolicy:
+    id: str
+    name: str
+    url: str
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class PagerService:
+    """`status` is PagerDuty's: active, warning, critical (all three usable), maintenance, disabled."""
+
+    id: str
+    name: str
+    description: str
+    status: str
+    url: str
+    escalation_policy: Reference | None
+    teams: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class OnCall:
+    """Somebody is on call at a level of a policy from `start` to `end`; None means always."""
+
+    escalation_policy_id: str
+    level: int
+    user: Reference
+    schedule: Reference | None
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """`key` is what makes a repeat safe: the pager refuses a second open page with the same one."""
+
+    key: str
+    service_id: str
+    title: str
+    details: str
+    priority_id: str | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """The pager's record for an incident of ours, as it is now."""
+
+    id: str
+    key: str
+    number: int
+    url: str
+    status: str  # triggered, acknowledged, resolved
+    title: str
+    service_id: str
+    priority_id: str | None
+    created_at: datetime
+    assigned: tuple[Reference, ...]
+    acknowledged_at: datetime | None
+    acknowledged_by: tuple[Reference, ...]
+    resolved_at: datetime | None
+
+
+class Pager(Protocol):
+    """What we ask of a pager. All times are aware datetimes."""
+
+    def teams(self) -> list[Team]: ...
+    def priorities(self) -> list[Priority]: ...
+    def users(self) -> list[PagerUser]: ...
+    def escalation_policies(self) -> list[EscalationPolicy]: ...
+    def services(self) -> list[PagerService]: ...
+    def on_calls(self, *, since: datetime, until: datetime) -> list[OnCall]: ...
+    def page(self, request: PageRequest) -> Page: ...
+    def find_page(self, key: str, *, service_id: str, since: datetime) -> Page | None: ...
+    def read_page(self, page_id: str) -> Page: ...
+    def open_pages(self) -> list[Page]: ...
+    def add_note(self, page_id: str, text: str) -> None: ...
+    def notes(self, page_id: str) -> list[str]: ...
+
+
+# ── what a chat knows ─────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Member:
+    id: str
+    name: str
+    email: str
+    deactivated: bool = False
+
+
+@dataclass(frozen=True)
+class Channel:
+    id: str
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Link:
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is to be posted, as plain text: the chat's client escapes it. `marker` is what the message is found by."""
+
+    marker: str
+    title: str = ""
+    paragraphs: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+class Chat(Protocol):
+    """What we ask of a chat."""
+
+    def members(self) -> list[Member]: ...
+    def member_by_email(self, email: str) -> Member | None: ...
+    def open_channel(self, name: str) -> Channel | None: ...
+    def own_channels(self, names: Sequence[str]) -> list[Channel]: ...
+    def invite(self, channel_id: str, member_ids: Sequence[str]) -> dict[str, str]: ...
+    def set_topic(self, channel_id: str, topic: str) -> None: ...
+    def add_bookmark(self, channel_id: str, *, title: str, link: str) -> None: ...
+    def bookmarks(self, channel_id: str) -> list[str]: ...
+    def find_channel(self, name: str) -> str | None: ...
+    def post(self, channel_id: str, message: Message) -> str: ...
+    def find_message(self, channel_id: str, marker: str, *, since: datetime) -> str | None: ...
+    def pin(self, channel_id: str, message_id: str) -> None: ...

@@ -1,0 +1,311 @@
+"""PagerDuty over its REST API v2, through the official client.
+
+The official client would repeat a POST whose answer was lost and wait for ever on a 429; here each call is one attempt,
+and what failed is said as an IntegrationError. Retrying belongs to the step that called.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import httpx2
+import pagerduty
+
+from incident_central.integrations.base import (
+    BeforeSend,
+    Closed,
+    EscalationPolicy,
+    IntegrationError,
+    Level,
+    OnCall,
+    Page,
+    PageRequest,
+    PagerService,
+    PagerUser,
+    Phone,
+    Priority,
+    Reference,
+    Team,
+)
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+#: Connecting, and each read or write, in seconds. A call must end well within a step's lease.
+TIMEOUT = httpx2.Timeout(9, connect=4)
+DUPLICATE = "matching dedup key already exists"
+INVALID_PRIORITY = "1020"
+
+
+class PagerDuty:
+    """A Pager. Thread-safe. Connections are kept open between calls: a new TLS handshake costs more than our own work."""
+
+    def __init__(self, *, api_key: str, from_email: str, api_url: str, before_send: BeforeSend) -> None:
+        self._closed = Closed("PagerDuty")
+        self._from_email = from_email
+        self._client = _Client(
+            api_key,
+            default_from=from_email,
+            base_url=api_url,
+            event_hooks={"request": [lambda request: before_send()]},
+            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90),
+            trust_env=not api_url.startswith("http://"),
+        )
+
+    # ── who and what there is ─────────────────────────────────────────────────────────────────────
+
+    def teams(self) -> list[Team]:
+        return [Team(row["id"], row.get("name") or row.get("summary") or "") for row in self._all("/teams")]
+
+    def priorities(self) -> list[Priority]:
+        """From most to least severe; none where priorities are switched off (404, or 402 by the specification)."""
+        try:
+            rows = self._all("/priorities")
+        except IntegrationError as error:
+            if error.code in ("404", "402"):
+                return []
+            raise
+        return [Priority(row["id"], row.get("name") or row["summary"], row.get("description") or "") for row in rows]
+
+    def users(self) -> list[PagerUser]:
+        rows = self._all("/users", include=["contact_methods"])
+        return [
+            PagerUser(row["id"], row["name"], row["email"].lower(), row.get("html_url") or "", tuple(_phones(row)))
+            for row in rows
+        ]
+
+    def escalation_policies(self) -> list[EscalationPolicy]:
+        return [
+            EscalationPolicy(
+                row["id"],
+                row.get("name") or row["summary"],
+                row.get("html_url") or "",
+                tuple(
+                    Level(rule["escalation_delay_in_minutes"], tuple(_reference(target) for target in rule["targets"]))
+                    for rule in row["escalation_rules"]
+                ),
+            )
+            for row in self._all("/escalation_policies")
+        ]
+
+    def services(self) -> list[PagerService]:
+        return [
+            PagerService(
+                row["id"],
+                row.get("name") or row["summary"],
+                row.get("description") or "",
+                row["status"],
+                row.get("html_url") or "",
+                _reference(row["escalation_policy"]) if row.get("escalation_policy") else None,
+                tuple(_reference(team) for team in row.get("teams") or ()),
+            )
+            for row in self._all("/services")
+        ]
+
+    def on_calls(self, *, since: datetime, until: datetime) -> list[OnCall]:
+        """Who is on call at some time in the window. A level that has nobody brings no row, and rows come in no order."""
+        rows = self._all("/oncalls", since=since.isoformat(), until=until.isoformat())
+        return [
+            OnCall(
+                row["escalation_policy"]["id"],
+                row["escalation_level"],
+                _reference(row["user"]),
+                _reference(row["schedule"]) if row.get("schedule") else None,
+                _time(row.get("start")),
+                _time(row.get("end")),
+            )
+            for row in rows
+        ]
+
+    # ── pages ─────────────────────────────────────────────────────────────────────────────────────
+
+    def page(self, request: PageRequest) -> Page:
+        """Open a PagerDuty incident, which makes phones ring.
+
+        Safe to repeat while it is open: PagerDuty refuses a second one with the same `incident_key` on the service
+        (400, code 2002), and that refusal is raised as doubtful, so that the page is looked up. The incident's creator is
+        the From user, who must never be on call: an assignee who is also the creator is not paged.
+        (POST /incidents; fact sheet sections 1 and 7)
+        """
+        incident = {
+            "type": "incident",
+            "title": request.title,
+            "service": {"id": request.service_id, "type": "service_reference"},
+            "incident_key": request.key,
+            "body": {"type": "incident_body", "details": request.details},
+        }
+        if request.priority_id is not None:
+            incident["priority"] = {"id": request.priority_id, "type": "priority_reference"}
+        return _page(self._write("/incidents", {"incident": incident})["incident"])
+
+    def find_page(self, key: str, *, service_id: str, since: datetime) -> Page | None:
+        """The newest page with this key made after `since`, in whatever state and on whatever service it is by now.
+
+        (GET /incidents; fact sheet section 0.1: without statuses and with all dates, since the default is a month)
+        """
+        if not key:
+            raise ValueError("an empty key would find every open incident")
+        rows = self._all("/incidents", incident_key=key, date_range="all", sort_by="created_at:desc")
+        pages = [_page(row) for row in rows if row.get("incident_key") == key]
+        # PagerDuty's clock and ours may differ, and nothing of ours is older than the report.
+        ours = [page for page in pages if page.created_at >= since - timedelta(minutes=15)]
+        return max(ours, key=lambda page: page.created_at, default=None)
+
+    def read_page(self, page_id: str) -> Page:
+        return _page(self._get(f"/incidents/{page_id}")["incident"])
+
+    def open_pages(self) -> list[Page]:
+        rows = self._all("/incidents", statuses=["triggered", "acknowledged"], date_range="all")
+        return [_page(row) for row in rows]
+
+    def add_note(self, page_id: str, text: str) -> None:
+        """Not safe to repeat by itself: look among notes() first."""
+        self._write(f"/incidents/{page_id}/notes", {"note": {"content": text}})
+
+    def notes(self, page_id: str) -> list[str]:
+        return [note["content"] for note in self._get(f"/incidents/{page_id}/notes")["notes"]]
+
+    # ── one attempt ───────────────────────────────────────────────────────────────────────────────
+
+    def _all(self, path: str, **params: object) -> list[Json]:
+        return self._once(f"GET {path}", lambda: self._client.list_all(path, params=params), writes=False)
+
+    def _get(self, path: str) -> Json:
+        return self._once(f"GET {path}", lambda: self._client.jget(path), writes=False)
+
+    def _write(self, path: str, body: Json) -> Json:
+        return self._once(f"POST {path}", lambda: self._client.jpost(path, json=body), writes=True)
+
+    def _once(self, call: str, request: Callable[[], T], *, writes: bool) -> T:
+        self._closed.check(call)
+        try:
+            return request()
+        except pagerduty.Error as error:
+            if error.response is None:
+                raise _network_error(error.__cause__, writes=writes) from error
+            failure = _error(error.response, writes=writes)
+            if failure.retry_after is not None:
+                self._closed.until(call, seconds=failure.retry_after)
+            raise failure from error
+        except (ValueError, KeyError, TypeError, pagerduty.UrlError) as error:
+            said = "PagerDuty answered something that is not its API's answer (a proxy, or trouble on its side)."
+            raise IntegrationError(said, code="unreadable", doubtful=writes) from error
+
+
+class _Client(pagerduty.RestApiV2Client):
+    """The official client, made to try once, and able to talk to a sandbox over plain http on this machine.
+
+    That an address is https or loopback has been checked where the setting was read. (fact sheet sections 0.8 and 10)
+    """
+
+    max_network_attempts = 0
+    max_http_attempts = -1
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.timeout = TIMEOUT  # type: ignore[assignment]  # the constructor ignores it; a Timeout is passed on as it is
+        self.retry = {429: 1}  # with max_http_attempts: return the 429 instead of sleeping on it
+
+    @property
+    def url(self) -> str:
+        return str(self._url)
+
+    @url.setter
+    def url(self, value: str) -> None:
+        self._url = value
+
+
+def _network_error(cause: BaseException | None, *, writes: bool) -> IntegrationError:
+    if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+        return IntegrationError("PagerDuty could not be reached.", code="unreachable")
+    if isinstance(cause, httpx2.TimeoutException):
+        return IntegrationError("PagerDuty did not answer in time.", code="timeout", doubtful=writes)
+    return IntegrationError("The connection to PagerDuty broke before it answered.", code="broken", doubtful=writes)
+
+
+def _error(response: httpx2.Response, *, writes: bool) -> IntegrationError:
+    """What PagerDuty said, in a sentence. Its error bodies come in several shapes. (fact sheet section 5)"""
+    status, code, detail = response.status_code, str(response.status_code), ""
+    try:
+        error = response.json().get("error", {})
+    except (ValueError, AttributeError):
+        error = {}
+    if isinstance(error, str):
+        detail = error
+    elif isinstance(error, dict):
+        code = str(error.get("code") or code)
+        detail = ", ".join([str(error.get("message") or ""), *_texts(error.get("errors"))]).strip(", ")
+    said = f"PagerDuty said {status} {response.reason_phrase}" + (f": {detail}." if detail else ".")
+    if response.is_success:
+        return IntegrationError(
+            "PagerDuty answered something that is not its API's answer.", code="unreadable", doubtful=writes
+        )
+    if status == 429:
+        return IntegrationError(said, code="429", retry_after=_seconds_to_reset(response))
+    if status >= 500 or status == 408:
+        return IntegrationError(said, code=code, doubtful=writes)
+    if DUPLICATE in detail:
+        return IntegrationError("PagerDuty has this page already; looking for it.", code="duplicate", doubtful=True)
+    if status == 401:
+        said = "PagerDuty refused our API key (401). Its administrator must give us a valid one (PAGERDUTY_API_KEY)."
+    return IntegrationError(said, code="404" if status == 404 else "402" if status == 402 else code, permanent=True)
+
+
+def _texts(errors: object) -> Iterable[str]:
+    if isinstance(errors, str):
+        return [errors]
+    if isinstance(errors, dict):
+        return [f"{name} {text}" for name, text in errors.items()]
+    return [str(error) for error in errors] if isinstance(errors, list) else []
+
+
+def _seconds_to_reset(response: httpx2.Response) -> float | None:
+    for name in ("retry-after", "ratelimit-reset"):
+        try:
+            return max(0.0, float(response.headers[name]))
+        except (KeyError, ValueError):
+            continue
+    return None
+
+
+def _page(row: Json) -> Page:
+    acknowledgements = row.get("acknowledgements") or []
+    return Page(
+        id=row["id"],
+        key=row.get("incident_key") or "",
+        number=row["incident_number"],
+        url=row.get("html_url") or "",
+        status=row["status"],
+        title=row.get("title") or "",
+        service_id=row["service"]["id"],
+        priority_id=(row.get("priority") or {}).get("id"),
+        created_at=_time(row["created_at"]) or datetime.now(UTC),
+        assigned=tuple(_reference(assignment["assignee"]) for assignment in row.get("assignments") or ()),
+        acknowledged_at=min((at for one in acknowledgements if (at := _time(one.get("at")))), default=None),
+        acknowledged_by=tuple(_reference(one["acknowledger"]) for one in acknowledgements),
+        resolved_at=_time(row.get("resolved_at") or row.get("last_status_change_at"))
+        if row["status"] == "resolved"
+        else None,
+    )
+
+
+def _reference(row: Json) -> Reference:
+    return Reference(row["id"], row.get("name") or row.get("summary") or "")
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _phones(user: Json) -> Iterable[Phone]:
+    """Numbers that reach the person: PagerDuty lists voice and text methods apart, often with one number."""
+    seen = set()
+    for method in user.get("contact_methods") or ():
+        if method.get("type") not in ("phone_contact_method", "sms_contact_method") or not method.get("address"):
+            continue
+        if method.get("enabled") is False or method.get("blacklisted"):
+            continue
+        number = f"+{method.get('country_code') or 1} {method['address']}"
+        if number not in seen:
+            seen.add(number)
+            yield Phone(method.get("label") or "", number)

@@ -1,0 +1,98 @@
+"""`incident-central serve`: web and work in one process."""
+
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from waitress.server import create_server
+
+from incident_central.start import CannotStart
+
+log = logging.getLogger(__name__)
+
+WEB_THREADS = 12
+#: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
+LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3}
+
+
+def serve(*, host: str, port: int) -> int:
+    """Run the hub until SIGINT or SIGTERM. Raises CannotStart."""
+    django.setup()
+    from incident_central.incidents import response, sync
+    from incident_central.incidents.reporting import missing_settings
+    from incident_central.integrations.base import IntegrationError
+    from incident_central.jobs.database import AlreadyRunning, make_ownership
+    from incident_central.jobs.runner import Runner
+    from incident_central.wsgi import application
+
+    listener = _listen(host, port)
+    try:
+        ownership = make_ownership(settings.DATA_DIR)
+        _migrate()
+        runner = Runner(
+            [response.RESPONSE, sync.PAGERDUTY_SYNC, sync.SLACK_SYNC],
+            expected=IntegrationError,
+            ownership=ownership,
+            lanes=LANES,
+        )
+        runner.start()
+        sync.begin_periodic_work()
+    except AlreadyRunning as folder:
+        raise CannotStart(
+            f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
+            "PostgreSQL (DATABASE_URL), where several work together."
+        ) from None
+    except (DatabaseError, ConnectionError) as error:
+        raise CannotStart(f"the database cannot be used: {error}. Check DATABASE_URL and that it is running.") from None
+    for name in missing_settings():
+        _say(f"{name} is not set: nobody can be paged, so no report is accepted. See docs/setup/1-pagerduty.md.")
+    if not settings.SLACK_BOT_TOKEN:
+        _say("SLACK_BOT_TOKEN is not set: reports page and are recorded, but open no channel. See docs/setup/2-slack.md.")
+    server = create_server(
+        application,
+        sockets=[listener],
+        threads=WEB_THREADS,
+        ident=None,
+        trusted_proxy=settings.TRUSTED_PROXIES[0] if settings.TRUSTED_PROXIES else None,
+        trusted_proxy_headers={"x-forwarded-proto"} if settings.TRUSTED_PROXIES else None,
+        clear_untrusted_proxy_headers=True,
+    )
+    signal.signal(signal.SIGTERM, _end)
+    address, port = listener.getsockname()[:2]
+    _say(f"Incident Central answers at http://{f'[{address}]' if ':' in address else address}:{port}")
+    server.run()
+    runner.stop()
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.") from None
+
+
+def _migrate() -> None:
+    """SQLite is brought up to date by itself; a PostgreSQL database is its administrator's to change."""
+    executor = MigrationExecutor(connection)
+    if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return
+    if connection.vendor != "sqlite":
+        raise CannotStart("the database is not up to date. Run `incident-central manage migrate`, then start again.")
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

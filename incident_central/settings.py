@@ -1,0 +1,268 @@
+"""Django's settings, made from the environment. This module alone reads it; docs/configuration.md lists all of it.
+
+Every setting may also be given as a file: `SLACK_BOT_TOKEN_FILE=/run/secrets/slack` reads the value from there.
+A value that cannot be used raises SettingError, which says what is wrong and how to mend it.
+"""
+
+import ipaddress
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from incident_central.start import CannotStart
+
+
+class SettingError(CannotStart):
+    """A setting is missing or wrong. The text names it and the fix."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable: its default, what it is for, and how its text is read."""
+
+    name: str
+    default: str
+    about: str
+    read: Callable[[str], Any] = str
+
+
+def email(text: str) -> str:
+    if text and ("@" not in text or " " in text):
+        raise ValueError("must be one e-mail address, such as incident-central@example.com")
+    return text
+
+
+def web_address(text: str) -> str:
+    """An address of ours or of a tool: https, or plain http to this very machine."""
+    parts = urlsplit(text)
+    if not text:
+        return text
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a whole address that begins with https://")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password")
+    return text
+
+
+def tool_address(text: str) -> str:
+    """Where a tool's API is. Its key travels there, so plain http is refused except to this machine."""
+    if urlsplit(text).scheme == "http" and not is_loopback(urlsplit(text).hostname or ""):
+        raise ValueError("must begin with https:// (plain http is for a sandbox on this machine only)")
+    return web_address(text)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def words(text: str) -> list[str]:
+    return [word for word in text.replace(",", " ").split() if word]
+
+
+def time_zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError("must be a time zone's name, such as Europe/Lisbon or UTC")
+    return text
+
+
+def header_text(text: str) -> str:
+    if not text.isascii() or any(character.isspace() for character in text):
+        raise ValueError("has a blank or a special character in it: copy it again")
+    return text
+
+
+def database_url(text: str) -> str:
+    if text and urlsplit(text).scheme not in ("postgres", "postgresql", "sqlite"):
+        raise ValueError("must begin with postgresql:// or sqlite:///")
+    return text
+
+
+SETTINGS = [
+    Setting("DATABASE_URL", "", "PostgreSQL: postgresql://user:password@host:5432/name. Empty: SQLite in DATA_DIR.", database_url),
+    Setting("DATA_DIR", "data", "Folder for the SQLite database, the generated secret key and the lock."),
+    Setting("SECRET_KEY", "", "Signs sessions. Made and kept in DATA_DIR when empty."),
+    Setting("BASE_URL", "", "The address people open, such as https://incidents.example.com. Links in Slack and PagerDuty lead there.", web_address),
+    Setting("ALLOWED_HOSTS", "", "Further host names to answer to, besides BASE_URL's and this machine's.", words),
+    Setting("TRUSTED_PROXIES", "", "Addresses of proxies in front whose X-Forwarded-Proto is believed.", words),
+    Setting("TIME_ZONE", "UTC", "The time zone in which times are shown.", time_zone),
+    Setting("COMPANY", "", "The company's name, for the sign-in page and the footer."),
+    Setting("PAGERDUTY_API_KEY", "", "A General Access REST API key with write access.", header_text),
+    Setting("PAGERDUTY_FROM_EMAIL", "", "Login e-mail of the PagerDuty user that pages are made by. Never somebody who is on call.", email),
+    Setting("PAGERDUTY_API_URL", "https://api.pagerduty.com", "https://api.eu.pagerduty.com for accounts in the EU region.", tool_address),
+    Setting("SLACK_BOT_TOKEN", "", "The bot token of the Slack app, xoxb-…", header_text),
+    Setting("SLACK_API_URL", "https://slack.com/api/", "Where Slack's Web API is.", tool_address),
+    Setting("SLACK_ANNOUNCE_CHANNEL", "", "Channel that is told of every incident: its name or its id."),
+    Setting("FALLBACK_SERVICE", "", "Name or id of the PagerDuty service that “I don’t know” pages."),
+    Setting("FALLBACK_CONTACT", "", "Whom to phone when nothing else works: “Incident desk, +1 555 0100”."),
+]  # fmt: skip
+
+
+def value_of(setting: Setting, environment: dict[str, str]) -> Any:
+    """The setting's value. Raises SettingError."""
+    text, file = environment.get(setting.name, ""), environment.get(f"{setting.name}_FILE", "")
+    if text and file:
+        raise SettingError(f"{setting.name} and {setting.name}_FILE are both set. Keep one of them.")
+    if file:
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(
+                f"{setting.name}_FILE cannot be read: {error}. Correct the path or its rights."
+            ) from None
+    try:
+        return setting.read(text.strip() or setting.default)
+    except ValueError as error:
+        raise SettingError(f"{setting.name} {error}.") from None
+
+
+values = {setting.name: value_of(setting, dict(os.environ)) for setting in SETTINGS}
+
+
+def secret_key(data_dir: Path) -> str:
+    """The key of an earlier start, or a new one that only this user may read."""
+    path = data_dir / "secret-key"
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        key = path.read_text()
+    except OSError as error:
+        raise SettingError(
+            f"DATA_DIR {data_dir} cannot be written: {error}. Name a folder that this user may write."
+        ) from None
+    if len(key) < 32:
+        raise SettingError(f"{path} holds no usable key. Delete it: a new one is made, and people sign in again.")
+    return key
+
+
+def database(url: str, data_dir: Path) -> dict[str, Any]:
+    parts = urlsplit(url)
+    if parts.scheme in ("", "sqlite"):
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": unquote(parts.path)[1:] if parts.path else str(data_dir / "incident-central.sqlite3"),
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 5,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;",
+            },
+        }
+    options: dict[str, Any] = {name: value[-1] for name, value in parse_qs(parts.query).items()}
+    options.setdefault("connect_timeout", 3)
+    options["pool"] = {"min_size": 2, "max_size": 16, "timeout": 5}
+    # Works behind a transaction pooler, too: no prepared statements, no server-side cursors.
+    options["prepare_threshold"] = None
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path)[1:],
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or options.pop("host", "")),
+        "PORT": str(parts.port or ""),
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+        "OPTIONS": options,
+    }
+
+
+# ── what the hub itself asks for ──────────────────────────────────────────────────────────────────
+
+DATA_DIR = Path(values["DATA_DIR"]).absolute()
+BASE_URL = values["BASE_URL"].rstrip("/")
+COMPANY = values["COMPANY"]
+PAGERDUTY_API_KEY = values["PAGERDUTY_API_KEY"]
+PAGERDUTY_FROM_EMAIL = values["PAGERDUTY_FROM_EMAIL"]
+PAGERDUTY_API_URL = values["PAGERDUTY_API_URL"].rstrip("/")
+SLACK_BOT_TOKEN = values["SLACK_BOT_TOKEN"]
+SLACK_API_URL = values["SLACK_API_URL"]
+SLACK_ANNOUNCE_CHANNEL = values["SLACK_ANNOUNCE_CHANNEL"].lstrip("#")
+FALLBACK_SERVICE = values["FALLBACK_SERVICE"]
+FALLBACK_CONTACT = values["FALLBACK_CONTACT"]
+
+# ── Django ────────────────────────────────────────────────────────────────────────────────────────
+
+SECRET_KEY = values["SECRET_KEY"] or secret_key(DATA_DIR)
+DEBUG = False
+ROOT_URLCONF = "incident_central.urls"
+WSGI_APPLICATION = "incident_central.wsgi.application"
+DATABASES = {"default": database(values["DATABASE_URL"], DATA_DIR)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "incident_central.accounts",
+    "incident_central.jobs",
+    "incident_central.incidents",
+    "incident_central.web",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "incident_central.web.security.headers",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request", "incident_central.web.context.page"]},
+    }
+]  # fmt: skip
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *values["ALLOWED_HOSTS"]]
+if BASE_URL:
+    ALLOWED_HOSTS.append(urlsplit(BASE_URL).hostname or "")
+SECURE = BASE_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL else []
+CSRF_FAILURE_VIEW = "incident_central.web.errors.csrf_failed"
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = SECURE
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+TRUSTED_PROXIES = values["TRUSTED_PROXIES"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_MAX_AGE = 3600
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = values["TIME_ZONE"]
+ZONE = ZoneInfo(TIME_ZONE)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {"incident_central": {"level": "INFO"}, "django.server": {"level": "WARNING"}},
+}
