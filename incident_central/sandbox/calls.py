@@ -71,11 +71,7 @@ class Calls:
         """The calls that arrived at or after `since` (epoch seconds), of one provider or method if given."""
         with self._lock:
             calls = [call for call in self._calls if call.arrived_at >= since]
-        return [
-            asdict(call)
-            for call in calls
-            if provider in (None, call.provider) and method in (None, call.method)
-        ]
+        return [asdict(call) for call in calls if provider in (None, call.provider) and method in (None, call.method)]
 
 
 def readable_body(body: bytes, content_type: str) -> object:

@@ -88,9 +88,7 @@ class Company:
 
 
 # Its own seat in PagerDuty: the From user of everything the hub does there. Never on call, not in Slack.
-FROM_USER = Person(
-    "Incident Central", "incident-central@example.com", "Incident response hub", slack=False, push=False
-)
+FROM_USER = Person("Incident Central", "incident-central@example.com", "Incident response hub", slack=False, push=False)
 
 PEOPLE = (
     Person("Mei Tanaka", "mei.tanaka@example.com", "Site reliability engineer", phone="2025550101"),
@@ -191,9 +189,7 @@ def grown(*, services: int, people: int) -> Company:
     """Harbour Finch after years of success: filled up to so many services and people, for benchmarks."""
     base = HARBOUR_FINCH
     more_people = [
-        Person(
-            f"Robin Example {n}", f"robin.example{n}@example.com", "Engineer", phone=f"20255501{n % 100:02}"
-        )
+        Person(f"Robin Example {n}", f"robin.example{n}@example.com", "Engineer", phone=f"20255501{n % 100:02}")
         for n in range(1, people - len(base.people) + 1)
     ]
     teams = dict(base.teams)
@@ -204,9 +200,7 @@ def grown(*, services: int, people: int) -> Company:
         first, second = crew[(2 * n) % len(crew)], crew[(2 * n + 1) % len(crew)]
         teams.setdefault(team, (first, second))
         schedules.append(Schedule(f"Service {n} rota", team, (first, second)))
-        policies.append(
-            Policy(f"Service {n}", team, (Level(5, (f"Service {n} rota",)), Level(10, (second,))))
-        )
+        policies.append(Policy(f"Service {n}", team, (Level(5, (f"Service {n} rota",)), Level(10, (second,)))))
         more_services.append(Service(f"Service {n}", team, f"Service {n}", f"Number {n} of many"))
     return Company(
         people=(*base.people, *more_people),

@@ -80,9 +80,7 @@ class Gate:
         finally:
             call.finished_at = time.time()
 
-    def _faulty(
-        self, request: Request, call: Call, fault: Fault, client_left: Callable[[], bool]
-    ) -> Response:
+    def _faulty(self, request: Request, call: Call, fault: Fault, client_left: Callable[[], bool]) -> Response:
         if fault.kind in WORDED:
             return _noted(call, self.api.fault_response(fault.kind, fault))
         if fault.kind in (DOWN, RESET):
