@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from incident_central.sandbox import page
+from incident_central.sandbox.failures import fault_of
 from incident_central.sandbox.faults import Fault
 from incident_central.sandbox.pagerduty import phones
 from incident_central.sandbox.server import Refused, Request, Response, answered
@@ -49,6 +50,7 @@ class Control:
                 ("GET", r"/switches", self._list_switches),
                 ("POST", r"/switches", self._set_switches),
                 ("POST", r"/latency", self._set_latency),
+                ("POST", r"/theme", self._set_theme),
                 ("POST", r"/plant", self._plant),
                 ("POST", r"/pagerduty/incidents/(\w+)/(\w+)", self._press),
                 ("POST", r"/slack/channels/(\w+)/messages", self._write),
@@ -76,7 +78,7 @@ class Control:
             raise _told(400, str(wrong)) from None
         self.sandbox.heed_faults()
         if is_form:
-            return Response(303, headers={"Location": _back(given)})
+            return Response(303, headers={**response.headers, "Location": _back(given)})
         return response
 
     def _check_asker(self, request: Request) -> None:
@@ -92,7 +94,7 @@ class Control:
     # ── the page ──
 
     def _page(self, request: Request) -> Response:
-        return page.shown(self.sandbox, channel_id=(request.query.get("channel") or [""])[0])
+        return page.shown(self.sandbox, request)
 
     def _static(self, request: Request, name: str) -> Response:
         return page.static(name)
@@ -102,6 +104,13 @@ class Control:
         parts = request.path.strip("/").split("/")
         place = f"/?channel={parts[2]}#slack" if parts[0] == "slack" else "/#phones"
         return Response(302, headers={"Location": place})
+
+    def _set_theme(self, given: Given) -> Response:
+        """The same cookie as the hub's: on one machine both look alike."""
+        theme = given.get("theme")
+        if theme not in page.THEMES:
+            raise ValueError(f"Choose one of: {', '.join(page.THEMES)}.")
+        return Response(204, headers={"Set-Cookie": f"theme={theme}; Path=/; SameSite=Lax; Max-Age=31536000"})
 
     # ── what is there ──
 
@@ -139,6 +148,8 @@ class Control:
         return Response.json([fault.as_json() for fault in self.sandbox.faults.all()])
 
     def _add_fault(self, given: Given) -> Response:
+        if "failure" in given:
+            return Response.json({"id": self.sandbox.faults.add(fault_of(str(given["failure"]))).id}, status=201)
         values = {name: value for name, value in given.items() if name != "back"}
         for name in NUMBERS:
             if isinstance(values.get(name), str):

@@ -22,6 +22,7 @@ class Page:
     priority: str
     status: str
     rings_since: float | None
+    escalates_at: float | None
 
 
 @dataclass
@@ -89,6 +90,7 @@ def _add_page(account: Account, phone: Phone, user: User, incident: Incident, *,
             priority=priority.name if priority else "",
             status=incident.status,
             rings_since=since if rings else None,
+            escalates_at=incident.escalates_at,
         )
     )
     if rings:
