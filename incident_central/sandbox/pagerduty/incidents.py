@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import uuid
 from collections.abc import Mapping
 
-from incident_central.sandbox.pagerduty import escalation
+from incident_central.sandbox.pagerduty import checked, escalation
 from incident_central.sandbox.pagerduty.account import Account
-from incident_central.sandbox.pagerduty.errors import invalid, not_found, refused, wrong_arguments
+from incident_central.sandbox.pagerduty.errors import invalid, not_found, refused
 from incident_central.sandbox.pagerduty.records import (
     ACKNOWLEDGED,
     RESOLVED,
@@ -16,17 +15,12 @@ from incident_central.sandbox.pagerduty.records import (
     TRIGGERED,
     Incident,
     Note,
-    Policy,
-    Priority,
-    Service,
     User,
     fresh_id,
 )
 from incident_central.sandbox.server import Refused
 
 MOST_IN_ONE_UPDATE = 250
-LONGEST_TITLE = 1024
-DUPLICATE = "Open incident with matching dedup key already exists on this service"
 
 
 def create(account: Account, given: Mapping[str, object], *, requester: User) -> Incident:
@@ -34,16 +28,16 @@ def create(account: Account, given: Mapping[str, object], *, requester: User) ->
     now = account.clock.now()
     if given.get("type") != "incident":
         raise invalid("Type must be incident")
-    title = checked_title(given.get("title"))
-    service = _open_service(account, given.get("service"))
-    key = _free_key(account, given.get("incident_key"), service)
-    details = _details(given.get("body"))
-    urgency = _urgency(given.get("urgency", service.urgency))
-    priority = _priority(account, given.get("priority"))
+    title = checked.title_in(given.get("title"))
+    service = checked.open_service(account, given.get("service"))
+    key = checked.free_key(account, given.get("incident_key"), service)
+    details = checked.details_in(given.get("body"))
+    urgency = checked.urgency_in(given.get("urgency", service.urgency))
+    priority = checked.priority_in(account, given.get("priority"))
     if given.get("assignments") and given.get("escalation_policy"):
         raise invalid("Assignments and escalation policy cannot both be specified")
-    assignee_ids = _assignees(account, given.get("assignments"))
-    policy = _policy(account, given.get("escalation_policy")) or account.policies[service.policy_id]
+    assignee_ids = checked.assignees_in(account, given.get("assignments"))
+    policy = checked.policy_in(account, given.get("escalation_policy")) or account.policies[service.policy_id]
     level = escalation.first_level(account, policy, at=now)
     if level is None and not assignee_ids and account.switches["nobody_on_call"] == "refused":
         raise refused(400, 1015, "Escalation Policy Has No User On Call", [])
@@ -60,8 +54,8 @@ def create(account: Account, given: Mapping[str, object], *, requester: User) ->
         key=key,
         priority_id=priority.id if priority else None,
         details=details,
-        conference_bridge=_bridge(given.get("conference_bridge")),
-        incident_type=_type_name(given.get("incident_type")),
+        conference_bridge=checked.bridge_in(given.get("conference_bridge")),
+        incident_type=checked.type_name_in(given.get("incident_type")),
     )
     account.incidents[incident.id] = incident
     escalation.trigger(account, incident, by=requester.id, at=now)
@@ -121,9 +115,9 @@ def update(account: Account, incident: Incident, given: Mapping[str, object], *,
     if status not in STATUSES:
         raise refused(400, 1003, "Invalid Status Provided", [])
     _check_open(account, incident, given)
-    assignee_ids = _assignees(account, given.get("assignments"))
-    policy = _policy(account, given.get("escalation_policy"))
-    level = _level(account, policy or account.policies[incident.policy_id], given.get("escalation_level"))
+    assignee_ids = checked.assignees_in(account, given.get("assignments"))
+    policy = checked.policy_in(account, given.get("escalation_policy"))
+    level = checked.level_in(account, policy or account.policies[incident.policy_id], given.get("escalation_level"))
 
     _rewrite(account, incident, given)
     incident.updated_at = now
@@ -175,110 +169,6 @@ def add_note(account: Account, incident: Incident, content: object, *, requester
     return note
 
 
-def checked_title(title: object) -> str:
-    if not isinstance(title, str) or not title.strip():
-        raise invalid("Title cannot be empty.")
-    if len(title) > LONGEST_TITLE:
-        raise invalid(f"Title is too long (maximum is {LONGEST_TITLE} characters)")
-    return title.strip()
-
-
-def _open_service(account: Account, given: object) -> Service:
-    """The service, if new incidents may go there."""
-    service = account.services.get(_id(given))
-    if service is None:
-        raise wrong_arguments("Service not found")
-    closed = account.status_of(service) in ("disabled", "maintenance")
-    if closed and account.switches["closed_service"] == "refused":
-        raise invalid("Incident could not be created")
-    return service
-
-
-def _free_key(account: Account, given: object, service: Service) -> str:
-    """The key, unique among the open incidents of one service; PagerDuty draws one when none is given."""
-    if given is None or given == "":
-        return uuid.uuid4().hex
-    if not isinstance(given, str):
-        raise invalid("Incident key must be a string")
-    if any(other.key == given and other.service_id == service.id for other in account.open.values()):
-        raise wrong_arguments(DUPLICATE)
-    return given
-
-
-def _details(given: object) -> str | None:
-    if given is None:
-        return None
-    details = given.get("details") if isinstance(given, dict) else given
-    if not isinstance(given, dict) or not isinstance(details, str | None):
-        raise invalid("Body details must be a string")
-    return details
-
-
-def _urgency(given: object) -> str:
-    if given not in ("high", "low"):
-        raise invalid("Urgency must be high or low")
-    return str(given)
-
-
-def _priority(account: Account, given: object) -> Priority | None:
-    """By reference, or by name as PUT takes it: of several with one name the highest (fact sheet 7)."""
-    if given is None:
-        return None
-    priorities = account.priorities if account.switches["priorities"] == "on" else {}
-    if isinstance(given, str):
-        named = [priority for priority in priorities.values() if priority.name == given]
-        found = min(named, key=lambda priority: priority.order, default=None)
-    else:
-        found = priorities.get(_id(given))
-    if found is None and account.switches["unknown_priority"] == "refused":
-        raise refused(400, 1020, "Invalid Priority", [])
-    return found
-
-
-def _assignees(account: Account, given: object) -> list[str]:
-    if given is None:
-        return []
-    if not isinstance(given, list):
-        raise invalid("Assignments must be an array")
-    ids = [_id(item.get("assignee") if isinstance(item, dict) else None) for item in given]
-    if any(user_id not in account.users for user_id in ids):
-        raise refused(400, 1007, "Assignee User Not Found", [])
-    return ids
-
-
-def _policy(account: Account, given: object) -> Policy | None:
-    if given is None:
-        return None
-    policy = account.policies.get(_id(given))
-    if policy is None:
-        raise refused(400, 1014, "Escalation Policy Not Found", [])
-    return policy
-
-
-def _level(account: Account, policy: Policy, given: object) -> int | None:
-    if given is None:
-        return None
-    if not isinstance(given, int) or not 1 <= given <= len(policy.rules):
-        raise refused(400, 1006, "Incident Cannot Be Escalated", [])
-    level = escalation.first_level(account, policy, at=account.clock.now(), start=given)
-    if level is None:
-        raise refused(400, 1015, "Escalation Policy Has No User On Call", [])
-    return level
-
-
-def _bridge(given: object) -> dict[str, object] | None:
-    if given is None:
-        return None
-    if not isinstance(given, dict):
-        raise invalid("Conference bridge must be an object")
-    return {name: given.get(name) for name in ("conference_number", "conference_url")}
-
-
-def _type_name(given: object) -> str:
-    name = given.get("name") if isinstance(given, dict) else None
-    return str(name or "incident_default")
-
-
 def _check_open(account: Account, incident: Incident, given: Mapping[str, object]) -> None:
     """What a resolved incident refuses, and what a second press does."""
     status = given.get("status")
@@ -292,17 +182,17 @@ def _check_open(account: Account, incident: Incident, given: Mapping[str, object
 
 def _rewrite(account: Account, incident: Incident, given: Mapping[str, object]) -> None:
     """Title, urgency, priority and so on. Everything is checked before the first of them is changed."""
-    title = checked_title(given["title"]) if "title" in given else incident.title
-    urgency = _urgency(given["urgency"]) if "urgency" in given else incident.urgency
-    bridge = _bridge(given.get("conference_bridge")) or incident.conference_bridge
+    title = checked.title_in(given["title"]) if "title" in given else incident.title
+    urgency = checked.urgency_in(given["urgency"]) if "urgency" in given else incident.urgency
+    bridge = checked.bridge_in(given.get("conference_bridge")) or incident.conference_bridge
     service_id = incident.service_id
     if "service" in given:
-        service_id = _open_service(account, given["service"]).id
+        service_id = checked.open_service(account, given["service"]).id
     if "priority" in given:
-        priority = _priority(account, given["priority"])
+        priority = checked.priority_in(account, given["priority"])
         incident.priority_id = priority.id if priority else None
     if "incident_type" in given:
-        incident.incident_type = _type_name(given["incident_type"])
+        incident.incident_type = checked.type_name_in(given["incident_type"])
     incident.title, incident.urgency = title, urgency
     incident.conference_bridge, incident.service_id = bridge, service_id
 
@@ -322,7 +212,3 @@ def _trigger_again(account: Account, incident: Incident, requester: User, *, at:
     if found is not None:
         incident.loop = 0
         escalation.page_level(account, incident, found, at=at, agent=requester.id)
-
-
-def _id(reference: object) -> str:
-    return str(reference.get("id")) if isinstance(reference, dict) else ""

@@ -27,7 +27,10 @@ class Page:
 
 @dataclass
 class Phone:
-    """Somebody's phone. `next_at` and `next_level`: when it rings if nobody answers before."""
+    """Somebody's phone. `next_at` and `next_level`: when it is paged if nobody answers before.
+
+    `cannot_ring`: nothing of theirs rings for what they are, or will be, paged with.
+    """
 
     user_id: str
     name: str
@@ -109,9 +112,11 @@ def _add_next(account: Account, shown: dict[str, Phone], incident: Incident) -> 
     if level is None:
         return
     for user_id in account.on_call(policy, level, now=incident.escalates_at):
-        phone = _phone(shown, account.users[user_id])
+        user = account.users[user_id]
+        phone = _phone(shown, user)
         if not phone.pages and (phone.next_at is None or incident.escalates_at < phone.next_at):
             phone.next_at, phone.next_level = incident.escalates_at, level
+            phone.cannot_ring = not user.can_be_paged(incident.urgency)
 
 
 def _escalate(account: Account, incident: Incident, user: User) -> None:
