@@ -260,7 +260,10 @@ def test_the_bots_own_channels_are_listed_page_by_page(slack: WebClient) -> None
     made = {slack.conversations_create(name=f"channel-{number}")["channel"]["id"] for number in range(7)}
     archived = slack.conversations_create(name="over")["channel"]["id"]
     slack.conversations_archive(channel=archived)
-    pages = [page.data for page in slack.users_conversations(types="public_channel,private_channel", exclude_archived=True, limit=3)]
+    pages = [
+        page.data
+        for page in slack.users_conversations(types="public_channel,private_channel", exclude_archived=True, limit=3)
+    ]
     listed = [channel["id"] for page in pages for channel in page["channels"]]
     assert len(pages) == 3
     assert set(listed) == made | {channel_named(slack, "incidents")}

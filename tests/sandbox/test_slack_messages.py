@@ -164,7 +164,7 @@ def test_another_name_needs_a_scope_of_its_own(slack: WebClient, sandbox: Any, c
     assert (posted["username"], posted["subtype"]) == ("Otter", "bot_message")
     sandbox.plant("slack", "tokens", values={"secret": "xoxb-plain", "scopes": ["chat:write", "chat:write.public"]})
     plain = WebClient(token="xoxb-plain", base_url=sandbox.slack, retry_handlers=[])
-    arguments = {"channel": channel, "text": "Hello", "username": "Otter"}
+    arguments: dict[str, Any] = {"channel": channel, "text": "Hello", "username": "Otter"}
     assert refusal(plain.chat_postMessage, **arguments)["needed"] == "chat:write.customize"
     sandbox.switch("slack", "customize_scope", "not needed")
     assert plain.chat_postMessage(**arguments)["ok"]
@@ -228,7 +228,7 @@ def test_a_deleted_message_is_gone_with_its_pin(slack: WebClient, channel: str) 
 
 
 def test_an_ephemeral_message_is_for_one_person_in_the_channel(slack: WebClient, channel: str, mei: str) -> None:
-    arguments = {"channel": channel, "user": mei, "text": "Only for you"}
+    arguments: dict[str, Any] = {"channel": channel, "user": mei, "text": "Only for you"}
     assert refusal(slack.chat_postEphemeral, **arguments)["error"] == "user_not_in_channel"
     slack.conversations_invite(channel=channel, users=mei)
     ts = slack.chat_postEphemeral(**arguments)["message_ts"]

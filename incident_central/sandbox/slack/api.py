@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.company import NAME, PEOPLE, SLACK_TOKEN, Person
@@ -69,9 +70,7 @@ class SlackApi:
             page = b"<!doctype html><title>Slack</title><h1>Something went wrong on our side</h1>"
             return Response(502, page, {"Content-Type": "text/html; charset=utf-8"})
         if kind == "missing-scope":
-            held = self.workspace.tokens[SLACK_TOKEN]
-            lacking = Token(held.secret, held.kind, held.user_id, tuple(s for s in held.scopes if s != fault.needed))
-            return Response.json(missing_scope(fault.needed, lacking).as_json())
+            return Response.json(self._without_scope(fault).as_json())
         if kind == "unauthorized":
             return Response.json({"ok": False, "error": "invalid_auth"})
         return Response.json({"ok": False, "error": "internal_error"}, status=500)
@@ -88,6 +87,13 @@ class SlackApi:
     def person_writes(self, *, channel_id: str, user_id: str, text: str) -> None:
         """See people.write."""
         write(self.workspace, channel_id=channel_id, user_id=user_id, text=text)
+
+    def _without_scope(self, fault: Fault) -> SlackError:
+        """As if the app had been installed without `needed`, or else without what the method needs."""
+        held = self.workspace.tokens[SLACK_TOKEN]
+        method = METHODS.get(fault.method)
+        needed = fault.needed or next(iter(union(method.scopes)) if method else iter(()), "")
+        return missing_scope(needed, replace(held, scopes=tuple(s for s in held.scopes if s != needed)))
 
     def _answer(self, method: Method, request: Request) -> Response:
         token: Token | None = None

@@ -48,7 +48,7 @@ def set_purpose(call: Call) -> Answer:
     purpose = _line(call, "purpose")
     channel = call.own_channel()
     call.workspace.set_purpose(channel, purpose, by=call.caller.id)
-    return {"purpose": channel.purpose.value}
+    return _answer(call, channel)
 
 
 def archive(call: Call) -> Answer:

@@ -19,7 +19,11 @@ def history(call: Call) -> Answer:
     shown = [message for message in channel.messages.values() if not message.is_reply or message.broadcast]
     wanted = _in_time(call, shown)
     wanted.reverse()
-    return _answer(call, channel, wanted) | {"pin_count": len(channel.pins)}
+    return _answer(call, channel, wanted) | {
+        "pin_count": len(channel.pins),
+        "channel_actions_ts": None,
+        "channel_actions_count": 0,
+    }
 
 
 def replies(call: Call) -> Answer:
