@@ -57,7 +57,7 @@ def page(incident: Incident) -> Record:
             key=incident.name,
             service_id=incident.service_id,
             title=incident.title,
-            details=_details(incident),
+            details=details_of(incident),
             priority_id=incident.priority_id if with_priority else None,
         )
     )
@@ -81,7 +81,7 @@ def drop_refused_priority(incident: Incident, error: IntegrationError) -> bool:
     return True
 
 
-def _details(incident: Incident) -> str:
+def details_of(incident: Incident) -> str:
     lines = [
         incident.description[:8000],
         f"Reported by {incident.reporter_name} ({incident.reporter_email}) through Incident Central.",
@@ -200,12 +200,14 @@ def _missing_message(incident: Incident, absent: list[Responder]) -> Message:
 
 def topic(incident: Incident) -> Record:
     """Safe to repeat."""
+    chat().set_topic(_channel(incident), topic_of(incident))
+    return _nothing
+
+
+def topic_of(incident: Incident) -> str:
     priority = f"{incident.priority.name} " if incident.priority else ""
     commander = incident.reporter_name or incident.reporter_email
-    chat().set_topic(
-        _channel(incident), f"{priority}{incident.service.name} · {incident.title} · Commander: {commander}"
-    )
-    return _nothing
+    return f"{priority}{incident.service.name} · {incident.title} · Commander: {commander}"
 
 
 def bookmark_incident(incident: Incident) -> Record:
@@ -307,15 +309,15 @@ def note(incident: Incident) -> Record:
     """The channel's link on PagerDuty's incident. Not safe to repeat after a lost answer: look among its notes first."""
     if incident.pagerduty_id is None:
         raise NotNeeded("Paged by hand: we do not know the PagerDuty incident.")
-    pager().add_note(incident.pagerduty_id, _note_text(incident))
+    pager().add_note(incident.pagerduty_id, note_of(incident))
     return _nothing
 
 
 def look_for_note(incident: Incident) -> Record | None:
-    return _nothing if _note_text(incident) in pager().notes(incident.pagerduty_id or "") else None
+    return _nothing if note_of(incident) in pager().notes(incident.pagerduty_id or "") else None
 
 
-def _note_text(incident: Incident) -> str:
+def note_of(incident: Incident) -> str:
     return f"Slack channel #{incident.slack_channel_name}: {incident.slack_channel_url}\n{address_of(incident)}".strip()
 
 
