@@ -183,6 +183,13 @@ def test_replies_stay_in_their_thread(slack: WebClient, channel: str) -> None:
     assert refusal(slack.conversations_replies, channel=channel, ts="1.000001")["error"] == "thread_not_found"
 
 
+def test_a_reply_may_be_told_to_the_whole_channel(slack: WebClient, channel: str) -> None:
+    parent = slack.chat_postMessage(channel=channel, text="Question")["ts"]
+    slack.chat_postMessage(channel=channel, text="Answer for all", thread_ts=parent, reply_broadcast=True)
+    newest = slack.conversations_history(channel=channel)["messages"][0]
+    assert (newest["text"], newest["subtype"], newest["thread_ts"]) == ("Answer for all", "thread_broadcast", parent)
+
+
 def test_history_is_read_page_by_page_and_between_times(slack: WebClient, channel: str) -> None:
     stamps = [slack.chat_postMessage(channel=channel, text=str(number))["ts"] for number in range(5)]
     pages = [page.data for page in slack.conversations_history(channel=channel, limit=2)]

@@ -22,7 +22,8 @@ def post_message(call: Call) -> Answer:
     message = _message(call)
     channel = _destination(call)
     message.thread_ts = _thread(call, channel)
-    message.broadcast = bool(message.thread_ts) and call.arguments.flag("reply_broadcast")
+    if message.thread_ts and call.arguments.flag("reply_broadcast"):
+        message.subtype = "thread_broadcast"
     message.ts = call.workspace.next_ts()
     call.workspace.post(channel, message)
     return {

@@ -16,7 +16,11 @@ DISTRIBUTED_APP_PAGE = 15
 def history(call: Call) -> Answer:
     """The channel's messages, newest first, without the replies in threads."""
     channel = _readable(call)
-    shown = [message for message in channel.messages.values() if not message.is_reply or message.broadcast]
+    shown = [
+        message
+        for message in channel.messages.values()
+        if not message.is_reply or message.subtype == "thread_broadcast"
+    ]
     wanted = _in_time(call, shown)
     wanted.reverse()
     return _answer(call, channel, wanted) | {

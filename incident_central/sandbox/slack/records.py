@@ -67,7 +67,6 @@ class Message:
     metadata: dict[str, object] = field(default_factory=dict)
     reactions: dict[str, list[str]] = field(default_factory=dict)
     edited: dict[str, str] = field(default_factory=dict)
-    broadcast: bool = False
     unfurl_links: bool | None = None
     unfurl_media: bool | None = None
     extra: dict[str, object] = field(default_factory=dict)

@@ -44,14 +44,15 @@ Shown = dict[str, Any]
 Render = Callable[[str], list[Paragraph]]
 
 
-def channels(workspace: Workspace, *, most: int | None = None) -> list[Shown]:
-    """The channels, the one with the newest message first; at most so many."""
+def channels(workspace: Workspace, *, most: int | None = None, chosen: str = "") -> list[Shown]:
+    """The channels, the one with the newest message first; at most so many, and the chosen one in any case."""
     with workspace.lock:
         zone = _zone()
         newest = sorted(
             workspace.channels.values(), key=lambda channel: next(reversed(channel.messages), ""), reverse=True
         )
-        return [_channel(workspace, channel, zone) for channel in newest[:most]]
+        shown = newest[:most] + [channel for channel in newest[len(newest[:most]) :] if channel.id == chosen]
+        return [_channel(workspace, channel, zone) for channel in shown]
 
 
 def as_json(workspace: Workspace) -> dict[str, object]:
@@ -230,12 +231,20 @@ def _initials(name: str) -> str:
 
 
 def _as_json(channel: Channel) -> dict[str, object]:
-    shape = asdict(channel)
-    return shape | {
+    # Shallow copies: as deep as anything here is changed in place, and quick for thousands of channels.
+    return vars(channel) | {
         "members": list(channel.members),
         "left_on_archiving": sorted(channel.left_on_archiving),
-        "messages": [asdict(message) for message in channel.messages.values()],
-        "ephemeral": [{"user": user, "message": asdict(message)} for user, message in channel.ephemeral],
-        "pins": [asdict(pin) for pin in channel.pins.values()],
-        "bookmarks": [asdict(bookmark) for bookmark in channel.bookmarks.values()],
+        "topic": vars(channel.topic),
+        "purpose": vars(channel.purpose),
+        "previous_names": list(channel.previous_names),
+        "messages": [_message_as_json(message) for message in channel.messages.values()],
+        "ephemeral": [{"user": user, "message": _message_as_json(message)} for user, message in channel.ephemeral],
+        "pins": [vars(pin) for pin in channel.pins.values()],
+        "bookmarks": [dict(vars(bookmark)) for bookmark in channel.bookmarks.values()],
     }
+
+
+def _message_as_json(message: Message) -> dict[str, object]:
+    reactions = {name: list(users) for name, users in message.reactions.items()}
+    return vars(message) | {"reactions": reactions}
