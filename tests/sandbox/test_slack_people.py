@@ -67,6 +67,38 @@ def test_planted_changes_are_seen_at_once(slack: WebClient, sandbox: Any) -> Non
     assert refusal(slack.users_info, user=mei)["error"] == "user_not_found"
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"collection": "emoji", "create": {}}, "There are: members, channels, tokens"),
+        ({"collection": "members", "id": "U0NOBODY", "set": {}}, "has the id 'U0NOBODY'"),
+        ({"collection": "members", "delete": True}, "has the id None"),
+        ({"collection": "members", "create": {"shoe_size": 42}}, "no field 'shoe_size'"),
+        ({"collection": "members", "create": {"deleted": "yes"}}, "is true or false"),
+        ({"collection": "tokens", "create": {"kind": "magic"}}, "is one of bot, user, app"),
+        ({"collection": "tokens", "create": {"user_id": "U0NOBODY"}}, "no member with the id U0NOBODY"),
+        ({"collection": "channels", "create": {"members": ["U0NOBODY"]}}, "no member with the id U0NOBODY"),
+        ({"collection": "channels", "create": {"members": "everybody"}}, "is a list of texts"),
+    ],
+)
+def test_what_cannot_be_planted_is_said_in_words(sandbox: Any, body: dict[str, Any], words: str) -> None:
+    refused = sandbox.http.post("/plant", json={"provider": "slack", **body})
+    assert refused.status_code == 400
+    assert words in refused.json()["error"]
+
+
+def test_the_bot_can_be_planted_out_of_a_channel_and_back_in(slack: WebClient, sandbox: Any) -> None:
+    bot = slack.auth_test()["user_id"]
+    incidents = next(each["id"] for each in slack.conversations_list()["channels"] if each["name"] == "incidents")
+    sandbox.plant("slack", "channels", incidents, values={"members": [], "kind": "private"})
+    assert refusal(slack.chat_postMessage, channel=incidents, text="x")["error"] == "channel_not_found"
+    sandbox.plant("slack", "channels", incidents, values={"members": [bot]})
+    assert slack.chat_postMessage(channel=incidents, text="x")["ok"]
+    planted = sandbox.plant("slack", "channels", values={"name": "taken", "topic": "Hands off", "is_archived": True})
+    assert slack.conversations_info(channel=planted["id"])["channel"]["topic"]["value"] == "Hands off"
+    assert refusal(slack.conversations_create, name="taken")["error"] == "name_taken"
+
+
 def test_bots_and_the_team_introduce_themselves(slack: WebClient) -> None:
     bot = slack.bots_info(bot=slack.auth_test()["bot_id"])["bot"]
     assert (bot["name"], bot["user_id"]) == ("Incident Central", slack.auth_test()["user_id"])

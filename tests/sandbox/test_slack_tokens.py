@@ -27,9 +27,9 @@ def call(
 ) -> dict[str, Any]:
     """A call as another client than slack_sdk makes it."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = Request(f"{sandbox.slack}{method}{query}", data=body, headers=headers)  # noqa: S310
+    request = Request(f"{sandbox.slack}{method}{query}", data=body, headers=headers)
     request.add_header("Content-Type", content_type)
-    with urlopen(request) as response:  # noqa: S310
+    with urlopen(request) as response:
         answer: dict[str, Any] = json.load(response)
     return answer
 

@@ -30,14 +30,17 @@ def plant(
         if collection not in _FIELDS:
             raise ValueError(f"Slack has no collection {collection!r}. There are: {', '.join(_FIELDS)}.")
         records = _records(workspace, collection)
-        if record_id is not None and record_id not in records:
+        if (delete or record_id is not None) and record_id not in records:
             raise ValueError(f"No record of Slack's {collection} has the id {record_id!r}.")
         if delete:
             _delete(workspace, collection, str(record_id))
             return None
         given = _checked(collection, values or {})
+        _check_people(workspace, given)
         if record_id is None:
             record = _new(workspace, collection, given)
+        elif "secret" in given:
+            raise ValueError("A token keeps its secret. Create another token instead.")
         else:
             record = records[record_id]
             for name, value in given.items():
@@ -63,10 +66,13 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _kind(value: object) -> str:
-    if value not in (PUBLIC, PRIVATE):
-        raise ValueError(f"{PUBLIC!r} or {PRIVATE!r}")
-    return str(value)
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def chosen(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return str(value)
+
+    return chosen
 
 
 _FIELDS: dict[str, dict[str, Callable[[object], object]]] = {
@@ -76,12 +82,16 @@ _FIELDS: dict[str, dict[str, Callable[[object], object]]] = {
     },
     "channels": {
         **dict.fromkeys(("name", "creator"), _string),
-        "kind": _kind,
+        "kind": _one_of(PUBLIC, PRIVATE),
         "is_archived": _truth,
         "members": lambda value: dict.fromkeys(_strings(value)),
         "topic": lambda value: Line(_string(value)),
     },
-    "tokens": {**dict.fromkeys(("secret", "kind", "user_id", "state"), _string), "scopes": _strings},
+    "tokens": {
+        **dict.fromkeys(("secret", "user_id", "state"), _string),
+        "kind": _one_of("bot", "user", "app"),
+        "scopes": _strings,
+    },
 }
 
 
@@ -102,6 +112,14 @@ def _checked(collection: str, values: Values) -> dict[str, object]:
         except ValueError as wanted:
             raise ValueError(f"The field {name!r} of Slack's {collection} is {wanted}.") from None
     return checked
+
+
+def _check_people(workspace: Workspace, given: Values) -> None:
+    members = given.get("members")
+    named = [*(members if isinstance(members, dict) else ()), *(given[name] for name in ("user_id",) if name in given)]
+    unknown = [str(user) for user in named if user not in workspace.members]
+    if unknown:
+        raise ValueError(f"Slack has no member with the id {', '.join(unknown)}.")
 
 
 def _new(workspace: Workspace, collection: str, given: dict[str, object]) -> Member | Channel | Token:
