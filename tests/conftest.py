@@ -1,0 +1,93 @@
+"""Fixtures for all tests. `--all` insists: what could not be run is a failure then, and not a skip."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Cluster, Hub, Sandbox, postgresql_binaries
+
+DATABASES = ["sqlite", "postgresql"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="fail when something could not be run on this machine")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if session.config.getoption("--all") and skipped:
+        print(f"\n--all was given, and {len(skipped)} tests were left out: see the reasons above.")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    if postgresql_binaries() is None:
+        pytest.skip("PostgreSQL is not installed on this machine")
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def one_sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def sandbox(one_sandbox: Sandbox) -> Sandbox:
+    """The make-believe company as on its first day, with nothing broken."""
+    one_sandbox.start_over()
+    return one_sandbox
+
+
+@pytest.fixture(params=DATABASES, scope="session")
+def database(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def prepared(database: str, request: pytest.FixtureRequest, one_sandbox: Sandbox) -> Iterator[Hub]:
+    """A database to copy: up to date, with an administrator. Never started."""
+    folder = Path(tempfile.mkdtemp(prefix="ic-prepared-"))
+    url = request.getfixturevalue("cluster").new_database() if database == "postgresql" else ""
+    hub = Hub(one_sandbox, folder, url)
+    hub.prepare()
+    yield hub
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def make_hub(
+    prepared: Hub, sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Hub]]:
+    """Make a hub with a fresh database; keyword arguments are settings. It is not started yet."""
+    hubs = []
+
+    def make(**settings: str) -> Hub:
+        folder = tmp_path / f"data-{len(hubs)}"
+        shutil.copytree(prepared.folder, folder)
+        url = ""
+        if prepared.database_url:
+            url = request.getfixturevalue("cluster").new_database(like=prepared.database_url)
+        hubs.append(Hub(sandbox, folder, url, settings))
+        return hubs[-1]
+
+    yield make
+    sandbox.mend()
+    for hub in hubs:
+        hub.stop()
+
+
+@pytest.fixture
+def hub(make_hub: Callable[..., Hub]) -> Hub:
+    """A running hub with a fresh database, connected with the sandbox."""
+    hub = make_hub()
+    hub.start()
+    return hub

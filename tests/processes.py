@@ -1,0 +1,416 @@
+"""Real processes to test against: a sandbox, a hub, a PostgreSQL cluster. On loopback, each ended by its own id."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from incident_central import demo
+from incident_central.sandbox import company
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 20.0  # seconds
+T = TypeVar("T")
+Json = dict[str, Any]
+
+ADMIN = "dana.okafor@example.com"
+PASSWORD = "correct horse battery"
+
+
+def eventually(look: Callable[[], T], *, within: float = PATIENCE) -> T:
+    """What `look` returns as soon as it is truthy and raises no AssertionError; the last failure otherwise."""
+    until = time.monotonic() + within
+    while True:
+        try:
+            if found := look():
+                return found
+            failure = AssertionError(f"still {found!r} after {within} s")
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() > until:
+            raise failure
+        time.sleep(0.03)
+
+
+def _json(url: str, method: str = "GET", data: Json | None = None) -> Any:
+    body = None if data is None else json.dumps(data).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+# ── the sandbox ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Sandbox:
+    """A make-believe PagerDuty and Slack in a process of their own."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "incident_central.sandbox"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=demo.cleaned(os.environ),
+        )
+        assert self._process.stdout is not None
+        self.addresses: dict[str, str] = json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=15)
+
+    def control(self, path: str, data: Json | None = None, *, method: str = "") -> Any:
+        return _json(f"{self.addresses['page']}{path}", method or ("GET" if data is None else "POST"), data)
+
+    def start_over(self) -> None:
+        self.control("/reset", {})
+        self.control("/calls", method="DELETE")
+
+    def fault(self, provider: str, kind: str, *, method: str = "*", **more: Any) -> str:
+        answer = self.control("/faults", {"provider": provider, "kind": kind, "method": method, **more})
+        return str(answer["id"])
+
+    def mend(self) -> None:
+        self.control("/faults", method="DELETE")
+
+    def switch(self, **switches: str) -> None:
+        self.control("/switches", switches)
+
+    def plant(self, provider: str, collection: str, id: str, **change: Any) -> None:
+        self.control("/plant", {"provider": provider, "collection": collection, "id": id, **change})
+
+    def advance(self, seconds: float) -> None:
+        self.control("/clock", {"advance": seconds})
+
+    @property
+    def state(self) -> Json:
+        state: Json = self.control("/state.json")
+        return state
+
+    def calls(self, method: str = "", **filters: Any) -> list[Json]:
+        query = urllib.parse.urlencode({"method": method, **filters} if method else filters)
+        calls: list[Json] = self.control(f"/calls.json?{query}")
+        return calls
+
+    @property
+    def pages(self) -> list[Json]:
+        """PagerDuty's incidents, oldest first."""
+        return sorted(self.state["pagerduty"]["incidents"], key=lambda one: one["incident_number"])
+
+    def page_of(self, name: str) -> Json:
+        found = [one for one in self.pages if one["incident_key"] == name]
+        assert len(found) == 1, f"{len(found)} pages for {name}"
+        return found[0]
+
+    def channel_of(self, name: str) -> Json:
+        found = [one for one in self.state["slack"]["channels"] if one["name"] == name]
+        assert len(found) == 1, f"{len(found)} channels named {name}"
+        channel: Json = found[0]
+        return channel
+
+    def acknowledge(self, page_id: str, user_id: str) -> None:
+        self.control(f"/pagerduty/incidents/{page_id}/acknowledge", {"user": user_id})
+
+    def resolve(self, page_id: str, user_id: str) -> None:
+        self.control(f"/pagerduty/incidents/{page_id}/resolve", {"user": user_id})
+
+
+# ── databases ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Cluster:
+    """A PostgreSQL server of our own, in a temporary folder, on a free loopback port."""
+
+    def __init__(self) -> None:
+        binaries = postgresql_binaries()
+        assert binaries is not None
+        self.folder = Path(tempfile.mkdtemp(prefix="ic-pg-"))
+        # PostgreSQL refuses to run as root.
+        self._as: dict[str, Any] = {"user": "postgres"} if os.getuid() == 0 else {}
+        if self._as:
+            shutil.chown(self.folder, "postgres")
+        data = str(self.folder / "data")
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": self.folder, **self._as}
+        subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], check=True, **quiet
+        )
+        self.port = demo._free_port()
+        options = [
+            "-D",
+            data,
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-k",
+            str(self.folder),
+            "-c",
+            "max_connections=300",
+        ]
+        self._process = subprocess.Popen([binaries / "postgres", *options], stderr=subprocess.DEVNULL, **quiet)
+        eventually(self._answers)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def url(self, name: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def new_database(self, *, like: str = "template1") -> str:
+        """The address of a new database, a copy of the one at the address `like`."""
+        name, template = f"hub_{uuid4().hex[:12]}", like.rpartition("/")[2]
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        return self.url(name)
+
+    def close(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(timeout=15)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def postgresql_binaries() -> Path | None:
+    folders = [Path(found).resolve().parent for name in ("postgres",) if (found := shutil.which(name))]
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    folders += [Path("/opt/homebrew/bin"), Path("/usr/local/bin")]
+    return next((folder for folder in folders if (folder / "postgres").exists() and (folder / "initdb").exists()), None)
+
+
+# ── the hub ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Hub:
+    """`incident-central serve` in a process of its own, connected with a sandbox. A restart keeps data and address."""
+
+    sandbox: Sandbox
+    folder: Path
+    database_url: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=lambda: demo._free_port())
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        settings = demo.hub_settings(self.sandbox.addresses, hub_url=self.url, data_dir=self.folder)
+        settings |= {"DATABASE_URL": self.database_url} | self.settings
+        return demo.cleaned(os.environ) | settings
+
+    def command(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "incident_central", *arguments],
+            env=self.environment,
+            input=stdin,
+            text=True,
+            capture_output=True,
+            cwd=ROOT,
+            timeout=60,
+        )
+
+    def prepare(self) -> None:
+        """A database that is up to date, with an administrator in it."""
+        assert (done := self.command("manage", "migrate")).returncode == 0, done.stderr
+        made = self.command("manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
+        assert made.returncode == 0, made.stderr
+
+    def start(self, *, ready: bool = True) -> None:
+        log = (self.folder / "hub.log").open("a")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "incident_central", "serve", "--port", str(self.port)],
+            env=self.environment,
+            stderr=log,
+            text=True,
+            cwd=ROOT,
+        )
+        log.close()
+        eventually(lambda: self.answers("/readyz" if ready else "/healthz"))
+
+    def answers(self, path: str) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the hub ended:\n{self.log}")
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "hub.log").read_text()
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+
+    def rows(self, query: str, *values: object) -> list[Json]:
+        """What the database holds; `%s` stands for a value on both databases."""
+        if self.database_url:
+            with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
+                return connection.execute(query, values).fetchall()  # type: ignore[call-overload,no-any-return]
+        path = self.folder / "incident-central.sqlite3"
+        with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query.replace("%s", "?"), values)]
+
+    def incident(self, name: str) -> Json:
+        (row,) = self.rows("SELECT * FROM incidents WHERE id = %s", name)
+        return row
+
+    def steps(self, name: str) -> dict[str, Json]:
+        query = """SELECT s.* FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+                   WHERE j.workflow = 'response' AND j.key = %s"""
+        return {row["name"]: row for row in self.rows(query, name)}
+
+    def finished(self, name: str) -> dict[str, Json]:
+        """The steps, once none of them has anything left to do."""
+
+        def settled() -> dict[str, Json]:
+            steps = self.steps(name)
+            left = {step: row["state"] for step, row in steps.items() if row["state"] not in ("done", "off", "by-hand")}
+            assert steps, "no steps"
+            assert not left, f"{left}: {[row['error'] for row in steps.values() if row['error']]}"
+            return steps
+
+        return eventually(settled)
+
+    def service_id(self, name: str) -> str:
+        (row,) = self.rows("SELECT id FROM incidents_service WHERE name = %s", name)
+        return str(row["id"])
+
+    def priority_id(self, name: str) -> str:
+        (row,) = self.rows("SELECT id FROM incidents_priority WHERE name = %s", name)
+        return str(row["id"])
+
+    @cached_property
+    def dana(self) -> "Browser":
+        """The administrator, signed in."""
+        browser = Browser(self.url)
+        browser.sign_in(ADMIN, PASSWORD)
+        return browser
+
+
+# ── a person with a browser, without the browser ──────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer to a request, redirects followed."""
+
+    status: int
+    url: str
+    text: str
+
+    @property
+    def path(self) -> str:
+        return urllib.parse.urlsplit(self.url).path
+
+    def value(self, name: str) -> str:
+        """The value of the form's input of that name."""
+        found = re.search(rf'<input[^>]*name="{name}"[^>]*value="([^"]*)"', self.text)
+        assert found, f"no input {name} in the page"
+        return found[1]
+
+    @property
+    def incident(self) -> str:
+        """The name of the incident whose page this is."""
+        found = re.fullmatch(r"/incidents/([^/]+)(/responding)?", self.path)
+        assert found, f"{self.status} {self.path}: {self.text[:3000]}"
+        return found[1]
+
+
+class Browser:
+    """HTTP with cookies, as a browser without JavaScript would speak it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+
+    def get(self, path: str, **headers: str) -> Page:
+        return self._open(urllib.request.Request(f"{self.url}{path}", headers=headers))
+
+    def post(self, path: str, form: dict[str, str], *, token: str = "") -> Page:
+        body = urllib.parse.urlencode({"csrfmiddlewaretoken": token or self._token(), **form}).encode()
+        return self._open(urllib.request.Request(f"{self.url}{path}", body, {"Origin": self.url}))
+
+    def sign_in(self, email: str, password: str) -> Page:
+        self.get("/sign-in")
+        return self.post("/sign-in", {"email": email, "password": password})
+
+    def _token(self) -> str:
+        return next((cookie.value or "" for cookie in self.cookies if cookie.name == "csrftoken"), "")
+
+    def _open(self, request: urllib.request.Request) -> Page:
+        try:
+            with self._opener.open(request, timeout=30) as answer:
+                return Page(answer.status, answer.url, answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Page(error.code, error.url, error.read().decode())
+
+
+def report_form(hub: Hub, **more: str) -> dict[str, str]:
+    """What Dana sends when she reports that Checkout is broken."""
+    return {
+        "report_id": str(uuid4()),
+        "service": hub.service_id(more.pop("service_name", "Checkout API")),
+        "priority": hub.priority_id("P1"),
+        "title": "Card payments fail with 502 at checkout",
+        "description": "Since about 03:15.",
+        "seen": "anyway",
+    } | more
+
+
+__all__ = [
+    "ADMIN",
+    "PASSWORD",
+    "ROOT",
+    "Browser",
+    "Cluster",
+    "Hub",
+    "Page",
+    "Sandbox",
+    "company",
+    "eventually",
+    "report_form",
+]
