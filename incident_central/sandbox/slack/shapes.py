@@ -78,6 +78,35 @@ def line(record: Line) -> Shape:
 
 def member(workspace: Workspace, record: Member, *, with_email: bool) -> Shape:
     """A user. The profile's e-mail only with users:read.email."""
+    shape: Shape = {
+        "id": record.id,
+        "team_id": workspace.id,
+        "name": record.name,
+        "deleted": record.deleted,
+        "profile": _profile(workspace, record, with_email=with_email),
+        "is_bot": record.is_bot or (record.id == "USLACKBOT" and workspace.switches["slackbot_is_bot"] == "yes"),
+        "is_app_user": False,
+        "updated": record.updated,
+    }
+    if record.deleted:
+        return shape
+    return shape | {
+        "color": "9f69e7",
+        "real_name": record.real_name,
+        "tz": "Europe/Lisbon",
+        "tz_label": "Western European Time",
+        "tz_offset": 0,
+        "is_admin": record.is_admin,
+        "is_owner": False,
+        "is_primary_owner": False,
+        "is_restricted": record.is_restricted,
+        "is_ultra_restricted": record.is_ultra_restricted,
+        "is_email_confirmed": True,
+        "who_can_share_contact_card": "EVERYONE",
+    }
+
+
+def _profile(workspace: Workspace, record: Member, *, with_email: bool) -> Shape:
     first, _, last = record.real_name.partition(" ")
     image = f"{workspace.url}avatars/{record.id}"
     profile: Shape = {
@@ -100,32 +129,7 @@ def member(workspace: Workspace, record: Member, *, with_email: bool) -> Shape:
         profile["email"] = record.email
     if record.is_bot:
         profile |= {"api_app_id": record.app_id, "bot_id": record.bot_id, "always_active": True}
-    shape: Shape = {
-        "id": record.id,
-        "team_id": workspace.id,
-        "name": record.name,
-        "deleted": record.deleted,
-        "profile": profile,
-        "is_bot": record.is_bot or (record.id == "USLACKBOT" and workspace.switches["slackbot_is_bot"] == "yes"),
-        "is_app_user": False,
-        "updated": record.updated,
-    }
-    if record.deleted:
-        return shape
-    return shape | {
-        "color": "9f69e7",
-        "real_name": record.real_name,
-        "tz": "Europe/Lisbon",
-        "tz_label": "Western European Time",
-        "tz_offset": 0,
-        "is_admin": record.is_admin,
-        "is_owner": False,
-        "is_primary_owner": False,
-        "is_restricted": record.is_restricted,
-        "is_ultra_restricted": record.is_ultra_restricted,
-        "is_email_confirmed": True,
-        "who_can_share_contact_card": "EVERYONE",
-    }
+    return profile
 
 
 def bot(record: Member) -> Shape:
