@@ -1,7 +1,7 @@
 """incident-central serve | demo | sandbox | manage: the command line.
 
-What keeps it from starting (a setting that is missing or wrong, a folder in use, a database out of reach) is said in one
-clear line, with exit code 2.
+What keeps it from starting (a setting that is missing or wrong, a folder in use, a database out of reach) is said in
+one clear line, with exit code 2.
 """
 
 import argparse

@@ -37,7 +37,7 @@ def serve(*, host: str, port: int) -> int:
         ownership = make_ownership(settings.DATA_DIR)
         _migrate()
         runner = Runner(
-            [response.RESPONSE, sync.PAGERDUTY_SYNC, sync.SLACK_SYNC],
+            [response.RESPONSE, *sync.periodic_work()],
             expected=IntegrationError,
             ownership=ownership,
             lanes=LANES,
@@ -54,7 +54,9 @@ def serve(*, host: str, port: int) -> int:
     for name in missing_settings():
         _say(f"{name} is not set: nobody can be paged, so no report is accepted. See docs/setup/1-pagerduty.md.")
     if not settings.SLACK_BOT_TOKEN:
-        _say("SLACK_BOT_TOKEN is not set: reports page and are recorded, but open no channel. See docs/setup/2-slack.md.")
+        _say(
+            "SLACK_BOT_TOKEN is not set: reports page and are recorded, but open no channel. See docs/setup/2-slack.md."
+        )
     server = create_server(
         application,
         sockets=[listener],
@@ -77,7 +79,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise CannotStart(f"cannot listen on {host} port {port}: {error.strerror}. Choose another with --port.") from None
+        raise CannotStart(
+            f"cannot listen on {host} port {port}: {error.strerror}. Choose another with --port."
+        ) from None
 
 
 def _migrate() -> None:

@@ -86,23 +86,43 @@ def database_url(text: str) -> str:
 
 
 SETTINGS = [
-    Setting("DATABASE_URL", "", "PostgreSQL: postgresql://user:password@host:5432/name. Empty: SQLite in DATA_DIR.", database_url),
+    Setting(
+        "DATABASE_URL",
+        "",
+        "PostgreSQL: postgresql://user:password@host:5432/name. Empty: SQLite in DATA_DIR.",
+        database_url,
+    ),
     Setting("DATA_DIR", "data", "Folder for the SQLite database, the generated secret key and the lock."),
     Setting("SECRET_KEY", "", "Signs sessions. Made and kept in DATA_DIR when empty."),
-    Setting("BASE_URL", "", "The address people open, such as https://incidents.example.com. Links in Slack and PagerDuty lead there.", web_address),
+    Setting(
+        "BASE_URL",
+        "",
+        "The address people open, such as https://incidents.example.com. Links in Slack and PagerDuty lead there.",
+        web_address,
+    ),
     Setting("ALLOWED_HOSTS", "", "Further host names to answer to, besides BASE_URL's and this machine's.", words),
     Setting("TRUSTED_PROXIES", "", "Addresses of proxies in front whose X-Forwarded-Proto is believed.", words),
     Setting("TIME_ZONE", "UTC", "The time zone in which times are shown.", time_zone),
     Setting("COMPANY", "", "The company's name, for the sign-in page and the footer."),
     Setting("PAGERDUTY_API_KEY", "", "A General Access REST API key with write access.", header_text),
-    Setting("PAGERDUTY_FROM_EMAIL", "", "Login e-mail of the PagerDuty user that pages are made by. Never somebody who is on call.", email),
-    Setting("PAGERDUTY_API_URL", "https://api.pagerduty.com", "https://api.eu.pagerduty.com for accounts in the EU region.", tool_address),
+    Setting(
+        "PAGERDUTY_FROM_EMAIL",
+        "",
+        "Login e-mail of the PagerDuty user that pages are made by. Never somebody who is on call.",
+        email,
+    ),
+    Setting(
+        "PAGERDUTY_API_URL",
+        "https://api.pagerduty.com",
+        "https://api.eu.pagerduty.com for accounts in the EU region.",
+        tool_address,
+    ),
     Setting("SLACK_BOT_TOKEN", "", "The bot token of the Slack app, xoxb-…", header_text),
     Setting("SLACK_API_URL", "https://slack.com/api/", "Where Slack's Web API is.", tool_address),
     Setting("SLACK_ANNOUNCE_CHANNEL", "", "Channel that is told of every incident: its name or its id."),
     Setting("FALLBACK_SERVICE", "", "Name or id of the PagerDuty service that “I don’t know” pages."),
     Setting("FALLBACK_CONTACT", "", "Whom to phone when nothing else works: “Incident desk, +1 555 0100”."),
-]  # fmt: skip
+]
 
 
 def value_of(setting: Setting, environment: dict[str, str]) -> Any:
@@ -223,9 +243,11 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request", "incident_central.web.context.page"]},
+        "OPTIONS": {
+            "context_processors": ["django.template.context_processors.request", "incident_central.web.context.page"]
+        },
     }
-]  # fmt: skip
+]
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -68,7 +68,7 @@ def make_hub(
     prepared: Hub, sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Hub]]:
     """Make a hub with a fresh database; keyword arguments are settings. It is not started yet."""
-    hubs = []
+    hubs: list[Hub] = []
 
     def make(**settings: str) -> Hub:
         folder = tmp_path / f"data-{len(hubs)}"

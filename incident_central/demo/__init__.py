@@ -1,7 +1,7 @@
 """`incident-central demo`: hub and sandbox together, as separate HTTP servers on this machine. Nobody is really paged.
 
-Every PAGERDUTY_*, SLACK_* and DATABASE_URL of the environment is dropped, and the hub's settings for the demo refuse any
-upstream that is not on this machine. All data is in a temporary folder that goes when the demo ends.
+Every PAGERDUTY_*, SLACK_* and DATABASE_URL of the environment is dropped, and the hub's settings for the demo refuse
+any upstream that is not on this machine. All data is in a temporary folder that goes when the demo ends.
 """
 
 import argparse
@@ -81,7 +81,9 @@ def _child(what: str, arguments: list[str], environment: Mapping[str, str]) -> I
     command = [sys.executable, "-m", f"incident_central.{module}", *rest]
     output = subprocess.PIPE if what == "sandbox" else None
     # Its own process group: Ctrl-C reaches only us, and we end our children in order.
-    process = subprocess.Popen(command, env=dict(environment), stdout=output, text=True, process_group=0)
+    process = subprocess.Popen(  # noqa: S603  this very program
+        command, env=dict(environment), stdout=output, text=True, process_group=0
+    )
     try:
         yield process
     finally:
@@ -94,8 +96,7 @@ def _child(what: str, arguments: list[str], environment: Mapping[str, str]) -> I
 
 
 def _addresses(sandbox: subprocess.Popen[str]) -> dict[str, str]:
-    assert sandbox.stdout is not None
-    line = sandbox.stdout.readline()
+    line = sandbox.stdout.readline() if sandbox.stdout else ""
     if not line:
         raise CannotStart("the sandbox did not start; what it said is above.")
     addresses: dict[str, str] = json.loads(line)

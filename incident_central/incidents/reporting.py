@@ -131,7 +131,7 @@ def _earlier(report: Report, digest: str) -> Incident | None:
 
 
 def _check(report: Report) -> tuple[Service, Priority | None, str, str]:
-    errors = {}
+    errors: dict[str, str] = {}
     title, description = clean(report.title), clean(report.description, lines=True)
     service = _service(report.service_id, errors)
     priority = _priority(report.priority_id, errors)

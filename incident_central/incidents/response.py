@@ -27,6 +27,7 @@ Do = Callable[[Incident], Record]
 Look = Callable[[Incident], Record | None]
 Off = Callable[[Incident], str | None]
 
+PAGED_BY_HAND = "Paged by hand: we do not know the PagerDuty incident."
 INVITED_LEVELS = 2  # of the service's escalation policy
 
 
@@ -134,7 +135,21 @@ def find_missing(incident: Incident) -> Record:
 
     Safe to repeat: an invitation may be, and the message is looked for before it is posted.
     """
-    missing = _not_inside(incident)
+    return _bring_in(incident, _not_inside(incident))
+
+
+def invite_paged(incident: Incident) -> Record:
+    """Whoever PagerDuty really paged, if we had not expected them. Safe to repeat like find_missing."""
+    if incident.pagerduty_id is None:
+        raise NotNeeded(PAGED_BY_HAND)
+    assigned = pager().read_page(incident.pagerduty_id).assigned
+    expected = incident.responders.values_list("email", flat=True)
+    people = Person.objects.filter(id__in=[one.id for one in assigned]).exclude(email__in=expected)
+    unexpected = [Responder(incident=incident, name=one.name, email=one.email, why="paged") for one in people]
+    return _bring_in(incident, [*_not_inside(incident), *unexpected])
+
+
+def _bring_in(incident: Incident, missing: list[Responder]) -> Record:
     if not missing:
         return _nothing
     for responder in missing:
@@ -150,18 +165,6 @@ def find_missing(incident: Incident) -> Record:
     if absent:
         _post_once(incident, _missing_message(incident, absent))
     return lambda: _told(incident, record, absent)
-
-
-def invite_paged(incident: Incident) -> Record:
-    """Whoever PagerDuty really paged, if we had not expected them. Safe to repeat like find_missing."""
-    assert incident.pagerduty_id is not None
-    assigned = pager().read_page(incident.pagerduty_id).assigned
-    expected = {one.email for one in incident.responders.all()}
-    for person in Person.objects.filter(id__in=[one.id for one in assigned]).exclude(email__in=expected):
-        Responder.objects.get_or_create(
-            incident=incident, email=person.email, defaults={"name": person.name, "why": "paged"}
-        )
-    return find_missing(incident)
 
 
 def _not_inside(incident: Incident) -> list[Responder]:
@@ -306,9 +309,9 @@ def announcement_of(incident: Incident) -> Message:
 
 
 def note(incident: Incident) -> Record:
-    """The channel's link on PagerDuty's incident. Not safe to repeat after a lost answer: look among its notes first."""
+    """The channel's link on PagerDuty's incident. Not safe to repeat after a lost answer: look among the notes."""
     if incident.pagerduty_id is None:
-        raise NotNeeded("Paged by hand: we do not know the PagerDuty incident.")
+        raise NotNeeded(PAGED_BY_HAND)
     pager().add_note(incident.pagerduty_id, note_of(incident))
     return _nothing
 

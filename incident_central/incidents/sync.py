@@ -204,18 +204,22 @@ SLACK_SYNC = Workflow(
 )
 
 
+def periodic_work() -> list[Workflow]:
+    """What there is to do regularly, given what is set up."""
+    pagerduty = [PAGERDUTY_SYNC] if settings.PAGERDUTY_API_KEY and settings.PAGERDUTY_FROM_EMAIL else []
+    return pagerduty + ([SLACK_SYNC] if settings.SLACK_BOT_TOKEN else [])
+
+
 def begin_periodic_work() -> None:
     """Make the rows of the periodic work. Safe to repeat, and by several processes at once."""
-    wanted = [PAGERDUTY_SYNC] if settings.PAGERDUTY_API_KEY and settings.PAGERDUTY_FROM_EMAIL else []
-    wanted += [SLACK_SYNC] if settings.SLACK_BOT_TOKEN else []
-    for workflow in wanted:
+    for workflow in periodic_work():
         with transaction():
             runner.begin(workflow, "", None)
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old what we know of one kind is. `error` is the last one since `read_at`, empty when the last try went well."""
+    """How old what we know of one kind is. `error` is empty when the last try went well."""
 
     read_at: datetime | None
     error: str
@@ -227,5 +231,5 @@ class Freshness:
 
 def freshness() -> dict[str, Freshness]:
     """By periodic step: poll, directory, members. A tool that is not set up is missing."""
-    rows = StepRow.objects.filter(job__workflow__in=[PAGERDUTY_SYNC.name, SLACK_SYNC.name])
+    rows = StepRow.objects.filter(job__workflow__in=[workflow.name for workflow in periodic_work()])
     return {row.name: Freshness(row.finished_at, row.error) for row in rows}

@@ -31,6 +31,7 @@ LEASE = timedelta(seconds=30)
 HEARTBEAT = 5.0  # seconds
 #: A call may begin only while this much of the lease is left: it ends, or times out, before somebody else takes over.
 MARGIN = 12.0  # seconds
+GRACE = timedelta(seconds=2)
 SENDABLE = LEASE.total_seconds() - MARGIN
 AT_ONCE = 64  # rows claimed in one go
 FOREVER = timedelta(days=36500)
@@ -149,6 +150,7 @@ class Runner:
     def stop(self, *, within: float = 10.0) -> None:
         """Take nothing new and let what is under way finish; what does not is looked up by the next owner."""
         global _here
+        _here = None
         self._stopping.set()
         self.woken.set()
         until = _clock() + within
@@ -156,7 +158,6 @@ class Runner:
             time.sleep(0.02)
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
-        _here = None
         self._ownership.close()
 
     def claim(self, state: State) -> dict[str, Any]:
@@ -192,7 +193,9 @@ class Runner:
         dead = [owner for owner in owners if self._ownership.is_dead(owner)]
         with self._lock:
             mine = list(self._active)
-        abandoned = Q(owner__in=dead) | Q(lease_until__lt=Now()) | Q(owner=self._ownership.owner)
+        # A row that was claimed a moment ago may not have reached its thread yet.
+        lost_by_us = Q(owner=self._ownership.owner, lease_until__lt=Now() + LEASE - GRACE)
+        abandoned = Q(owner__in=dead) | Q(lease_until__lt=Now()) | lost_by_us
         due = Q(state=State.WAITING, run_at__lte=Now()) | (Q(state__in=UNDER_WAY) & abandoned & ~Q(pk__in=mine))
         rows = StepRow.objects.filter(due, job__workflow__in=self._workflows).order_by("pk")
         if not rows.exists():
@@ -232,7 +235,6 @@ class Runner:
             # The row still says `running`; with no thread behind it, the claim loop takes it back and looks first.
             log.warning("%s of %s: the database failed: %s", attempt.step.name, attempt.key, error)
             connection.close()
-            self._stopping.wait(1.0)
         finally:
             _attempt.reset(token)
             with self._lock:
@@ -240,7 +242,9 @@ class Runner:
             release_connection()
 
     def _try(self, attempt: Attempt) -> None:
-        row = StepRow.objects.get(pk=attempt.row_id)
+        row = StepRow.objects.filter(pk=attempt.row_id, fence=attempt.fence).first()
+        if row is None:
+            return  # taken over before it began
         subject = attempt.workflow.load(attempt.key)
         looked = False
         try:

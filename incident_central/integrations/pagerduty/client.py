@@ -38,7 +38,7 @@ INVALID_PRIORITY = "1020"
 
 
 class PagerDuty:
-    """A Pager. Thread-safe. Connections are kept open between calls: a new TLS handshake costs more than our own work."""
+    """A Pager. Thread-safe. Connections are kept open: a new TLS handshake costs more than all our own work."""
 
     def __init__(self, *, api_key: str, from_email: str, api_url: str, before_send: BeforeSend) -> None:
         self._closed = Closed("PagerDuty")
@@ -103,7 +103,7 @@ class PagerDuty:
         ]
 
     def on_calls(self, *, since: datetime, until: datetime) -> list[OnCall]:
-        """Who is on call at some time in the window. A level that has nobody brings no row, and rows come in no order."""
+        """Who is on call at some time in the window. A level without anybody brings no row; rows come in no order."""
         rows = self._all("/oncalls", since=since.isoformat(), until=until.isoformat())
         return [
             OnCall(
@@ -123,8 +123,8 @@ class PagerDuty:
         """Open a PagerDuty incident, which makes phones ring.
 
         Safe to repeat while it is open: PagerDuty refuses a second one with the same `incident_key` on the service
-        (400, code 2002), and that refusal is raised as doubtful, so that the page is looked up. The incident's creator is
-        the From user, who must never be on call: an assignee who is also the creator is not paged.
+        (400, code 2002), and that refusal is raised as doubtful, so that the page is looked up. The incident's creator
+        is the From user, who must never be on call: an assignee who is also the creator is not paged.
         (POST /incidents; fact sheet sections 1 and 7)
         """
         incident = {

@@ -109,9 +109,8 @@ class Slack:
             force=True,
         )
         refused = {row["user"]: row["error"] for row in answer.get("errors") or () if row.get("user")}
-        if not answer["ok"] and not refused:
-            if answer["error"] not in INSIDE:
-                raise _refusal(answer)
+        if not answer["ok"] and not refused and answer["error"] not in INSIDE:
+            raise _refusal(answer)
         return {member: error for member, error in refused.items() if error not in INSIDE}
 
     def set_topic(self, channel_id: str, topic: str) -> None:
