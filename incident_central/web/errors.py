@@ -1,0 +1,48 @@
+"""When a request cannot be answered. These pages need no database, and say what to do instead."""
+
+import logging
+import secrets
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from incident_central.web.context import basics
+from incident_central.web.report import ask_to_send_again
+from incident_central.web.theme import chosen
+
+log = logging.getLogger(__name__)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "web/404.html", status=404)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _door(request, "web/403.html", status=403)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The form is from before one signed in, or cookies are off. A report's words are kept for another press."""
+    if request.user.is_authenticated and request.path == reverse("report"):
+        return ask_to_send_again(request)
+    return _door(request, "web/403.html", status=403)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _door(request, "web/400.html", status=400)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """Says a reference that the log has, too."""
+    reference = secrets.token_hex(4)
+    log.error("500 %s at %s %s", reference, request.method, request.path)
+    told = {"reference": reference, "now": timezone.now(), "reporting": request.path == reverse("report")}
+    return _door(request, "web/500.html", status=500, **told)
+
+
+def _door(request: HttpRequest, template: str, *, status: int, **more: object) -> HttpResponse:
+    """Without the request's own context, which asks the database."""
+    return HttpResponse(render_to_string(template, basics() | {"theme": chosen(request)} | more), status=status)

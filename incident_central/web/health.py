@@ -1,0 +1,35 @@
+"""For load balancers and supervisors: plain text, no sign-in."""
+
+from collections.abc import Iterable
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+
+from incident_central.incidents.reporting import missing_settings
+from incident_central.incidents.sync import freshness
+
+
+def alive(request: HttpRequest) -> HttpResponse:
+    """The process answers. Asks nothing else, the database neither."""
+    return HttpResponse("alive\n", content_type="text/plain")
+
+
+def ready(request: HttpRequest) -> HttpResponse:
+    """200 when a report would be taken, else 503 and what keeps it from being taken."""
+    reasons = list(_not_ready())
+    return HttpResponse(
+        "\n".join(reasons or ["ready"]) + "\n", status=503 if reasons else 200, content_type="text/plain; charset=utf-8"
+    )
+
+
+def _not_ready() -> Iterable[str]:
+    missing = missing_settings()
+    yield from (f"{name} is not set. See docs/setup/1-pagerduty.md." for name in missing)
+    try:
+        directory = freshness().get("directory")
+    except DatabaseError as error:
+        yield f"The database does not answer: {error}. Check that it is running, and DATABASE_URL."
+        return
+    if not missing and (directory is None or directory.read_at is None):
+        why = directory.error if directory and directory.error else "The first reading is under way."
+        yield f"The services have not been read from PagerDuty yet. {why}"

@@ -1,0 +1,74 @@
+"""What every page says about the whole house: how many incidents are open, and whether the tools answer."""
+
+from collections import Counter
+from functools import cached_property
+
+from django.conf import settings
+
+from incident_central.incidents.models import Incident, Status
+from incident_central.incidents.reporting import missing_settings
+from incident_central.incidents.sync import Freshness, freshness
+from incident_central.web.templatetags.times import age
+
+CAP = 1000  # nothing is counted beyond it
+
+
+def capped(count: int) -> str:
+    """31, or 1,000+ where nobody counted further."""
+    return f"{CAP:,}+" if count > CAP else f"{count:,}"
+
+
+class House:
+    """Read from the database when a template first asks, and then once."""
+
+    @cached_property
+    def by_status(self) -> Counter[str]:
+        statuses = Incident.objects.exclude(status=Status.RESOLVED).values_list("status", flat=True)
+        return Counter(statuses[: CAP + 1])
+
+    @property
+    def open(self) -> int:
+        return self.by_status.total()
+
+    @property
+    def triggered(self) -> int:
+        return self.by_status[Status.TRIGGERED]
+
+    @property
+    def open_text(self) -> str:
+        return capped(self.open)
+
+    @property
+    def state(self) -> str:
+        """The dot in the mark: the worst that is open."""
+        if self.triggered:
+            return "triggered"
+        return "acknowledged" if self.open else "quiet"
+
+    @cached_property
+    def freshness(self) -> dict[str, Freshness]:
+        return freshness()
+
+    @property
+    def pagerduty(self) -> Freshness | None:
+        return None if missing_settings() else self.freshness.get("poll")
+
+    @property
+    def slack(self) -> Freshness | None:
+        return self.freshness.get("members") if settings.SLACK_BOT_TOKEN else None
+
+    @property
+    def tools(self) -> str:
+        """PagerDuty and Slack are answering; or which of them is not, and since when."""
+        said = {"PagerDuty": _answers(self.pagerduty), "Slack": _answers(self.slack)}
+        if set(said.values()) == {"answers"}:
+            return "PagerDuty and Slack are answering"
+        return "; ".join(f"{tool} {how}" for tool, how in said.items())
+
+
+def _answers(read: Freshness | None) -> str:
+    if read is None:
+        return "is not set up"
+    if read.failing:
+        return f"has not answered for {age(read.read_at)}" if read.read_at else "has not answered yet"
+    return "answers" if read.read_at else "has not been asked yet"

@@ -1,0 +1,129 @@
+"""The page after a report: what was done, what is under way, and what a person must do."""
+
+import logging
+from dataclasses import dataclass
+
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from incident_central.incidents.models import Incident, Person, Status, listing
+from incident_central.incidents.response import INVITED_LEVELS, RESPONSE
+from incident_central.jobs import models as jobs
+from incident_central.jobs import runner
+from incident_central.jobs.database import transaction
+from incident_central.jobs.models import SETTLED, State, StepRow
+from incident_central.web import steps
+from incident_central.web.security import SeeOther, SignedIn, signed_in
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ToPhone:
+    level: int
+    person: Person
+
+
+@require_safe
+@signed_in
+def responding(request: SignedIn, name: str) -> HttpResponse:
+    incident = get_object_or_404(_incidents(), pk=name)
+    rows = {row.name: row for row in StepRow.objects.of(RESPONSE.name, name)}
+    page = rows.get("page")
+    unpaged = incident.is_open and page is not None and could_not_page(page)
+    found = steps.lines(incident, rows)
+    context = {
+        "incident": incident,
+        "heading": _heading(incident, page, unpaged),
+        "unpaged": unpaged,
+        "page": page,
+        "to_phone": _to_phone(incident, str(request.user)) if unpaged else [],
+        "lines": found,
+        "summary": steps.summary(found),
+        "poll": _poll(incident, rows),
+    }
+    response = render(request, "web/responding.html", context)
+    if unpaged:
+        response["Cache-Control"] = "no-store"  # phone numbers
+    return response
+
+
+@require_POST
+@signed_in
+def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
+    """Somebody pressed Retry or “I did it by hand” at a step. Pressing twice changes nothing."""
+    incident = get_object_or_404(_incidents(), pk=name)
+    known = RESPONSE.step(step)
+    with transaction():
+        row = StepRow.objects.of(RESPONSE.name, name).select_for_update(of=("self",)).filter(name=step).first()
+        if row is None or known is None:
+            raise Http404
+        if request.POST.get("done") != "by-hand":
+            jobs.retry(row.pk, ask_after=known.ask_after)
+        elif not row.by_hand and row.state not in SETTLED:
+            jobs.done_by_hand(row.pk, who=str(request.user))
+            incident.done_by_hand(steps.title_of(step, incident), str(request.user))
+    runner.wake()
+    return SeeOther(reverse("responding", args=[name]))
+
+
+def could_not_page(page: StepRow) -> bool:
+    """At least one try went wrong, and nobody has phoned instead."""
+    return page.state not in SETTLED and not page.by_hand and (page.attempts > 0 or page.state == State.FAILED)
+
+
+def _incidents() -> QuerySet[Incident]:
+    return Incident.objects.select_related("service__policy", "priority").prefetch_related("responders")
+
+
+def _heading(incident: Incident, page: StepRow | None, unpaged: bool) -> str:
+    """What is true now."""
+    names = listing(incident.assigned) or incident.service.name
+    if incident.status == Status.RESOLVED:
+        return "Resolved."
+    if incident.status == Status.ACKNOWLEDGED:
+        return f"{incident.acknowledged_by or names} {'has' if incident.acknowledged_by else 'have'} it."
+    if unpaged:
+        return "Nobody could be paged yet"
+    if page is not None and page.by_hand:
+        return f"Reported. {page.by_hand} phoned the people on call."
+    if incident.pagerduty_id is not None:
+        return f"Reported. {names} {'are' if len(incident.assigned) > 1 else 'is'} being paged."
+    if page is not None and page.doubtful:
+        return "Reported. Looking whether the page got through…"
+    return f"Reported. Paging {names}…"
+
+
+def _to_phone(incident: Incident, viewer: str) -> list[ToPhone]:
+    """People on call at the first levels. That somebody looked is kept; where it cannot be, they are shown anyway."""
+    people = [
+        ToPhone(level, one.person)
+        for level, on_calls in list(incident.service.on_call_now().items())[:INVITED_LEVELS]
+        for one in on_calls
+    ]
+    try:
+        with transaction():
+            incident.phones_shown(viewer)
+    except DatabaseError as error:
+        log.warning("%s saw phone numbers of %s; not recorded: %s", viewer, incident.name, error)
+    return people
+
+
+def _poll(incident: Incident, rows: dict[str, StepRow]) -> int:
+    """Seconds until the page asks again; 0 when nothing will change any more."""
+    if any(row.state not in (*SETTLED, State.FAILED) and not _held_up(row, rows) for row in rows.values()):
+        return 1
+    return 10 if incident.is_open else 0
+
+
+def _held_up(row: StepRow, rows: dict[str, StepRow]) -> bool:
+    """It waits behind a step that has failed, perhaps for long."""
+    if row.state != State.QUEUED:
+        return False
+    step = RESPONSE.step(row.name)
+    before = [rows[name] for name in (step.after if step else ()) if name in rows]
+    return any(one.state == State.FAILED or _held_up(one, rows) for one in before)

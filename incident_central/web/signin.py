@@ -1,0 +1,65 @@
+"""In by e-mail and password, and out."""
+
+import hashlib
+import time
+from datetime import datetime
+
+from django.contrib.auth import authenticate, login, logout
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from incident_central.incidents.text import clean
+from incident_central.web.security import SeeOther, safe_next
+
+TRIES = 10
+TRIES_WITHIN = 15 * 60  # seconds
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def sign_in(request: HttpRequest) -> HttpResponse:
+    wanted = safe_next(request, request.POST.get("next") or request.GET.get("next") or reverse("home"))
+    context = {"next": wanted, "email": clean(request.POST.get("email", ""))}
+    if request.method == "GET":
+        return SeeOther(wanted) if request.user.is_authenticated else render(request, "web/sign-in.html", context)
+    key = _key(request, context["email"])
+    shut_until = _count(key)
+    if shut_until is not None:
+        return render(request, "web/sign-in.html", context | {"shut_until": shut_until}, status=429)
+    user = authenticate(request, username=context["email"], password=request.POST.get("password", ""))
+    if user is None:
+        return render(request, "web/sign-in.html", context | {"failed": True}, status=422)
+    cache.delete(key)
+    login(request, user)
+    return SeeOther(wanted)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    logout(request)
+    return SeeOther(reverse("sign-in"))
+
+
+def _key(request: HttpRequest, email: str) -> str:
+    """Tries are counted by e-mail and address, so that nobody can lock out somebody else from elsewhere."""
+    who = f"{email.lower()} {request.META.get('REMOTE_ADDR', '')}"
+    return f"sign-in {hashlib.sha256(who.encode()).hexdigest()}"
+
+
+def _count(key: str) -> datetime | None:
+    """Count this try before the password is looked at; when the next may be made, if there were too many."""
+    ends = time.time() + TRIES_WITHIN
+    cache.add(key, 0, TRIES_WITHIN)
+    cache.add(f"{key} ends", ends, TRIES_WITHIN)
+    try:
+        tries = cache.incr(key)
+    except ValueError:  # it ran out in this very moment
+        return None
+    if tries <= TRIES:
+        return None
+    return datetime.fromtimestamp(cache.get(f"{key} ends", ends), tz=timezone.get_current_timezone())

@@ -1,0 +1,38 @@
+// Pages work without this. It keeps the parts that refresh themselves out of the way of whoever is using them.
+"use strict";
+
+document.querySelector(".errors")?.focus();
+
+// Nothing is swapped under a hand: not what has focus, is being pressed, or holds selected text (somebody copies it).
+function inUse(element) {
+  const selection = document.getSelection();
+  return element.contains(document.activeElement)
+    || element.querySelector(":active") !== null
+    || (selection !== null && !selection.isCollapsed && selection.containsNode(element, true));
+}
+
+let unfolded = [];
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.requestConfig.elt !== detail.target) return;
+  if (inUse(detail.target)) detail.shouldSwap = false;
+  unfolded = [...detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  const icon = document.getElementById("icon");
+  const state = document.getElementById("wordmark")?.dataset.state;
+  if (icon && state) icon.href = icon.href.replace(/icon-\w+\.svg/, `icon-${state}.svg`);
+});
+
+// The status line is spoken by screen readers: replace it only when it says something new.
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  const said = detail.fragment.textContent.trim() === detail.target.textContent.trim();
+  if (detail.target.getAttribute("role") === "status" && said) detail.shouldSwap = false;
+  if (inUse(detail.target)) detail.shouldSwap = false;
+});
+
+// A page that can no longer ask says so, instead of looking fresh.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const banner = document.getElementById("cut-off");
+  if (banner) banner.hidden = detail.successful;
+});

@@ -1,0 +1,190 @@
+"""The response as people read it: one line a step, in words, with what needs the reader first."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils.html import format_html
+
+from incident_central.incidents.models import Incident, Responder, Status, listing
+from incident_central.incidents.response import RESPONSE
+from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow
+from incident_central.web.by_hand import ByHand, by_hand
+from incident_central.web.templatetags.times import clock_with_seconds, seconds_left
+
+#: What a later step is said to wait for.
+WHEN_DONE = {
+    "page": "somebody is paged",
+    "open_channel": "the channel is open",
+    "invite": "people are invited",
+    "find_missing": "everybody was looked for",
+    "summary": "the summary is posted",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    state: str
+    title: str
+    told: str  # the state in words, or when it was done
+    hint: str = ""
+    step: str = ""  # its name where a person can press something
+    fix: ByHand | None = None
+
+    @property
+    def needs_reader(self) -> bool:
+        return self.state in ("failed", "warn") or self.fix is not None
+
+
+def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:
+    """What needs the reader, then the rest in order."""
+    recorded = Line("done", "Record the incident", clock_with_seconds(incident.created_at), hint=incident.name)
+    steps = [_line(incident, row, rows) for row in _grouped(rows.values())]
+    found = [*_missing(incident), recorded, *steps]
+    return sorted(found, key=_urgency)
+
+
+def summary(found: Iterable[Line]) -> str:
+    """5 of 9 done, 1 needs you."""
+    counted = [line for line in found if line.state not in ("off", "warn")]
+    done = sum(line.state in ("done", "by-hand") for line in counted)
+    failed = sum(line.state == "failed" for line in counted)
+    needs = f", {failed} need{'s' if failed == 1 else ''} you" if failed else ""
+    return f"{done} of {len(counted)} done{needs}"
+
+
+def title_of(step: str, incident: Incident) -> str:
+    """The step as something to be done; also what the timeline says that somebody did by hand."""
+    if step == "page":
+        return f"Page the on-call: {listing(incident.assigned) or incident.service.name}"
+    if step == "invite":
+        count = len(incident.responders.all())
+        return f"Invite {count} {'person' if count == 1 else 'people'} to the channel"
+    if step == "announce":
+        return f"Announce it in #{settings.SLACK_ANNOUNCE_CHANNEL or 'a channel'}"
+    return TITLES.get(step, step)
+
+
+TITLES = {
+    "open_channel": "Open the Slack channel",
+    "find_missing": "Look for anybody who is missing there",
+    "topic": "Set the topic",
+    "bookmark_incident": "Bookmark this incident in the channel",
+    "summary": "Post the summary",
+    "pin": "Pin the summary",
+    "note": "Add the Slack link to the PagerDuty incident",
+    "bookmark_page": "Bookmark the PagerDuty incident in the channel",
+    "invite_paged": "Invite anybody else whom PagerDuty paged",
+}
+
+
+# ── one line ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _line(incident: Incident, row: StepRow, rows: Mapping[str, StepRow]) -> Line:
+    state = "running" if row.state in UNDER_WAY and row.state != State.LOOKING else row.state
+    unhappy = row.state == State.FAILED or (row.state == State.WAITING and row.attempts > 0)
+    return Line(
+        state=state,
+        title=title_of(row.name, incident),
+        told=_told(row),
+        hint=_hint(incident, row, rows),
+        step=row.name,
+        fix=by_hand(row.name, incident) if unhappy and not row.by_hand else None,
+    )
+
+
+def _told(row: StepRow) -> str:
+    if row.state == State.DONE and row.finished_at is not None:
+        return clock_with_seconds(row.finished_at)
+    if row.state == State.OFF and row.finished_at is not None:
+        return "Not needed"
+    if row.state == State.WAITING and row.run_at is not None:
+        seconds = seconds_left(row.run_at)
+        return f"Retry in {seconds} s" if seconds else "Trying now"
+    return str(State(row.state).label)
+
+
+def _hint(incident: Incident, row: StepRow, rows: Mapping[str, StepRow]) -> str:
+    if row.state == State.BY_HAND:
+        return f"{row.by_hand} did this by hand."
+    if row.by_hand:
+        return f"{row.by_hand} did this by hand. We look once more whether it got through before."
+    if row.state == State.DONE:
+        return _result(incident, row)
+    if row.state == State.QUEUED:
+        step = RESPONSE.step(row.name)
+        awaited = [name for name in (step.after if step else ()) if name in rows and rows[name].state not in SETTLED]
+        return f"Starts when {listing([WHEN_DONE[name] for name in awaited])}." if awaited else ""
+    if row.state == State.LOOKING and not row.error:
+        return f"The answer was lost: looking whether {'the page' if row.name == 'page' else 'it'} got through."
+    return " ".join(filter(None, [row.error, _tried(row), _doubt(row)]))
+
+
+def _tried(row: StepRow) -> str:
+    return {0: "", 1: "Tried once.", 2: "Tried twice."}.get(row.attempts, f"Tried {row.attempts} times.")
+
+
+def _doubt(row: StepRow) -> str:
+    if not row.doubtful:
+        return ""
+    return "Looking whether it got through." if row.state == State.LOOKING else "It may have got through.."
+
+
+def _result(incident: Incident, row: StepRow) -> str:
+    if row.name == "page" and incident.pagerduty_url:
+        refused = " PagerDuty refused its priority, so it was paged without." if incident.priority_refused else ""
+        answer = {
+            Status.TRIGGERED: "Not acknowledged yet.",
+            Status.ACKNOWLEDGED: f"Acknowledged by {incident.acknowledged_by or 'somebody'}.",
+        }.get(Status(incident.status), "Resolved.")
+        link = '<a class="out" href="{}">#{}</a>'
+        return format_html(
+            "PagerDuty incident " + link + ". {}{}", incident.pagerduty_url, incident.pagerduty_number, answer, refused
+        )
+    if row.name == "open_channel" and incident.slack_channel_url:
+        return format_html(
+            '<a class="out" href="{}">#{}</a>', incident.slack_channel_url, incident.slack_channel_name or ""
+        )
+    if row.name == "invite":
+        inside = [one.name for one in incident.responders.all() if one.state == Responder.State.INVITED]
+        return f"{listing(inside)}." if inside else ""
+    return ""
+
+
+# ── the whole list ────────────────────────────────────────────────────────────────────────────────
+
+
+def _grouped(rows: Iterable[StepRow]) -> list[StepRow]:
+    """In the order of the response. Steps that are all off for the same reason are one line."""
+    order = {step.name: place for place, step in enumerate(RESPONSE.steps)}
+    kept, reasons = [], set()
+    for row in sorted(rows, key=lambda row: order.get(row.name, len(order))):
+        if row.state == State.OFF and row.finished_at is None:
+            if row.error in reasons:
+                continue
+            reasons.add(row.error)
+        kept.append(row)
+    return kept
+
+
+def _missing(incident: Incident) -> list[Line]:
+    """People who should be in the channel and cannot be brought there."""
+    absent = (Responder.State.NOT_FOUND, Responder.State.REFUSED)
+    return [
+        Line(
+            "warn",
+            f"{one.name} is not in the channel",
+            "Look at it",
+            hint=f"{one.why[:1].upper()}{one.why[1:]}. {one.detail}. PagerDuty pages people whether or not they are in "
+            "Slack. Who knows them there: type /invite in the channel.",
+        )
+        for one in incident.responders.all()
+        if one.state in absent
+    ]
+
+
+def _urgency(line: Line) -> int:
+    if line.fix is not None and line.step == "page":
+        return 0
+    return {"failed": 1, "warn": 2, "waiting": 3}.get(line.state, 4) if line.needs_reader else 4

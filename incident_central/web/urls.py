@@ -1,0 +1,20 @@
+"""Door 1: people in a browser."""
+
+from django.urls import path
+
+from incident_central.web import health, home, icon, incident, report, responding, signin, theme
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("report", report.report, name="report"),
+    path("on-call", report.on_call, name="on-call"),
+    path("incidents/<slug:name>", incident.incident, name="incident"),
+    path("incidents/<slug:name>/responding", responding.responding, name="responding"),
+    path("incidents/<slug:name>/steps/<slug:step>", responding.decide, name="step"),
+    path("sign-in", signin.sign_in, name="sign-in"),
+    path("sign-out", signin.sign_out, name="sign-out"),
+    path("theme", theme.choose, name="theme"),
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("favicon.ico", icon.favicon, name="favicon"),
+]
