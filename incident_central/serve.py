@@ -63,7 +63,7 @@ def serve(*, host: str, port: int) -> int:
         threads=WEB_THREADS,
         ident=None,
         trusted_proxy=settings.TRUSTED_PROXIES[0] if settings.TRUSTED_PROXIES else None,
-        trusted_proxy_headers={"x-forwarded-proto"} if settings.TRUSTED_PROXIES else None,
+        trusted_proxy_headers={"x-forwarded-proto"} if settings.TRUSTED_PROXIES else set(),
         clear_untrusted_proxy_headers=True,
     )
     signal.signal(signal.SIGTERM, _end)
