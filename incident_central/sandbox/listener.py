@@ -25,11 +25,16 @@ Answer = Callable[[Request, Callable[[], bool]], Response]
 
 
 class Listener:
-    """One port on 127.0.0.1. It can stop listening for a while and come back on the same port."""
+    """One port on 127.0.0.1. It can stop listening for a while and come back on the same port.
+
+    Raises OSError when the port is taken.
+    """
 
     def __init__(self, answer: Answer, *, port: int = 0, latency: Latency | None = None) -> None:
         self.answer = answer
         self.latency = latency or Latency()
+        if port:
+            _check_free(port)
         # Bound but never listening: keeps the port ours, and connections refused, while no server is open.
         self._placeholder = _bound_socket(port)
         self.port: int = self._placeholder.getsockname()[1]
@@ -166,6 +171,13 @@ def _wire(response: Response) -> bytes:
     lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + response.body
+
+
+def _check_free(port: int) -> None:
+    """Without SO_REUSEPORT, or two sandboxes would share one port and each answer some of the calls."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
 
 
 def _bound_socket(port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
@@ -116,7 +117,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: stopped.set())
-    sandbox = Sandbox(**vars(options))
+    try:
+        sandbox = Sandbox(**vars(options))
+    except OSError as error:
+        ports = [port for port in (options.port, options.pagerduty_port, options.slack_port) if port]
+        asked = ", ".join(map(str, ports))
+        print(f"sandbox: one of the ports {asked} cannot be had ({error.strerror}). Choose others.", file=sys.stderr)
+        return 2
     sandbox.open()
     print(json.dumps(sandbox.addresses), flush=True)
     stopped.wait()

@@ -68,6 +68,13 @@ class Account:
         number = int(id_or_number)
         return next((incident for incident in self.incidents.values() if incident.number == number), None)
 
+    def put_incident(self, incident: Incident) -> None:
+        """Keep an incident as it is, in place of the one with its id."""
+        self.incidents[incident.id] = incident
+        self.open.pop(incident.id, None)
+        if incident.is_open:
+            self.open[incident.id] = incident
+
     def on_call(self, policy: Policy, level: int, *, now: float) -> list[str]:
         """The ids of the users whom this level (from 1) of a policy reaches now."""
         reached: dict[str, None] = {}

@@ -16,6 +16,7 @@ from incident_central.sandbox.pagerduty.errors import not_found, refused
 from incident_central.sandbox.pagerduty.founding import founded
 from incident_central.sandbox.pagerduty.limits import Limits
 from incident_central.sandbox.pagerduty.open_questions import PAGERDUTY_SWITCHES
+from incident_central.sandbox.pagerduty.records import Incident
 from incident_central.sandbox.server import Refused, Request, Response, answered
 from incident_central.sandbox.switches import Switches
 
@@ -96,13 +97,24 @@ class PagerDutyApi:
         """Its part of /state.json: who is on call and paged is worked out by the page."""
         with self.account.lock:
             return {
-                "incidents": [asdict(incident) for incident in self.account.incidents.values()],
+                "incidents": [self._incident_state(incident) for incident in self.account.incidents.values()],
                 "services": [
                     {**asdict(service), "shown_status": self.account.status_of(service)}
                     for service in self.account.services.values()
                 ],
                 "users": [asdict(user) for user in self.account.users.values()],
             }
+
+    def _incident_state(self, incident: Incident) -> dict[str, object]:
+        """The record, and in names what it holds as ids."""
+        account = self.account
+        priority = account.priorities.get(incident.priority_id or "")
+        return {
+            **asdict(incident),
+            "service": account.services[incident.service_id].name,
+            "priority": priority.name if priority else None,
+            "assignees": [account.users[assignment.user_id].name for assignment in incident.assignments],
+        }
 
     def plant(
         self, *, collection: str, record_id: str | None, values: dict[str, object] | None, delete: bool

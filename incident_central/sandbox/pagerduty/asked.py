@@ -95,31 +95,29 @@ class Asked:
 
     def body(self, wrapper: str) -> Json:
         """The object under `wrapper`. What PagerDuty cannot read gives the errors it is known for."""
+        content = self._parsed_body().get(wrapper)
+        if not isinstance(content, dict):
+            raise invalid("Title cannot be empty." if wrapper == "incident" else f"{wrapper} is missing")
+        self.must_write(before_body=False)
+        return content
+
+    def list_body(self, wrapper: str) -> list[object]:
+        """The list under `wrapper`."""
+        content = self._parsed_body().get(wrapper)
+        if not isinstance(content, list) or not content:
+            raise invalid(f"{wrapper} cannot be empty")
+        self.must_write(before_body=False)
+        return content
+
+    def _parsed_body(self) -> Json:
         content_type = self.request.headers.get("Content-Type") or ""
         if not content_type.startswith("application/json"):
             raise invalid("params must be a Hash")
         try:
             given = json.loads(self.request.body)
         except ValueError:
-            raise invalid("Title cannot be empty." if wrapper == "incident" else "Body is not JSON") from None
-        content = given.get(wrapper) if isinstance(given, dict) else None
-        if not isinstance(content, dict):
-            raise invalid("Title cannot be empty." if wrapper == "incident" else f"{wrapper} is missing")
-        self.must_write(before_body=False)
-        return content
-
-    def list_body(self, wrapper: str) -> object:
-        """The list under `wrapper`, unchecked."""
-        return self.body_object().get(wrapper)
-
-    def body_object(self) -> Json:
-        try:
-            given = json.loads(self.request.body)
-        except ValueError:
-            raise invalid("Body is not JSON") from None
-        if not isinstance(given, dict):
-            raise invalid("params must be a Hash")
-        return given
+            return {}
+        return given if isinstance(given, dict) else {}
 
     # ── who asks ──
 

@@ -81,18 +81,17 @@ def _page_first(
         escalation.page_level(account, incident, level, at=now, agent=requester.id)
 
 
-def update_all(account: Account, changes: object, *, requester: User) -> list[Incident]:
+def update_all(account: Account, changes: list[object], *, requester: User) -> list[Incident]:
     """Change several incidents, all or none."""
-    if not isinstance(changes, list) or not changes:
-        raise invalid("Incidents cannot be empty.")
     if len(changes) > MOST_IN_ONE_UPDATE:
         raise refused(413, 2001, "Too many incidents", [f"At most {MOST_IN_ONE_UPDATE} incidents a request."])
-    before, before_open = copy.deepcopy(account.incidents), set(account.open)
+    ids = [str(change.get("id")) for change in changes if isinstance(change, dict)]
+    before = {id_: copy.deepcopy(account.incidents[id_]) for id_ in ids if id_ in account.incidents}
     try:
         return [_update_one(account, change, requester=requester) for change in changes]
     except Refused:
-        account.incidents = before
-        account.open = {incident_id: before[incident_id] for incident_id in before if incident_id in before_open}
+        for incident in before.values():
+            account.put_incident(incident)
         raise
 
 

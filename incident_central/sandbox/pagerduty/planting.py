@@ -68,9 +68,7 @@ def plant(
         for name, value in given.items():
             setattr(record, name, value)
     if isinstance(record, Incident):
-        account.open.pop(record.id, None)
-        if record.is_open:
-            account.open[record.id] = record
+        account.put_incident(record)
     return asdict(record)
 
 

@@ -7,8 +7,9 @@ What one record says about another is a reference, `{"id", "type": "x_reference"
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 
 from incident_central.sandbox.pagerduty import rotas
 from incident_central.sandbox.pagerduty.account import Account
@@ -59,15 +60,17 @@ class Shapes:
             "html_url": web_url if web else None,
         }
 
-    def linked(self, name: str, kind: str, record_id: str, summary: str, whole: Callable[[], Json]) -> Json:
-        """A reference, or the whole record when `name` is included."""
-        return whole() if name in self.include else self.reference(kind, record_id, summary)
+    def linked(self, name: str, kind: str, record_id: str, summary: str, whole: Callable[[Shapes], Json]) -> Json:
+        """A reference, or the whole record when `name` is included. Inside that one all links are references."""
+        if name not in self.include:
+            return self.reference(kind, record_id, summary)
+        return whole(replace(self, include=frozenset()))
 
     # ── people ──
 
     def user_link(self, user_id: str, *, name: str = "users") -> Json:
         user = self.account.users[user_id]
-        return self.linked(name, "user", user.id, user.name, lambda: self.user(user))
+        return self.linked(name, "user", user.id, user.name, lambda inner: inner.user(user))
 
     def user(self, user: User) -> Json:
         teams = [team.id for team in self.account.teams.values() if user.id in team.members]
@@ -137,11 +140,10 @@ class Shapes:
         }
 
     def team_links(self, team_ids: Iterable[str]) -> list[Json]:
-        teams = [self.account.teams[team_id] for team_id in team_ids if team_id in self.account.teams]
-        return [
-            self.linked("teams", "team", team.id, team.name, lambda team=team: self.team(team))  # type: ignore[misc]
-            for team in teams
-        ]
+        return [self.team_link(self.account.teams[id_]) for id_ in team_ids if id_ in self.account.teams]
+
+    def team_link(self, team: Team) -> Json:
+        return self.linked("teams", "team", team.id, team.name, lambda inner: inner.team(team))
 
     def team(self, team: Team) -> Json:
         return {
@@ -154,10 +156,9 @@ class Shapes:
 
     def service_link(self, service_id: str) -> Json:
         service = self.account.services[service_id]
-        return self.linked("services", "service", service.id, service.name, lambda: self.service(service))
+        return self.linked("services", "service", service.id, service.name, lambda inner: inner.service(service))
 
     def service(self, service: Service) -> Json:
-        last = [i.created_at for i in self.account.incidents.values() if i.service_id == service.id]
         return {
             **self._head("service", service.id, service.name),
             "name": service.name,
@@ -169,7 +170,7 @@ class Shapes:
             "addons": [],
             "scheduled_actions": [],
             "support_hours": None,
-            "last_incident_timestamp": self.time(max(last, default=None)),
+            "last_incident_timestamp": self.time(self._last_incidents.get(service.id)),
             "escalation_policy": self.policy_link(service.policy_id),
             "incident_urgency_rule": {"type": "constant", "urgency": service.urgency},
             "acknowledgement_timeout": service.acknowledgement_timeout,
@@ -177,10 +178,15 @@ class Shapes:
             "integrations": [],
         }
 
+    @cached_property
+    def _last_incidents(self) -> dict[str, float]:
+        """When each service had its last incident: worked out once a call, not once a service."""
+        return {incident.service_id: incident.created_at for incident in self.account.incidents.values()}
+
     def policy_link(self, policy_id: str) -> Json:
         policy = self.account.policies[policy_id]
         name = "escalation_policies"
-        return self.linked(name, "escalation_policy", policy.id, policy.name, lambda: self.policy(policy))
+        return self.linked(name, "escalation_policy", policy.id, policy.name, lambda inner: inner.policy(policy))
 
     def policy(self, policy: Policy) -> Json:
         services = [s.id for s in self.account.services.values() if s.policy_id == policy.id]
@@ -206,7 +212,7 @@ class Shapes:
 
     def schedule_link(self, schedule_id: str, *, name: str = "schedules") -> Json:
         schedule = self.account.schedules[schedule_id]
-        return self.linked(name, "schedule", schedule.id, schedule.name, lambda: self.schedule(schedule))
+        return self.linked(name, "schedule", schedule.id, schedule.name, lambda inner: inner.schedule(schedule))
 
     def schedule(self, schedule: Schedule) -> Json:
         policies = [
