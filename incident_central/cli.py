@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from incident_central import parse
 from incident_central.start import CannotStart
 
 SETTINGS = "incident_central.settings"
@@ -42,10 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _manage(arguments: list[str]) -> int:
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
     from django.core.management import execute_from_command_line
+    from django.db import DatabaseError
 
     from incident_central import settings  # noqa: F401  says what is wrong with a setting before Django does
 
-    execute_from_command_line(["incident-central manage", *arguments])
+    try:
+        execute_from_command_line(["incident-central manage", *arguments])
+    except DatabaseError as error:
+        why = " ".join(str(error).split())
+        raise CannotStart(
+            f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running; `incident-central manage "
+            "migrate` brings it up to date."
+        ) from None
     return 0
 
 
@@ -54,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the hub with the settings of the environment")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
-    serve.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: 8000)")
+    serve.add_argument(
+        "--port", type=parse.port, default=8000, help="port to listen on; 0 takes a free one (default: 8000)"
+    )
     commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")
     commands.add_parser("sandbox", help="make-believe PagerDuty and Slack, as real HTTP servers")
     commands.add_parser("manage", help="createadmin EMAIL makes an administrator; also Django's own commands")

@@ -1,21 +1,20 @@
 """`incident-central serve`: web and work in one process."""
 
-import logging
 import signal
 import socket
 import sys
 from types import FrameType
 
 import django
+import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from waitress.server import create_server
 
+from incident_central.proxies import behind
 from incident_central.start import CannotStart
-
-log = logging.getLogger(__name__)
 
 WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
@@ -49,8 +48,9 @@ def serve(*, host: str, port: int) -> int:
             f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
             "PostgreSQL (DATABASE_URL), where several work together."
         ) from None
-    except (DatabaseError, ConnectionError) as error:
-        raise CannotStart(f"the database cannot be used: {error}. Check DATABASE_URL and that it is running.") from None
+    except (DatabaseError, psycopg.Error) as error:
+        why = " ".join(str(error).split())
+        raise CannotStart(f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running.") from None
     for name in missing_settings():
         _say(f"{name} is not set: nobody can be paged, so no report is accepted. See docs/setup/1-pagerduty.md.")
     if not settings.SLACK_BOT_TOKEN:
@@ -58,13 +58,11 @@ def serve(*, host: str, port: int) -> int:
             "SLACK_BOT_TOKEN is not set: reports page and are recorded, but open no channel. See docs/setup/2-slack.md."
         )
     server = create_server(
-        application,
+        behind(settings.TRUSTED_PROXIES, application),
         sockets=[listener],
         threads=WEB_THREADS,
-        ident=None,
-        trusted_proxy=settings.TRUSTED_PROXIES[0] if settings.TRUSTED_PROXIES else None,
-        trusted_proxy_headers={"x-forwarded-proto"} if settings.TRUSTED_PROXIES else set(),
-        clear_untrusted_proxy_headers=True,
+        ident=None,  # nobody needs to know what answers
+        clear_untrusted_proxy_headers=False,  # behind() does
     )
     signal.signal(signal.SIGTERM, _end)
     address, port = listener.getsockname()[:2]

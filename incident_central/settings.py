@@ -4,7 +4,6 @@ Every setting may also be given as a file: `SLACK_BOT_TOKEN_FILE=/run/secrets/sl
 A value that cannot be used raises SettingError, which says what is wrong and how to mend it.
 """
 
-import ipaddress
 import os
 import secrets
 from collections.abc import Callable
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
+from incident_central import parse
 from incident_central.start import CannotStart
 
 
@@ -31,94 +31,52 @@ class Setting:
     read: Callable[[str], Any] = str
 
 
-def email(text: str) -> str:
-    if text and ("@" not in text or " " in text):
-        raise ValueError("must be one e-mail address, such as incident-central@example.com")
-    return text
-
-
-def web_address(text: str) -> str:
-    """An address of ours or of a tool: https, or plain http to this very machine."""
-    parts = urlsplit(text)
-    if not text:
-        return text
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a whole address that begins with https://")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user name or password")
-    return text
-
-
-def tool_address(text: str) -> str:
-    """Where a tool's API is. Its key travels there, so plain http is refused except to this machine."""
-    if urlsplit(text).scheme == "http" and not is_loopback(urlsplit(text).hostname or ""):
-        raise ValueError("must begin with https:// (plain http is for a sandbox on this machine only)")
-    return web_address(text)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def words(text: str) -> list[str]:
-    return [word for word in text.replace(",", " ").split() if word]
-
-
-def time_zone(text: str) -> str:
-    if text not in available_timezones():
-        raise ValueError("must be a time zone's name, such as Europe/Lisbon or UTC")
-    return text
-
-
-def header_text(text: str) -> str:
-    if not text.isascii() or any(character.isspace() for character in text):
-        raise ValueError("has a blank or a special character in it: copy it again")
-    return text
-
-
-def database_url(text: str) -> str:
-    if text and urlsplit(text).scheme not in ("postgres", "postgresql", "sqlite"):
-        raise ValueError("must begin with postgresql:// or sqlite:///")
-    return text
-
-
 SETTINGS = [
     Setting(
         "DATABASE_URL",
         "",
         "PostgreSQL: postgresql://user:password@host:5432/name. Empty: SQLite in DATA_DIR.",
-        database_url,
+        parse.database_url,
     ),
     Setting("DATA_DIR", "data", "Folder for the SQLite database, the generated secret key and the lock."),
-    Setting("SECRET_KEY", "", "Signs sessions. Made and kept in DATA_DIR when empty."),
+    Setting(
+        "SECRET_KEY",
+        "",
+        "Signs sessions; at least 32 characters. Made and kept in DATA_DIR when empty.",
+        parse.key_text,
+    ),
     Setting(
         "BASE_URL",
         "",
         "The address people open, such as https://incidents.example.com. Links in Slack and PagerDuty lead there.",
-        web_address,
+        parse.own_address,
     ),
-    Setting("ALLOWED_HOSTS", "", "Further host names to answer to, besides BASE_URL's and this machine's.", words),
-    Setting("TRUSTED_PROXIES", "", "Addresses of proxies in front whose X-Forwarded-Proto is believed.", words),
-    Setting("TIME_ZONE", "UTC", "The time zone in which times are shown.", time_zone),
+    Setting(
+        "ALLOWED_HOSTS", "", "Further host names to answer to, besides BASE_URL's and this machine's.", parse.words
+    ),
+    Setting(
+        "TRUSTED_PROXIES",
+        "",
+        "Addresses or networks of proxies in front, whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        parse.networks,
+    ),
+    Setting("TIME_ZONE", "UTC", "The time zone in which times are shown.", parse.time_zone),
     Setting("COMPANY", "", "The company's name, for the sign-in page and the footer."),
-    Setting("PAGERDUTY_API_KEY", "", "A General Access REST API key with write access.", header_text),
+    Setting("PAGERDUTY_API_KEY", "", "A General Access REST API key with write access.", parse.header_text),
     Setting(
         "PAGERDUTY_FROM_EMAIL",
         "",
         "Login e-mail of the PagerDuty user that pages are made by. Never somebody who is on call.",
-        email,
+        parse.email,
     ),
     Setting(
         "PAGERDUTY_API_URL",
         "https://api.pagerduty.com",
         "https://api.eu.pagerduty.com for accounts in the EU region.",
-        tool_address,
+        parse.tool_address,
     ),
-    Setting("SLACK_BOT_TOKEN", "", "The bot token of the Slack app, xoxb-…", header_text),
-    Setting("SLACK_API_URL", "https://slack.com/api/", "Where Slack's Web API is.", tool_address),
+    Setting("SLACK_BOT_TOKEN", "", "The bot token of the Slack app, xoxb-…", parse.header_text),
+    Setting("SLACK_API_URL", "https://slack.com/api/", "Where Slack's Web API is.", parse.tool_address),
     Setting("SLACK_ANNOUNCE_CHANNEL", "", "Channel that is told of every incident: its name or its id."),
     Setting("FALLBACK_SERVICE", "", "Name or id of the PagerDuty service that “I don’t know” pages."),
     Setting("FALLBACK_CONTACT", "", "Whom to phone when nothing else works: “Incident desk, +1 555 0100”."),
@@ -134,8 +92,9 @@ def value_of(setting: Setting, environment: dict[str, str]) -> Any:
         try:
             text = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not a text file"
             raise SettingError(
-                f"{setting.name}_FILE cannot be read: {error}. Correct the path or its rights."
+                f"{setting.name}_FILE {file} cannot be read: {why}. Correct the path or its rights."
             ) from None
     try:
         return setting.read(text.strip() or setting.default)
@@ -146,22 +105,31 @@ def value_of(setting: Setting, environment: dict[str, str]) -> Any:
 values = {setting.name: value_of(setting, dict(os.environ)) for setting in SETTINGS}
 
 
-def secret_key(data_dir: Path) -> str:
-    """The key of an earlier start, or a new one that only this user may read."""
-    path = data_dir / "secret-key"
+def writable(data_dir: Path) -> Path:
+    """The folder, made if it is missing. Raises SettingError."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
-        key = path.read_text()
+        (data_dir / "lock").touch()
     except OSError as error:
         raise SettingError(
-            f"DATA_DIR {data_dir} cannot be written: {error}. Name a folder that this user may write."
+            f"DATA_DIR {data_dir} cannot be written: {error.strerror}. Name a folder that this user may write."
         ) from None
-    if len(key) < 32:
+    return data_dir
+
+
+def secret_key(data_dir: Path) -> str:
+    """The key of an earlier start, or a new one that only this user may read. Raises SettingError."""
+    path = writable(data_dir) / "secret-key"
+    try:
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    try:
+        key = path.read_text()
+    except (OSError, UnicodeDecodeError):
+        key = ""
+    if len(key) < parse.KEY_LENGTH:
         raise SettingError(f"{path} holds no usable key. Delete it: a new one is made, and people sign in again.")
     return key
 
@@ -169,9 +137,10 @@ def secret_key(data_dir: Path) -> str:
 def database(url: str, data_dir: Path) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme in ("", "sqlite"):
+        folder = writable(data_dir)  # holds the lock even where the database is elsewhere
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": unquote(parts.path)[1:] if parts.path else str(data_dir / "incident-central.sqlite3"),
+            "NAME": unquote(parts.path)[1:] or str(folder / "incident-central.sqlite3"),
             "CONN_MAX_AGE": None,
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",

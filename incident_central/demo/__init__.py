@@ -20,16 +20,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from incident_central import parse
 from incident_central.sandbox import company
 from incident_central.start import CannotStart
 
 PATIENCE = 60.0  # seconds to become ready
+#: How names of settings begin, those to come included. Not read from settings.py, which would take the environment's.
+SETTINGS_BEGIN = tuple(
+    "PAGERDUTY_ SLACK_ DATA BASE_URL SECRET_KEY FALLBACK_ ALLOWED_ TRUSTED_ TIME_ZONE COMPANY EMAIL_URL".split()
+)
 
 
 def main(argv: Sequence[str] = ()) -> int:
     """Run until Ctrl-C. Raises CannotStart."""
     parser = argparse.ArgumentParser(prog="incident-central demo", description="Hub and sandbox; no accounts needed.")
-    parser.add_argument("--port", type=int, default=8000, help="port of the hub on this machine (default: 8000)")
+    parser.add_argument("--port", type=parse.port, default=8000, help="port of the hub on this machine (default: 8000)")
     port = parser.parse_args(argv).port or _free_port()
     _refuse_taken(port)
     signal.signal(signal.SIGTERM, _end)
@@ -50,9 +55,8 @@ def main(argv: Sequence[str] = ()) -> int:
 
 
 def cleaned(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without anything that could lead to a real account or database, or through a proxy."""
-    dropped = ("PAGERDUTY_", "SLACK_", "DATABASE_URL", "DATA_DIR", "SECRET_KEY", "BASE_URL", "FALLBACK_", "ALLOWED_")
-    kept = {name: value for name, value in environment.items() if not name.startswith(dropped)}
+    """The environment without any setting: nothing leads to a real account or database, or through a proxy."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(SETTINGS_BEGIN)}
     return kept | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
@@ -105,11 +109,12 @@ def _addresses(sandbox: subprocess.Popen[str]) -> dict[str, str]:
 
 def _wait_until_ready(hub: subprocess.Popen[str], url: str) -> None:
     until = time.monotonic() + PATIENCE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the environment names
     while time.monotonic() < until:
         if hub.poll() is not None:
             raise CannotStart("the hub did not start; what it said is above.")
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310  an address of ours
+            with opener.open(f"{url}/readyz", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)

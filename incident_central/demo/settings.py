@@ -3,8 +3,9 @@
 import os
 from urllib.parse import urlsplit
 
+from incident_central.parse import is_loopback
 from incident_central.settings import *  # noqa: F403
-from incident_central.settings import INSTALLED_APPS, PAGERDUTY_API_URL, SLACK_API_URL, SettingError, is_loopback
+from incident_central.settings import INSTALLED_APPS, PAGERDUTY_API_URL, SLACK_API_URL, SettingError
 
 for address in (PAGERDUTY_API_URL, SLACK_API_URL):
     if not is_loopback(urlsplit(address).hostname or ""):

@@ -1,0 +1,109 @@
+"""How the text of a setting becomes its value. What cannot be used raises ValueError: “<setting> must be …”.
+
+The texts of these errors are shown and logged, so they repeat nothing of what was given: it may hold a password.
+"""
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import available_timezones
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+KEY_LENGTH = 32
+
+
+def email(text: str) -> str:
+    name, _, host = text.partition("@")
+    if text and (not name or not host or "@" in host or any(character.isspace() for character in text)):
+        raise ValueError("must be one e-mail address, such as incident-central@example.com")
+    return text
+
+
+def own_address(text: str) -> str:
+    """Where people open us: the root of a host name."""
+    if urlsplit(web_address(text)).path.strip("/"):
+        raise ValueError("must end after the host name: Incident Central needs one of its own, without a path")
+    return text
+
+
+def tool_address(text: str) -> str:
+    """Where a tool's API is. Its key travels there, so plain http is refused except to this machine."""
+    parts = urlsplit(web_address(text))
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https:// (plain http is for a sandbox on this machine only)")
+    return text
+
+
+def web_address(text: str) -> str:
+    form = "must be a whole address that begins with https://"
+    if not text:
+        return text
+    parts = _split(text, or_else=form)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(form)
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user name or password")
+    return text
+
+
+def database_url(text: str) -> str:
+    form = "must be postgresql://user:password@host:5432/name, with %2F for / and %40 for @ in the password"
+    if not text or text.startswith("sqlite:///"):
+        return text
+    parts = _split(text, or_else=form)
+    if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
+        raise ValueError(form)
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def networks(text: str) -> list[Network]:
+    try:
+        return [ipaddress.ip_network(word) for word in words(text)]
+    except ValueError:
+        raise ValueError("must be addresses or networks, such as 10.0.0.5 or 172.18.0.0/16") from None
+
+
+def words(text: str) -> list[str]:
+    return [word for word in text.replace(",", " ").split() if word]
+
+
+def time_zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError("must be a time zone's name, such as Europe/Lisbon or UTC")
+    return text
+
+
+def header_text(text: str) -> str:
+    if not text.isascii() or any(character.isspace() for character in text):
+        raise ValueError("has a blank or a special character in it: copy it again")
+    return text
+
+
+def key_text(text: str) -> str:
+    if text and len(text) < KEY_LENGTH:
+        raise ValueError(f"must have at least {KEY_LENGTH} characters. Leave it out, and a good one is made")
+    return text
+
+
+def port(text: str) -> int:
+    """0 is for a free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise ValueError("must be a port: 1 to 65535")
+    return int(text)
+
+
+def _split(text: str, *, or_else: str) -> SplitResult:
+    """Raises ValueError(or_else) where the standard library's own error would repeat a part of the text."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # checked only now
+    except ValueError:
+        raise ValueError(or_else) from None
+    return parts
