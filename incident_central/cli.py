@@ -52,8 +52,8 @@ def _manage(arguments: list[str]) -> int:
     except DatabaseError as error:
         why = " ".join(str(error).split())
         raise CannotStart(
-            f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running; `incident-central manage "
-            "migrate` brings it up to date."
+            f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running; "
+            "`incident-central manage migrate` brings it up to date."
         ) from None
     return 0
 

@@ -51,9 +51,7 @@ SETTINGS = [
         "The address people open, such as https://incidents.example.com. Links in Slack and PagerDuty lead there.",
         parse.own_address,
     ),
-    Setting(
-        "ALLOWED_HOSTS", "", "Further host names to answer to, besides BASE_URL's and this machine's.", parse.words
-    ),
+    Setting("ALLOWED_HOSTS", "", "Host names to answer to besides BASE_URL's and this machine's.", parse.words),
     Setting(
         "TRUSTED_PROXIES",
         "",
