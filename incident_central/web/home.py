@@ -87,6 +87,8 @@ def _heading(house: House, unpaged: int) -> str:
         return "All quiet" if quiet else "No open incident that we know of"
     if unpaged:
         return f"{house.open_text} open, {unpaged} that nobody could be paged for"
+    if house.open == house.triggered == 1:
+        return "1 open, nobody on it"
     if house.triggered:
         return f"{house.open_text} open, {capped(house.triggered)} with nobody on it"
     return f"{house.open_text} open, acknowledged"

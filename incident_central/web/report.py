@@ -25,6 +25,8 @@ from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.who_answers import WhoAnswers, services_by_team, usable_service, who_answers
 
 ALIKE_SHOWN = 10
+#: What “Report anyway” says it has seen.
+WHATEVER_IS_OPEN = "anyway"
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def _not_accepted(request: HttpRequest, typed: Typed, reason: CannotReport) -> H
 
 def _unseen(typed: Typed) -> bool:
     """Something is open on the service that they were not shown."""
+    if WHATEVER_IS_OPEN in typed.seen:
+        return False
     service = usable_service(typed.service)
     return service is not None and any(one.name not in typed.seen for one in _alike(service))
 

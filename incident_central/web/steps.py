@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.urls import reverse
 from django.utils.html import format_html
 
 from incident_central.incidents.models import Incident, Responder, Status, listing
@@ -38,7 +39,8 @@ class Line:
 
 def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:
     """What needs the reader, then the rest in order."""
-    recorded = Line("done", "Record the incident", clock_with_seconds(incident.created_at), hint=incident.name)
+    page = format_html('<a href="{}">{}</a>', reverse("incident", args=[incident.name]), incident.name)
+    recorded = Line("done", "Record the incident", clock_with_seconds(incident.created_at), hint=page)
     steps = [_line(incident, row, rows) for row in _grouped(rows.values())]
     found = [*_missing(incident), recorded, *steps]
     return sorted(found, key=_urgency)
@@ -128,7 +130,9 @@ def _tried(row: StepRow) -> str:
 def _doubt(row: StepRow) -> str:
     if not row.doubtful:
         return ""
-    return "Looking whether it got through." if row.state == State.LOOKING else "It may have got through.."
+    return (
+        "Looking whether it got through." if row.state == State.LOOKING else "It may have got through: we look first."
+    )
 
 
 def _result(incident: Incident, row: StepRow) -> str:
@@ -148,7 +152,7 @@ def _result(incident: Incident, row: StepRow) -> str:
         )
     if row.name == "invite":
         inside = [one.name for one in incident.responders.all() if one.state == Responder.State.INVITED]
-        return f"{listing(inside)}." if inside else ""
+        return f"{listing(inside) or 'Nobody'} could be invited."
     return ""
 
 

@@ -27,7 +27,9 @@ def exact_since(later: datetime, earlier: datetime) -> str:
     minutes, seconds = divmod(round(passed.total_seconds()), 60)
     if minutes >= 60:
         return rough(passed)
-    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+    if minutes == 0:
+        return f"{seconds} s" if seconds else "under 1 s"
+    return f"{minutes} min {seconds:02} s"
 
 
 @register.filter
