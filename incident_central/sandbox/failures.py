@@ -15,6 +15,7 @@ EFFECTS = {
     "429-bare": "It says that there were too many calls, and nothing else.",
     "500": "It answers with an error of its own (500).",
     "html": "It answers with a web page instead of data.",
+    "html-200": "It answers with a web page instead of data, as if all were well.",
     "truncated": "It does the work, and its answer breaks off in the middle.",
     "reset": "It drops the connection before it does the work.",
     "answer-lost": "It does the work, and its answer never arrives: the connection is dropped.",

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 # Kinds that the provider words itself: answered without doing the work.
 WORDED = ("429", "429-bare", "500", "html", "missing-scope", "unauthorized")
+HTML_200 = "html-200"  # as "html", but with the status of success, as a proxy's sign-in page comes
 # Kinds that the server does with the connection.
 DOWN, HUNG, SLOW, RESET = "down", "hung", "slow", "reset"
 # Kinds where the work is done and the answer does not arrive whole.
 TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG = "truncated", "answer-lost", "answer-lost-hang"
-KINDS = (*WORDED, DOWN, HUNG, SLOW, RESET, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
+KINDS = (*WORDED, HTML_200, DOWN, HUNG, SLOW, RESET, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
 PROVIDERS = ("pagerduty", "slack", "*")
 
 

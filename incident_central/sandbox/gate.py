@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from incident_central.sandbox.calls import Call, Calls
 from incident_central.sandbox.clock import Clock
@@ -13,6 +13,7 @@ from incident_central.sandbox.faults import (
     ANSWER_LOST,
     ANSWER_LOST_HANG,
     DOWN,
+    HTML_200,
     HUNG,
     RESET,
     SLOW,
@@ -83,6 +84,8 @@ class Gate:
     def _faulty(self, request: Request, call: Call, fault: Fault, client_left: Callable[[], bool]) -> Response:
         if fault.kind in WORDED:
             return _noted(call, self.api.fault_response(fault.kind, fault))
+        if fault.kind == HTML_200:
+            return _noted(call, replace(self.api.fault_response("html", fault), status=200))
         if fault.kind in (DOWN, RESET):
             raise Lost
         if fault.kind == HUNG:

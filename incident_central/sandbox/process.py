@@ -42,6 +42,7 @@ class Sandbox:
         self.calls = Calls()
         self.faults = Faults()
         self.latency = Latency()
+        self._heeding = threading.Lock()  # or the clock's thread could undo what a fault just added did
         control = Control(self)
         self.page_listener = Listener(lambda request, client_left: control.answer(request), port=port)
         self.listeners = {
@@ -90,11 +91,12 @@ class Sandbox:
 
     def heed_faults(self) -> None:
         """Stop listening where a provider is down as a whole, and come back when it is not."""
-        for provider, listener in self.listeners.items():
-            if self.faults.refusing(provider, now=self.clock.now()):
-                listener.refuse()
-            else:
-                listener.open()
+        with self._heeding:
+            for provider, listener in self.listeners.items():
+                if self.faults.refusing(provider, now=self.clock.now()):
+                    listener.refuse()
+                else:
+                    listener.open()
 
     def _through_gate(self, provider: str) -> Callable[[Request, Callable[[], bool]], Response]:
         def answer(request: Request, client_left: Callable[[], bool]) -> Response:

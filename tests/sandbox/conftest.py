@@ -78,7 +78,7 @@ class LocalPagerDuty(pagerduty.RestApiV2Client):
 
     @property
     def url(self) -> str:
-        return self._url
+        return str(self._url)
 
     @url.setter
     def url(self, value: str) -> None:

@@ -85,6 +85,7 @@ def test_a_fault_can_end_by_itself(sandbox: RunningSandbox, raw: httpx2.Client) 
         ("429-bare", 429, False),
         ("500", 500, True),
         ("html", 502, False),
+        ("html-200", 200, False),
         ("unauthorized", 401, True),
     ],
 )

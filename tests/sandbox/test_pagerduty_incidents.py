@@ -152,7 +152,10 @@ def test_people_can_be_named_instead_and_then_nothing_escalates(sandbox: Running
 def test_another_policy_can_be_named_but_not_beside_people(pager: LocalPagerDuty) -> None:
     policy = reference(pager, "escalation_policies", "Platform")
     assert assignees(create(pager, escalation_policy=policy)) == ["Priya Nair"]
-    both = {"escalation_policy": policy, "assignments": [{"assignee": reference(pager, "users", "Mei Tanaka")}]}
+    both: dict[str, Any] = {
+        "escalation_policy": policy,
+        "assignments": [{"assignee": reference(pager, "users", "Mei Tanaka")}],
+    }
     assert pager.post("/incidents", json=asked_for(pager, **both)).status_code == 400
 
 

@@ -183,7 +183,9 @@ def test_notification_rules_are_those_for_high_urgency_unless_asked(pager: Local
 
 
 def test_people_are_found_by_name_and_by_email(pager: LocalPagerDuty) -> None:
-    assert pager.find("users", "mei.tanaka@example.com", attribute="email")["name"] == "Mei Tanaka"
+    by_email = pager.find("users", "mei.tanaka@example.com", attribute="email")
+    assert by_email is not None
+    assert by_email["name"] == "Mei Tanaka"
     assert pager.find("users", "ana.ribeiro@example.com", attribute="email") is None, "support has no seat"
     assert named(pager, "users", "Eva Lindgren")["role"] == "read_only_user"
 

@@ -2,27 +2,35 @@
 (() => {
   "use strict";
 
+  // Change only what differs, so that a button keeps its focus and a click meets what was aimed at.
   const merge = (shown, fresh) => {
     if (shown.isEqualNode(fresh)) return;
-    const sameShape = shown.nodeName === fresh.nodeName && shown.childNodes.length === fresh.childNodes.length;
-    if (sameShape && shown.nodeType === Node.ELEMENT_NODE) {
-      for (const name of fresh.getAttributeNames()) {
-        if (shown.getAttribute(name) !== fresh.getAttribute(name)) shown.setAttribute(name, fresh.getAttribute(name));
-      }
-      for (const name of shown.getAttributeNames()) {
-        if (!fresh.hasAttribute(name)) shown.removeAttribute(name);
-      }
-      const pairs = [...shown.childNodes].map((child, place) => [child, fresh.childNodes[place]]);
-      for (const [child, other] of pairs) merge(child, other);
-    } else if (!shown.contains(document.activeElement)) {
-      // Never under somebody's fingers: what has the focus is taken over when it no longer has it.
-      shown.replaceWith(fresh);
+    if (shown.nodeType !== Node.ELEMENT_NODE || shown.nodeName !== fresh.nodeName || shown.id !== fresh.id) {
+      if (!shown.contains(document.activeElement)) shown.replaceWith(fresh);
+      return;
     }
+    for (const name of fresh.getAttributeNames()) {
+      if (shown.getAttribute(name) !== fresh.getAttribute(name)) shown.setAttribute(name, fresh.getAttribute(name));
+    }
+    for (const name of shown.getAttributeNames()) {
+      if (!fresh.hasAttribute(name)) shown.removeAttribute(name);
+    }
+    const old = [...shown.childNodes];
+    const now = [...fresh.childNodes];
+    now.forEach((child, place) => (place < old.length ? merge(old[place], child) : shown.append(child)));
+    old.slice(now.length).forEach((child) => child.contains(document.activeElement) || child.remove());
+  };
+
+  // The newest channel is shown by itself, but never while somebody writes in another one.
+  const address = () => {
+    const line = document.getElementById("say");
+    const writing = line && (line.value || line === document.activeElement);
+    return writing ? `/?channel=${line.form.elements.back.value}` : location.href;
   };
 
   const refresh = async () => {
     try {
-      const answer = await fetch(location.href, { cache: "no-store" });
+      const answer = await fetch(address(), { cache: "no-store" });
       if (answer.ok) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const part of document.querySelectorAll("[data-live]")) {
