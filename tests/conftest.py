@@ -54,7 +54,7 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def prepared(database: str, request: pytest.FixtureRequest, one_sandbox: Sandbox) -> Iterator[Hub]:
-    """A database to copy: up to date, with an administrator. Never started."""
+    """A hub whose database is up to date and has an administrator in it. Not started."""
     folder = Path(tempfile.mkdtemp(prefix="ic-prepared-"))
     url = request.getfixturevalue("cluster").new_database() if database == "postgresql" else ""
     hub = Hub(one_sandbox, folder, url)
@@ -63,19 +63,27 @@ def prepared(database: str, request: pytest.FixtureRequest, one_sandbox: Sandbox
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def template(prepared: Hub, request: pytest.FixtureRequest) -> Hub:
+    """A copy of the prepared database that nobody writes to, for fresh hubs to be made from."""
+    folder = prepared.folder.with_name(prepared.folder.name + "-template")
+    shutil.copytree(prepared.folder, folder)
+    request.addfinalizer(lambda: shutil.rmtree(folder))
+    url = prepared.database_url
+    return Hub(prepared.sandbox, folder, url and request.getfixturevalue("cluster").new_database(like=url))
+
+
 @pytest.fixture
 def make_hub(
-    prepared: Hub, sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
+    template: Hub, sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Callable[..., Hub]]:
     """Make a hub with a fresh database; keyword arguments are settings. It is not started yet."""
     hubs: list[Hub] = []
 
     def make(**settings: str) -> Hub:
         folder = tmp_path / f"data-{len(hubs)}"
-        shutil.copytree(prepared.folder, folder)
-        url = ""
-        if prepared.database_url:
-            url = request.getfixturevalue("cluster").new_database(like=prepared.database_url)
+        shutil.copytree(template.folder, folder)
+        url = template.database_url and request.getfixturevalue("cluster").new_database(like=template.database_url)
         hubs.append(Hub(sandbox, folder, url, settings))
         return hubs[-1]
 
@@ -85,9 +93,15 @@ def make_hub(
         hub.stop()
 
 
+@pytest.fixture(scope="session")
+def one_hub(prepared: Hub, template: Hub) -> Iterator[Hub]:
+    prepared.start()
+    yield prepared
+    prepared.stop()
+
+
 @pytest.fixture
-def hub(make_hub: Callable[..., Hub]) -> Hub:
-    """A running hub with a fresh database, connected with the sandbox."""
-    hub = make_hub()
-    hub.start()
-    return hub
+def hub(one_hub: Hub, sandbox: Sandbox) -> Iterator[Hub]:
+    """A running hub, connected with the sandbox. All tests on one database share it: each looks at its own incident."""
+    yield one_hub
+    sandbox.mend()

@@ -99,7 +99,7 @@ class Sandbox:
     def switch(self, **switches: str) -> None:
         self.control("/switches", switches)
 
-    def plant(self, provider: str, collection: str, id: str, **change: Any) -> None:
+    def plant(self, provider: str, collection: str, id: str | None = None, **change: Any) -> None:
         self.control("/plant", {"provider": provider, "collection": collection, "id": id, **change})
 
     def advance(self, seconds: float) -> None:
@@ -118,10 +118,10 @@ class Sandbox:
     @property
     def pages(self) -> list[Json]:
         """PagerDuty's incidents, oldest first."""
-        return sorted(self.state["pagerduty"]["incidents"], key=lambda one: one["incident_number"])
+        return sorted(self.state["pagerduty"]["incidents"], key=lambda one: one["number"])
 
     def page_of(self, name: str) -> Json:
-        found = [one for one in self.pages if one["incident_key"] == name]
+        found = [one for one in self.pages if one["key"] == name]
         assert len(found) == 1, f"{len(found)} pages for {name}"
         return found[0]
 
@@ -130,6 +130,26 @@ class Sandbox:
         assert len(found) == 1, f"{len(found)} channels named {name}"
         channel: Json = found[0]
         return channel
+
+    def messages(self, channel: str, marker: str = "") -> list[Json]:
+        """The hub's own messages in a channel, those with this marker when one is given."""
+        (found,) = [one for one in self.state["slack"]["channels"] if one["name"] == channel]
+        ours = [one for one in found["messages"] if one["metadata"].get("event_type") == "incident_central"]
+        return [one for one in ours if marker in ("", one["metadata"]["event_payload"]["marker"])]
+
+    def members_of(self, name: str) -> set[str]:
+        """Who is in the channel, the bot left out."""
+        people = {one["id"]: one["real_name"] for one in self.state["slack"]["members"]}
+        bot = self.state["slack"]["bot_user_id"]
+        return {people[one] for one in self.channel_of(name)["members"] if one != bot}
+
+    def user_id(self, name: str) -> str:
+        """A PagerDuty user's id."""
+        return next(str(one["user_id"]) for one in self.state["phones"] if one["name"] == name)
+
+    @property
+    def ringing(self) -> set[str]:
+        return {phone["name"] for phone in self.state["phones"] if phone["state"] == "ringing"}
 
     def acknowledge(self, page_id: str, user_id: str) -> None:
         self.control(f"/pagerduty/incidents/{page_id}/acknowledge", {"user": user_id})
@@ -286,11 +306,19 @@ class Hub:
         """What the database holds; `%s` stands for a value on both databases."""
         if self.database_url:
             with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
-                return connection.execute(query, values).fetchall()  # type: ignore[call-overload,no-any-return]
+                answer = connection.execute(query, values)  # type: ignore[call-overload]
+                return answer.fetchall() if answer.description else []
         path = self.folder / "incident-central.sqlite3"
         with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
             connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(query.replace("%s", "?"), values)]
+            rows = [dict(row) for row in connection.execute(query.replace("%s", "?"), values)]
+            connection.commit()
+            return rows
+
+    def poll_now(self) -> None:
+        """Have the next poll of PagerDuty come at once, instead of within its 15 seconds."""
+        past = "2020-01-01 00:00:00"
+        self.rows("UPDATE jobs_step SET run_at = %s WHERE name = 'poll' AND state = 'waiting'", past)
 
     def incident(self, name: str) -> Json:
         (row,) = self.rows("SELECT * FROM incidents WHERE id = %s", name)

@@ -4,6 +4,7 @@
 copied so that opening or sending the report form asks nobody.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from incident_central.incidents.models import Incident, Status
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import (
     EscalationPolicy,
+    IntegrationError,
     OnCall,
     Page,
     PagerService,
@@ -28,6 +30,8 @@ from incident_central.jobs import runner
 from incident_central.jobs.database import transaction
 from incident_central.jobs.models import StepRow
 from incident_central.jobs.workflow import Record, Step, Workflow
+
+log = logging.getLogger(__name__)
 
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
@@ -43,9 +47,15 @@ def poll(_: object) -> Record:
         pager().open_pages()  # tells whether PagerDuty answers
         return _nothing
     pages = {page.key: page for page in pager().open_pages() if page.key in ours}
-    gone = [one for name, one in ours.items() if name not in pages and one.pagerduty_id is not None]
-    for incident in gone:
-        pages[incident.name] = pager().read_page(incident.pagerduty_id or "")
+    for name, incident in ours.items():
+        if name not in pages and incident.pagerduty_id is not None:
+            try:
+                pages[name] = pager().read_page(incident.pagerduty_id)
+            except IntegrationError as error:
+                if not error.permanent:
+                    raise
+                # One that PagerDuty will not show us must not keep us from the others.
+                log.warning("%s cannot be read any more: %s", name, error)
     return lambda: refresh(pages.values())
 
 

@@ -118,10 +118,9 @@ def _lock_key(owner: str) -> int:
     return int(owner[:16], 16) >> 1
 
 
-def make_ownership(data_dir: Path | None) -> Ownership:
+def make_ownership(data_dir: Path) -> Ownership:
     """The ownership for the configured database; `data_dir` holds the lock file on SQLite."""
     if connection.vendor == "sqlite":
-        assert data_dir is not None
         return FolderOwnership(data_dir)
     params = dict(connection.get_connection_params())
     return AdvisoryOwnership({key: params[key] for key in _CONNINFO if params.get(key)})

@@ -50,7 +50,7 @@ class StepRow(models.Model):
     error = models.TextField(blank=True, default="")  # the last one, for people
     by_hand = models.TextField(blank=True, default="")  # who said "I did it by hand"
     finished_at = models.DateTimeField(null=True)
-    # Whose it is while under way. `fence` grows with every owner: a result is written only under the fence it began with.
+    # Whose it is while under way. `fence` grows with every owner: an outcome is written only under its own fence.
     owner = models.TextField(blank=True, default="")
     fence = models.IntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
@@ -77,7 +77,7 @@ class StepRow(models.Model):
 
 
 def retry(step_id: int, *, ask_after: timedelta | None) -> None:
-    """A person pressed Retry: try as soon as a thread is free. Pressing twice is one try; a call under way is left alone."""
+    """A person pressed Retry: try as soon as a thread is free. Pressing twice is one try."""
     StepRow.objects.filter(pk=step_id, state__in=[State.WAITING, State.FAILED]).update(
         state=State.WAITING, run_at=Now(), by_hand="", ask_at=None if ask_after is None else Now() + ask_after
     )

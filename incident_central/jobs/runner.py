@@ -262,13 +262,13 @@ class Runner:
             self._failed(attempt, subject, cast(OutsideError, error), doubtful=row.doubtful and not looked)
         except (LeaseLost, DatabaseError):
             raise
-        except Exception as error:  # noqa: BLE001  a bug in a step must not leave it without a next try
+        except Exception as error:  # a bug in a step must not leave it without a next try
             log.exception("%s of %s failed", attempt.step.name, attempt.key)
             self._failed(attempt, subject, _Bug(error), doubtful=True)
 
     def _look(self, step: Step, row: StepRow, subject: object) -> Record | None:
-        """What to write down if a call got through. While looking fails, raises, but not for ever where the step says so
-        and not where a person has done it by hand."""
+        """What to write down if a call got through. Raises while looking fails, though not for ever where the step says
+        so, and not where a person has done it by hand."""
         if step.look is None:
             return None
         try:

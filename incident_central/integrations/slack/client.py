@@ -189,7 +189,7 @@ class Slack:
     def _call(
         self, method: str, *, writes: bool = False, allowed: Set[str] | None = frozenset(), **arguments: Any
     ) -> Json:
-        """One request. An error in `allowed` is returned instead of raised; None allows every refusal of Slack's own."""
+        """One request. An error in `allowed` is returned instead of raised; None allows every refusal of Slack's."""
         self._closed.check(method)
         self._before_send()
         try:
