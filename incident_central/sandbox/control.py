@@ -69,16 +69,16 @@ class Control:
         raise _told(404, f"There is no {request.method} {request.path} here.")
 
     def _answer_with(self, handler: Callable[..., Response], request: Request, parts: tuple[str, ...]) -> Response:
-        if request.method in ("GET", "HEAD"):
-            return handler(request, *parts)
-        given, is_form = read_body(request)
         try:
+            if request.method in ("GET", "HEAD"):
+                return handler(request, *parts)
+            given, is_form = read_body(request)
             response = handler(given, *parts)
-        except (ValueError, TypeError, KeyError) as wrong:
+        except (ValueError, TypeError) as wrong:
             raise _told(400, str(wrong)) from None
         self.sandbox.heed_faults()
         if is_form:
-            return Response(303, headers={**response.headers, "Location": _back(given)})
+            return Response(303, headers={**response.headers, "Location": _back(given.get("back"))})
         return response
 
     def _check_asker(self, request: Request) -> None:
@@ -188,7 +188,7 @@ class Control:
         return Response.json({"now": self.sandbox.clock.now(), "offset": self.sandbox.clock.offset})
 
     def _start_over(self, given: Given) -> Response:
-        scale = given.get("scale", {})
+        scale = dict(given.get("scale") or {})
         self.sandbox.start_over(services=int(scale.get("services", 0)), people=int(scale.get("people", 0)))
         return Response.json({})
 
@@ -251,6 +251,6 @@ def _told(status: int, why: str) -> Refused:
     return Refused(Response.json({"error": why}, status=status))
 
 
-def _back(given: Given) -> str:
-    channel = re.fullmatch(r"\w+", str(given.get("back") or ""))
+def _back(channel_id: object) -> str:
+    channel = re.fullmatch(r"\w+", str(channel_id or ""))
     return f"/?channel={channel[0]}#slack" if channel else "/"

@@ -27,7 +27,7 @@ POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 THEMES = ("auto", "light", "dark")
-MOST_CHANNELS, MOST_MESSAGES = 12, 100
+MOST_CHANNELS, MOST_MESSAGES, MOST_PAGES = 12, 100, 5
 
 
 def shown(sandbox: Sandbox, request: Request) -> Response:
@@ -83,7 +83,8 @@ def _phone(phone: Phone, now: float) -> dict[str, Any]:
         "next_level": phone.next_level,
         "next_in": _duration(max(0.0, phone.next_at - now)) if phone.next_at is not None else "",
         "ringing_for": _ringing_for(phone, now),
-        "pages": phone.pages,
+        "pages": phone.pages[:MOST_PAGES],
+        "more_pages": len(phone.pages[MOST_PAGES:]),
     }
 
 

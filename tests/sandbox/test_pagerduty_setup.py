@@ -234,3 +234,10 @@ def test_a_record_that_a_set_up_fault_needs_can_be_planted(sandbox: RunningSandb
     assert pager.rget("/teams")[2]["id"] == team["id"]
     sandbox.plant("pagerduty", "teams", team["id"], delete=True)
     assert pager.find("teams", "Night watch") is None
+
+
+def test_whoever_is_deleted_leaves_every_rota_and_policy(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:
+    sandbox.plant("pagerduty", "users", named(pager, "users", "Dana Okafor")["id"], delete=True)
+    assert on_call(pager, "Storefront") == [(1, "Mei Tanaka"), (2, "Oskar Lindqvist")]
+    targets = named(pager, "escalation_policies", "Storefront")["escalation_rules"][2]["targets"]
+    assert targets == []

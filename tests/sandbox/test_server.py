@@ -13,10 +13,12 @@ import httpx2
 import pytest
 
 from incident_central.sandbox.company import PAGERDUTY_KEY
+from incident_central.sandbox.pagerduty.records import fixed_id
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
 
+CHECKOUT, STOREFRONT = fixed_id("service", "Checkout API"), fixed_id("policy", "Storefront")
 COMMAND = [sys.executable, "-m", "incident_central.sandbox"]
 
 
@@ -110,6 +112,20 @@ def test_a_body_that_cannot_be_read_is_refused_in_words(sandbox: RunningSandbox,
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/calls.json?since=noon", None),
+        ("POST", "/reset", {"scale": 5}),
+        ("POST", "/reset", {"scale": {"people": "x"}}),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(sandbox: RunningSandbox, method: str, path: str, body: Any) -> None:
+    answer = sandbox.http.request(method, path, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
 def test_a_body_that_is_too_large_is_not_read(sandbox: RunningSandbox) -> None:
     port = int(sandbox.page.rsplit(":", 1)[1])
     with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rb") as answers:
@@ -165,6 +181,8 @@ def test_a_switch_that_is_not_there_is_refused(sandbox: RunningSandbox, given: d
         {"provider": "pagerduty", "collection": "planets"},
         {"provider": "pagerduty", "collection": "services", "id": "PNONE", "set": {}},
         {"provider": "pagerduty", "collection": "services", "create": {"name": "Half a service"}},
+        {"provider": "pagerduty", "collection": "services", "id": CHECKOUT, "set": {"policy_id": "PNONE"}},
+        {"provider": "pagerduty", "collection": "policies", "id": STOREFRONT, "delete": True},
         {"provider": "pagerduty", "collection": "teams", "create": {"name": "A", "description": "", "colour": 1}},
     ],
 )

@@ -26,7 +26,7 @@ def run_due(account: Account) -> None:
     """Escalate, un-acknowledge and auto-resolve whatever is due by now."""
     with account.lock:
         now = account.clock.now()
-        while (due := _next_due(account)) is not None and due[0] <= now:
+        while (due := _next_due(account, now)) is not None:
             at, incident = due
             if incident.resolves_at == at:
                 resolve(account, incident, by=None, at=at, channel="timeout")
@@ -130,12 +130,12 @@ def log(
     incident.log.append(LogEntry(fresh_id(), kind, at, summary, agent, channel, more))
 
 
-def _next_due(account: Account) -> tuple[float, Incident] | None:
+def _next_due(account: Account, now: float) -> tuple[float, Incident] | None:
     due = [
         (at, incident)
         for incident in account.open.values()
         for at in (incident.resolves_at, incident.unacknowledges_at, incident.escalates_at)
-        if at is not None
+        if at is not None and at <= now
     ]
     return min(due, key=lambda pair: (pair[0], pair[1].number), default=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
+from typing import cast
 
 from incident_central.sandbox.pagerduty.records import Assignment, Incident, LogEntry, Note
 from incident_central.sandbox.pagerduty.shapes import Json, Shapes
@@ -96,8 +97,7 @@ def log_entry_json(shapes: Shapes, incident: Incident, entry: LogEntry) -> Json:
     if "note" in entry.more:
         shape["note"] = entry.more["note"]
     if entry.type == "assign":
-        assignees = entry.more["assignee_ids"]
-        assert isinstance(assignees, list)  # noqa: S101
+        assignees = cast("list[str]", entry.more["assignee_ids"])
         shape["assignees"] = [shapes.user_link(user_id, name="") for user_id in assignees]
     if entry.type == "notify":
         shape["user"] = shapes.user_link(str(entry.more["user_id"]), name="")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from incident_central.sandbox.pagerduty.account import Account
 from incident_central.sandbox.pagerduty.records import (
+    Assignment,
     ContactMethod,
     Incident,
     MaintenanceWindow,
@@ -38,6 +40,20 @@ PARTS: dict[str, type[Any]] = {
     "notification_rules": NotificationRule,
     "overrides": Shift,
     "rules": Rule,
+    "assignments": Assignment,
+    "acknowledgements": Assignment,
+}
+# Fields that hold the id of another record, or several, and where it may be.
+LINKS = {
+    "user_id": ("users",),
+    "user_ids": ("users",),
+    "created_by": ("users",),
+    "team_ids": ("teams",),
+    "policy_id": ("policies",),
+    "service_id": ("services",),
+    "service_ids": ("services",),
+    "priority_id": ("priorities",),
+    "target_ids": ("users", "schedules"),
 }
 
 
@@ -55,11 +71,12 @@ def plant(
     records: dict[str, Any] = getattr(account, collection)
     if record_id is not None and record_id not in records:
         raise ValueError(f"No record {record_id!r} in {collection}.")
-    kind, given = COLLECTIONS[collection], _typed(COLLECTIONS[collection], values or {})
     if delete:
-        records.pop(record_id or "", None)
-        account.open.pop(record_id or "", None)
+        _delete(account, collection, str(record_id))
         return None
+    kind = COLLECTIONS[collection]
+    given = _typed(kind, values or {})
+    _check_links(account, given)
     if record_id is None:
         record = _created(kind, given)
         records[record.id] = record
@@ -72,23 +89,62 @@ def plant(
     return asdict(record)
 
 
-def _created(kind: type[Any], given: dict[str, object]) -> Any:
-    whole = {"id": fresh_id(), **given}
-    missing = [
-        field.name
-        for field in fields(kind)
-        if field.default is MISSING and field.default_factory is MISSING and field.name not in whole
-    ]
-    if missing:
-        raise ValueError(f"A new {kind.__name__} needs also: {', '.join(missing)}.")
-    return kind(**whole)
-
-
 def _typed(kind: type[Any], values: dict[str, object]) -> dict[str, object]:
-    known = {field.name for field in fields(kind)}
+    known = {field.name for field in fields(kind)} - {"id", "log", "notes"}
     if unknown := set(values) - known:
         raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}. It has: {sorted(known)}.")
     return {
         name: [PARTS[name](**part) for part in value] if name in PARTS and isinstance(value, list) else value
         for name, value in values.items()
     }
+
+
+def _check_links(account: Account, given: dict[str, object]) -> None:
+    """An id that leads nowhere would not be a broken set-up but a broken sandbox."""
+    for name, value in given.items():
+        if name in PARTS and isinstance(value, list):
+            for part in value:
+                _check_links(account, asdict(part))
+        elif name in LINKS and value is not None:
+            ids: Iterable[object] = value if isinstance(value, list) else [value]
+            if lost := [id_ for id_ in ids if not any(id_ in getattr(account, place) for place in LINKS[name])]:
+                raise ValueError(f"{name}: nothing has the id {lost[0]!r} among {' and '.join(LINKS[name])}.")
+
+
+def _created(kind: type[Any], given: dict[str, object]) -> Any:
+    missing = [
+        field.name
+        for field in fields(kind)
+        if field.default is MISSING and field.default_factory is MISSING and field.name not in ("id", *given)
+    ]
+    if missing:
+        raise ValueError(f"A new {kind.__name__} needs also: {', '.join(missing)}.")
+    return kind(id=fresh_id(), **given)
+
+
+def _delete(account: Account, collection: str, record_id: str) -> None:
+    """Delete a record and what names it. Raises ValueError where something cannot be without it."""
+    if any(record_id in _named_by(incident) for incident in account.incidents.values()):
+        raise ValueError(f"An incident names {record_id}. Start over, or delete the incident first.")
+    if any(record_id == service.policy_id for service in account.services.values()):
+        raise ValueError(f"A service has the policy {record_id}. Give it another one first.")
+    del getattr(account, collection)[record_id]
+    account.open.pop(record_id, None)
+    lists = [schedule.user_ids for schedule in account.schedules.values()]
+    lists += [rule.target_ids for policy in account.policies.values() for rule in policy.rules]
+    lists += [window.service_ids for window in account.windows.values()]
+    for ids in lists:
+        ids[:] = [id_ for id_ in ids if id_ != record_id]
+    for schedule in account.schedules.values():
+        schedule.overrides = [shift for shift in schedule.overrides if shift.user_id != record_id]
+    for team in account.teams.values():
+        team.members.pop(record_id, None)
+
+
+def _named_by(incident: Incident) -> set[str | None]:
+    people = [assignment.user_id for assignment in (*incident.assignments, *incident.acknowledgements)]
+    people += [note.user_id for note in incident.notes]
+    for entry in incident.log:
+        named = entry.more.get("assignee_ids", [])
+        people += named if isinstance(named, list) else []
+    return {incident.service_id, incident.policy_id, incident.priority_id, *people}

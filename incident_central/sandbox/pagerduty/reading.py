@@ -17,6 +17,7 @@ from incident_central.sandbox.server import Response
 
 Record = TypeVar("Record")
 Named = TypeVar("Named", User, Team, Service, Policy, Schedule)
+LONGEST_RENDERING = timedelta(days=366)
 ABILITIES = ("teams", "urgencies", "read_only_users", "service_support_hours", "coordinated_responding")
 ACCOUNT_KEY_HAS_NO_USER = (
     "Because this request was made using an account-level access token, we were unable to determine the "
@@ -118,7 +119,7 @@ def get_policy(asked: Asked) -> Response:
 def list_schedules(asked: Asked) -> Response:
     shapes = asked.shapes()
     parts = {"schedule_layers", "overrides_subschedule", "final_schedule"} & shapes.include
-    since, until = asked.time("since"), asked.time("until")
+    since, until = _rendered_span(asked)
 
     def schedule_json(schedule: Schedule) -> Json:
         rendered = shapes.rendered_schedule(schedule, since=since, until=until)
@@ -134,8 +135,16 @@ def list_schedules(asked: Asked) -> Response:
 
 def get_schedule(asked: Asked) -> Response:
     schedule, shapes = _found(asked.account.schedules, asked), asked.shapes()
-    rendered = shapes.rendered_schedule(schedule, since=asked.time("since"), until=asked.time("until"))
+    since, until = _rendered_span(asked)
+    rendered = shapes.rendered_schedule(schedule, since=since, until=until)
     return Response.json({"schedule": {**shapes.schedule(schedule), **rendered}})
+
+
+def _rendered_span(asked: Asked) -> tuple[float, float] | tuple[None, None]:
+    """The span to render shifts for, if one is asked for."""
+    if asked.time("since") is None or asked.time("until") is None:
+        return None, None
+    return asked.span(longest=LONGEST_RENDERING, default=(asked.now, asked.now))
 
 
 def list_schedule_users(asked: Asked) -> Response:
