@@ -64,13 +64,13 @@ def prepared(database: str, request: pytest.FixtureRequest, one_sandbox: Sandbox
 
 
 @pytest.fixture(scope="session")
-def template(prepared: Hub, request: pytest.FixtureRequest) -> Hub:
+def template(prepared: Hub, request: pytest.FixtureRequest) -> Iterator[Hub]:
     """A copy of the prepared database that nobody writes to, for fresh hubs to be made from."""
     folder = prepared.folder.with_name(prepared.folder.name + "-template")
     shutil.copytree(prepared.folder, folder)
-    request.addfinalizer(lambda: shutil.rmtree(folder))
     url = prepared.database_url
-    return Hub(prepared.sandbox, folder, url and request.getfixturevalue("cluster").new_database(like=url))
+    yield Hub(prepared.sandbox, folder, url and request.getfixturevalue("cluster").new_database(like=url))
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

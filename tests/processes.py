@@ -317,8 +317,15 @@ class Hub:
 
     def poll_now(self) -> None:
         """Have the next poll of PagerDuty come at once, instead of within its 15 seconds."""
+        self._due_now("poll")
+
+    def read_directory_now(self) -> None:
+        """Have PagerDuty's directory read at once, instead of within a minute."""
+        self._due_now("directory")
+
+    def _due_now(self, step: str) -> None:
         past = "2020-01-01 00:00:00"
-        self.rows("UPDATE jobs_step SET run_at = %s WHERE name = 'poll' AND state = 'waiting'", past)
+        self.rows("UPDATE jobs_step SET run_at = %s WHERE name = %s AND state = 'waiting'", past, step)
 
     def incident(self, name: str) -> Json:
         (row,) = self.rows("SELECT * FROM incidents WHERE id = %s", name)

@@ -27,7 +27,7 @@ def blocks(message: Message) -> list[Block]:
 def _blocks(message: Message) -> Iterable[Block]:
     if message.title:
         yield {"type": "header", "text": _plain(message.title, 150)}
-    for paragraph in message.paragraphs:
+    for paragraph in filter(None, message.paragraphs):
         yield {"type": "section", "text": _plain(paragraph, 3000)}
     if message.facts:
         yield {"type": "section", "fields": [_fact(name, value) for name, value in message.facts[:10]]}
