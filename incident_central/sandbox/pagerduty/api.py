@@ -9,7 +9,7 @@ from dataclasses import asdict
 from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.company import HARBOUR_FINCH, Company
 from incident_central.sandbox.faults import Fault
-from incident_central.sandbox.pagerduty import escalation, incident_calls, planting, reading
+from incident_central.sandbox.pagerduty import escalation, incident_calls, on_call_calls, planting, setup_calls
 from incident_central.sandbox.pagerduty.account import Key
 from incident_central.sandbox.pagerduty.asked import Asked
 from incident_central.sandbox.pagerduty.errors import not_found, refused
@@ -21,26 +21,26 @@ from incident_central.sandbox.server import Refused, Request, Response, answered
 from incident_central.sandbox.switches import Switches
 
 ROUTES: dict[str, Callable[[Asked], Response]] = {
-    "GET /abilities": reading.list_abilities,
-    "GET /abilities/{id}": reading.has_ability,
-    "GET /users": reading.list_users,
-    "GET /users/me": reading.own_user,
-    "GET /users/{id}": reading.get_user,
-    "GET /users/{id}/contact_methods": reading.list_contact_methods,
-    "GET /users/{id}/notification_rules": reading.list_notification_rules,
-    "GET /teams": reading.list_teams,
-    "GET /teams/{id}/members": reading.list_team_members,
-    "GET /services": reading.list_services,
-    "GET /services/{id}": reading.get_service,
-    "GET /escalation_policies": reading.list_policies,
-    "GET /escalation_policies/{id}": reading.get_policy,
-    "GET /schedules": reading.list_schedules,
-    "POST /schedules/preview": reading.preview_schedule,
-    "GET /schedules/{id}": reading.get_schedule,
-    "GET /schedules/{id}/users": reading.list_schedule_users,
-    "GET /oncalls": reading.list_on_calls,
-    "GET /priorities": reading.list_priorities,
-    "GET /maintenance_windows": reading.list_windows,
+    "GET /abilities": setup_calls.list_abilities,
+    "GET /abilities/{id}": setup_calls.has_ability,
+    "GET /users": setup_calls.list_users,
+    "GET /users/me": setup_calls.own_user,
+    "GET /users/{id}": setup_calls.get_user,
+    "GET /users/{id}/contact_methods": setup_calls.list_contact_methods,
+    "GET /users/{id}/notification_rules": setup_calls.list_notification_rules,
+    "GET /teams": setup_calls.list_teams,
+    "GET /teams/{id}/members": setup_calls.list_team_members,
+    "GET /services": setup_calls.list_services,
+    "GET /services/{id}": setup_calls.get_service,
+    "GET /escalation_policies": setup_calls.list_policies,
+    "GET /escalation_policies/{id}": setup_calls.get_policy,
+    "GET /schedules": on_call_calls.list_schedules,
+    "POST /schedules/preview": on_call_calls.preview_schedule,
+    "GET /schedules/{id}": on_call_calls.get_schedule,
+    "GET /schedules/{id}/users": on_call_calls.list_schedule_users,
+    "GET /oncalls": on_call_calls.list_on_calls,
+    "GET /priorities": setup_calls.list_priorities,
+    "GET /maintenance_windows": setup_calls.list_windows,
     "POST /incidents": incident_calls.create_incident,
     "GET /incidents": incident_calls.list_incidents,
     "PUT /incidents": incident_calls.update_incidents,

@@ -11,7 +11,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from incident_central.sandbox.pagerduty.account import READ_ONLY_KEY, Account, Key
-from incident_central.sandbox.pagerduty.errors import invalid, refused
+from incident_central.sandbox.pagerduty.errors import invalid, not_found, refused
 from incident_central.sandbox.pagerduty.records import User
 from incident_central.sandbox.pagerduty.shapes import Json, Shapes
 from incident_central.sandbox.server import Request, Response
@@ -80,6 +80,21 @@ class Asked:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
             raise invalid("Time zone is invalid") from None
+
+    def found(self, records: dict[str, Record]) -> Record:
+        """The record whose id is in the path. Raises Refused (404)."""
+        record = records.get(self.ids[0])
+        if record is None:
+            raise not_found()
+        return record
+
+    def matches(self, name: str) -> bool:
+        """Whether `query` is part of this name."""
+        return (self.one("query") or "").lower() in name.lower()
+
+    def in_teams(self, team_ids: list[str]) -> bool:
+        wanted = self.many("team_ids")
+        return not wanted or bool(set(wanted).intersection(team_ids))
 
     def shapes(self, *, zone: tzinfo | None = None) -> Shapes:
         """Times in the account's zone, unless the call names one or `zone` says otherwise."""

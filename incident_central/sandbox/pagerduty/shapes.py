@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 
-from incident_central.sandbox.pagerduty import rotas
 from incident_central.sandbox.pagerduty.account import Account
 from incident_central.sandbox.pagerduty.records import (
     ContactMethod,
@@ -22,7 +21,6 @@ from incident_central.sandbox.pagerduty.records import (
     Rule,
     Schedule,
     Service,
-    Shift,
     Team,
     User,
 )
@@ -228,47 +226,6 @@ class Shapes:
             "users": [self.user_link(user_id) for user_id in dict.fromkeys(schedule.user_ids)],
             "teams": self.team_links(schedule.team_ids),
             "escalation_policies": [self.policy_link(policy_id) for policy_id in policies],
-        }
-
-    def rendered_schedule(self, schedule: Schedule, *, since: float | None, until: float | None) -> Json:
-        """The parts of a schedule that GET /schedules/{id} adds; entries only where a span is asked for."""
-        span = (since, until) if since is not None and until is not None else None
-        turns = rotas.layer_shifts(schedule, since=span[0], until=span[1]) if span else ()
-        final = rotas.final_shifts(schedule, since=span[0], until=span[1]) if span else []
-        layer: Json = {
-            "id": schedule.id,
-            "name": "Layer 1",
-            "start": self.time(schedule.turns_from),
-            "end": None,
-            "rotation_virtual_start": self.time(schedule.turns_from),
-            "rotation_turn_length_seconds": schedule.turn_seconds,
-            "users": [{"user": self.user_link(user_id)} for user_id in schedule.user_ids],
-            "restrictions": [],
-            **self._rendered(turns, span),
-        }
-        return {
-            "schedule_layers": [layer] if schedule.user_ids else [],
-            "overrides_subschedule": {"name": "Overrides", **self._rendered(schedule.overrides, span)},
-            "final_schedule": {"name": "Final Schedule", **self._rendered(final, span)},
-        }
-
-    def _rendered(self, shifts: Iterable[Shift], span: tuple[float, float] | None) -> Json:
-        if span is None:
-            return {"rendered_schedule_entries": [], "rendered_coverage_percentage": None}
-        since, until = span
-        cut = [rotas.clipped(shift, since=since, until=until) for shift in shifts]
-        cut = [shift for shift in cut if shift.start < shift.end]
-        covered = sum(shift.end - shift.start for shift in cut)
-        return {
-            "rendered_schedule_entries": [
-                {
-                    "start": self.time(shift.start),
-                    "end": self.time(shift.end),
-                    "user": self.user_link(shift.user_id),
-                }
-                for shift in cut
-            ],
-            "rendered_coverage_percentage": round(100 * covered / (until - since), 2) if until > since else 0.0,
         }
 
     def priority(self, priority: Priority) -> Json:
