@@ -37,9 +37,8 @@ def own_user(asked: Asked) -> Response:
 
 
 def list_users(asked: Asked) -> Response:
-    members = [
-        asked.account.teams[team_id].members for team_id in asked.many("team_ids") if team_id in asked.account.teams
-    ]
+    wanted = set(asked.many("team_ids"))
+    members = [team.members for team in asked.account.teams.values() if team.id in wanted]
     query = (asked.one("query") or "").lower()
     users = [
         user
