@@ -3,6 +3,19 @@
 
 document.querySelector(".errors")?.focus();
 
+// The report form keeps its id where it stands in the history: going back and sending it again is no second report.
+const reportId = document.querySelector("[name=report_id]");
+if (reportId) {
+  reportId.value = history.state?.reportId ?? reportId.value;
+  history.replaceState({ reportId: reportId.value }, "");
+  // Going back, the browser fills in what was typed; who is on call for that service is to be asked again.
+  window.addEventListener("pageshow", () => {
+    const service = document.getElementById("service");
+    const known = document.querySelector("#oncall .oncall") !== null;
+    if (service.value && !known) service.dispatchEvent(new Event("change"));
+  });
+}
+
 // Nothing is swapped under a hand: not what has focus, is being pressed, or holds selected text (somebody copies it).
 function inUse(element) {
   const selection = document.getSelection();

@@ -1,0 +1,86 @@
+"""Every page, at three widths, light and dark: nothing that axe-core objects to, and no scrolling sideways."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.journeys.conftest import change, fill_in, on_sqlite, report, sign_in
+from tests.processes import Hub, Sandbox
+
+pytestmark = on_sqlite
+
+WIDTHS = (1280, 390, 360)
+LONG = "Zahlungsabwicklungsdienst " + "unbreakably" * 7
+
+
+def inspect(page: Page, what: str) -> list[str]:
+    """What is wrong with the page as it stands."""
+    found = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            found.append(f"{what} scrolls sideways at {width}")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            results = Axe().run(page)
+            if results.violations_count:
+                found.append(f"{what} at {width}, {scheme}: {results.generate_report()}")
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_every_page_is_accessible_and_fits(dana: Page, window: Callable[..., Page], hub: Hub, sandbox: Sandbox) -> None:
+    dana.set_default_timeout(10_000)
+    found = inspect(dana, "home, first use")
+    fill_in(dana, title=LONG)
+    found += inspect(dana, "report form")
+    dana.evaluate("document.querySelector('form.report').noValidate = true")
+    dana.get_by_label("What is going wrong?").fill("")
+    dana.locator("#send").click()
+    expect(dana.locator(".errors")).to_be_focused()
+    found += inspect(dana, "report form with errors")
+
+    sandbox.fault("slack", "missing-scope", method="chat.postMessage", needed="chat:write")
+    sandbox.fault("slack", "429", method="conversations.setTopic", seconds=300)
+    name = report(dana, title=LONG, description=LONG * 20)
+    expect(dana.locator("#actions header")).to_contain_text("2 need you")
+    found += inspect(dana, "responding, with failures")
+    dana.goto(f"/incidents/{name}")
+    found += inspect(dana, "incident")
+    fill_in(dana)
+    found += inspect(dana, "report form, is it one of these")
+
+    sandbox.mend()
+    sandbox.fault("pagerduty", "down")
+    report(dana, service="Data Warehouse")
+    expect(dana.get_by_role("heading", level=1)).to_have_text("Nobody could be paged yet")
+    found += inspect(dana, "responding, nobody paged")
+    sandbox.mend()
+    dana.get_by_role("button", name="Retry").first.click()
+    change(
+        hub,
+        "UPDATE incidents SET status = 'resolved', resolved_at = created_at, acknowledged_at = created_at"
+        " WHERE service_id <> (SELECT id FROM incidents_service WHERE name = 'Checkout API')",
+    )
+    dana.goto("/")
+    found += inspect(dana, "home, open and resolved")
+    dana.get_by_text("DO", exact=True).click()
+    found += inspect(dana, "home, menu open")
+    dana.goto("/nowhere")
+    found += inspect(dana, "404")
+
+    stranger = window(base_url=hub.url)
+    stranger.goto("/sign-in")
+    found += inspect(stranger, "sign-in")
+    sign_in(stranger, password="wrong")
+    expect(stranger.locator(".errors")).to_be_focused()
+    found += inspect(stranger, "sign-in failed")
+    stranger.context.clear_cookies()
+    stranger.get_by_role("button", name="Sign in").click(force=True, no_wait_after=True)
+    stranger.evaluate("document.querySelector('form').noValidate = true")
+    stranger.get_by_role("button", name="Sign in").click()
+    expect(stranger.get_by_role("heading", level=1)).to_contain_text("This was not accepted.")
+    found += inspect(stranger, "403")
+    assert found == []

@@ -1,0 +1,79 @@
+"""The home page with much on it."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.journeys.conftest import change, on_sqlite, report
+from tests.processes import Hub, Sandbox, eventually
+
+pytestmark = on_sqlite
+
+
+def resolved(hub: Hub, number: int) -> None:
+    """So many incidents of last year, each resolved in the minute after the one before; some at the same moment."""
+    start = datetime(2025, 3, 1, 12, tzinfo=UTC)
+    service = hub.service_id("Checkout API")
+    for n in range(number):
+        at = (start + timedelta(minutes=n // 2)).strftime("%Y-%m-%d %H:%M:%S")
+        row = {
+            "id": f"incident-old-otter-{n:03}",
+            "created_at": at,
+            "updated_at": at,
+            "resolved_at": at,
+            "status": "resolved",
+            "title": f"Old trouble {n}",
+            "description": "",
+            "service_id": service,
+            "priority_refused": False,
+            "reporter_email": "ana@example.com",
+            "reporter_name": "Ana",
+            "source": "web",
+            "sender": "user:1",
+            "report_id": uuid4().hex,
+            "digest": "",
+            "assigned": "[]",
+            "acknowledged_by": "Mei Tanaka",
+            "summary_ts": "",
+        }
+        change(hub, f"INSERT INTO incidents ({','.join(row)}) VALUES ({','.join('?' * len(row))})", *row.values())  # noqa: S608
+
+
+def test_older_incidents_come_page_by_page_each_once(dana: Page, hub: Hub) -> None:
+    resolved(hub, 120)
+    seen: list[str] = []
+    dana.goto("/")
+    expect(dana.get_by_text("1 to 50 of 120 resolved")).to_be_visible()
+    while True:
+        seen += dana.locator("tr[data-state=resolved] .id").all_inner_texts()
+        older = dana.get_by_role("link", name="Older incidents")
+        if older.count() == 0:
+            break
+        older.click()
+    assert seen == sorted(seen, reverse=True)
+    assert len(set(seen)) == 120
+    dana.get_by_role("link", name="Latest incidents").click()
+    expect(dana.get_by_text("1 to 50 of 120 resolved")).to_be_visible()
+
+
+@pytest.mark.parametrize("position", ["x", "~", "2025-99-99T00:00:00Z~x", "2025-03-01T12:00:00.000000Z~%00"])
+def test_a_position_that_makes_no_sense_is_the_beginning(hub: Hub, position: str) -> None:
+    resolved(hub, 3)
+    assert hub.dana.get(f"/?before={position}").status == 200
+
+
+def test_the_list_follows_without_a_reload(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
+    other = dana.context.new_page()
+    name = report(other, title="Card payments fail")
+    expect(dana.get_by_role("link", name="Card payments fail")).to_be_visible()
+    expect(dana.locator("#wordmark")).to_have_attribute("data-state", "triggered")
+    expect(dana.locator("#icon")).to_have_attribute("href", re.compile("icon-triggered"))
+    expect(dana).to_have_title(re.compile("^1 open, nobody on it"))
+
+    page = eventually(lambda: sandbox.page_of(name))
+    sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
+    expect(dana.locator("tr[data-state=resolved]")).to_contain_text("Card payments fail", timeout=25_000)
+    expect(dana.get_by_role("heading", level=1)).to_have_text("All quiet")
