@@ -241,3 +241,9 @@ def test_whoever_is_deleted_leaves_every_rota_and_policy(sandbox: RunningSandbox
     assert on_call(pager, "Storefront") == [(1, "Mei Tanaka"), (2, "Oskar Lindqvist")]
     targets = named(pager, "escalation_policies", "Storefront")["escalation_rules"][2]["targets"]
     assert targets == []
+
+
+def test_people_are_listed_by_team(pager: LocalPagerDuty) -> None:
+    team = named(pager, "teams", "Data")
+    names = [user["name"] for user in pager.list_all("/users", params={"team_ids": [team["id"]]})]
+    assert names == ["Ana Costa", "Tomás Herrera"]
