@@ -27,7 +27,7 @@ def serve(*, host: str, port: int) -> int:
     from incident_central.incidents import response, sync
     from incident_central.incidents.reporting import missing_settings
     from incident_central.integrations.base import IntegrationError
-    from incident_central.jobs.database import AlreadyRunning, make_ownership
+    from incident_central.jobs.ownership import AlreadyRunning, make_ownership
     from incident_central.jobs.runner import Runner
     from incident_central.wsgi import application
 

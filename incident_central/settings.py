@@ -253,5 +253,16 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {"incident_central": {"level": "INFO"}, "django.server": {"level": "WARNING"}},
+    "loggers": {
+        "incident_central": {"level": "INFO"},
+        # Else every 4xx, every /readyz that says no, and every burst of requests would be told.
+        "django.request": {"level": "ERROR", "filters": ["not_ready_yet"]},
+        "waitress.queue": {"level": "ERROR"},
+    },
+    "filters": {
+        "not_ready_yet": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", 0) != 503,
+        }
+    },
 }

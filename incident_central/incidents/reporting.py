@@ -10,12 +10,12 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
+from incident_central.database import transaction
 from incident_central.incidents.models import Incident, Priority, Responder, Service
 from incident_central.incidents.naming import draw_name
 from incident_central.incidents.response import RESPONSE, expected_responders
 from incident_central.incidents.text import clean
 from incident_central.jobs import runner
-from incident_central.jobs.database import transaction
 
 TITLE_LIMIT = 120
 DESCRIPTION_LIMIT = 20_000

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Model
 from django.utils import timezone
 
+from incident_central.database import transaction
 from incident_central.incidents import models
 from incident_central.incidents.models import Incident, Status
 from incident_central.incidents.tools import chat, pager
@@ -27,7 +28,6 @@ from incident_central.integrations.base import (
     Team,
 )
 from incident_central.jobs import runner
-from incident_central.jobs.database import transaction
 from incident_central.jobs.models import StepRow
 from incident_central.jobs.workflow import Record, Step, Workflow
 

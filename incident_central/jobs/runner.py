@@ -21,8 +21,9 @@ from django.db import transaction as django_transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
-from incident_central.jobs.database import Ownership, release_connection, transaction
+from incident_central.database import release_connection, transaction
 from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
+from incident_central.jobs.ownership import Ownership
 from incident_central.jobs.workflow import NotNeeded, OutsideError, Record, Step, Workflow
 
 log = logging.getLogger(__name__)

@@ -82,7 +82,7 @@ def readable_body(body: bytes, content_type: str) -> object:
     if content_type.startswith("application/json"):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     if content_type.startswith("application/x-www-form-urlencoded"):
         fields = parse_qs(text, keep_blank_values=True)

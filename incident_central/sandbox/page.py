@@ -113,7 +113,7 @@ def _offers(sandbox: Sandbox) -> list[dict[str, str]]:
 def _chat(sandbox: Sandbox, channel_id: str) -> dict[str, Any]:
     """The chosen channel with its last messages, and the names of the newest ones."""
     workspace = sandbox.slack.workspace
-    channels = view.channels(workspace, most=None if channel_id else MOST_CHANNELS)
+    channels = view.channels(workspace, most=MOST_CHANNELS, chosen=channel_id)
     chosen = next((channel for channel in channels if channel["id"] == channel_id), None)
     chosen = chosen or (channels[0] if channels else None)
     if chosen is not None:

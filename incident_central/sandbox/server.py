@@ -52,7 +52,7 @@ class Response:
 
     @classmethod
     def json(cls, data: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        body = json.dumps(data, ensure_ascii=False).encode()
+        body = json.dumps(data, ensure_ascii=False).encode(errors="replace")  # half a surrogate pair, too
         return cls(status, body, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})
 
 

@@ -14,7 +14,7 @@ from incident_central.incidents.models import Incident, Person, Status, listing
 from incident_central.incidents.response import INVITED_LEVELS, RESPONSE
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
-from incident_central.jobs.database import transaction
+from incident_central.database import transaction
 from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web import steps
 from incident_central.web.security import SeeOther, SignedIn, signed_in

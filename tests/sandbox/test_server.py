@@ -204,3 +204,10 @@ def test_the_state_holds_everything(sandbox: RunningSandbox) -> None:
     assert set(state) == {"clock", "phones", "pagerduty", "slack", "faults", "switches", "latency"}
     assert {"incidents", "services", "users"} <= set(state["pagerduty"])
     assert {channel["name"] for channel in state["slack"]["channels"]} >= {"incidents", "general"}
+
+
+@pytest.mark.parametrize("body", [b'{"text": "\\ud800"}', b"[" * 5000])
+def test_odd_json_breaks_neither_the_call_nor_the_log(sandbox: RunningSandbox, body: bytes) -> None:
+    answer = httpx2.post(f"{sandbox.slack}api.test", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    assert len(sandbox.calls()) == 1
