@@ -1,4 +1,4 @@
-"""incident-central serve | demo | sandbox | manage: the command line.
+"""incident-central serve | worker | demo | sandbox | manage: the command line.
 
 What keeps it from starting (a setting that is missing or wrong, a folder in use, a database out of reach) is said in
 one clear line, with exit code 2.
@@ -8,6 +8,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+
+import django
 
 from incident_central import parse
 from incident_central.start import CannotStart
@@ -32,9 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return sandbox.main(rest)
         options = _parser().parse_args(arguments)
         os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+        django.setup()
         from incident_central import serve
 
-        return serve.serve(host=options.host, port=options.port)
+        if options.command == "worker":
+            return serve.work()
+        return serve.serve(host=options.host, port=options.port, worker=options.worker)
     except CannotStart as reason:
         print(f"incident-central: {reason}", file=sys.stderr)
         return 2
@@ -66,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--port", type=parse.port, default=8000, help="port to listen on; 0 takes a free one (default: 8000)"
     )
+    serve.add_argument(
+        "--no-worker", dest="worker", action="store_false", help="web alone; `incident-central worker` does the work"
+    )
+    commands.add_parser("worker", help="the work alone, beside `serve --no-worker` (PostgreSQL)")
     commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")
     commands.add_parser("sandbox", help="make-believe PagerDuty and Slack, as real HTTP servers")
     commands.add_parser("manage", help="createadmin EMAIL makes an administrator; also Django's own commands")

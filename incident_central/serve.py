@@ -1,18 +1,27 @@
-"""`incident-central serve`: web and work in one process."""
+"""`incident-central serve`: web and work in one process; on PostgreSQL the two may be apart, and be several.
+
+Django must have been set up before this is imported.
+"""
 
 import signal
 import socket
 import sys
+import threading
 from types import FrameType
 
-import django
 import psycopg
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from waitress.server import create_server
 
+from incident_central.incidents import response, sync
+from incident_central.incidents.reporting import missing_settings
+from incident_central.integrations.base import IntegrationError
+from incident_central.jobs.ownership import AlreadyRunning, make_ownership
+from incident_central.jobs.runner import Runner
 from incident_central.proxies import behind
 from incident_central.start import CannotStart
 
@@ -21,44 +30,17 @@ WEB_THREADS = 12
 LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3}
 
 
-def serve(*, host: str, port: int) -> int:
-    """Run the hub until SIGINT or SIGTERM. Raises CannotStart."""
-    django.setup()
-    from incident_central.incidents import response, sync
-    from incident_central.incidents.reporting import missing_settings
-    from incident_central.integrations.base import IntegrationError
-    from incident_central.jobs.ownership import AlreadyRunning, make_ownership
-    from incident_central.jobs.runner import Runner
-    from incident_central.wsgi import application
-
+def serve(*, host: str, port: int, worker: bool = True) -> int:
+    """Answer browsers until SIGINT or SIGTERM, and run the steps too unless `worker` is False. Raises CannotStart."""
     listener = _listen(host, port)
-    try:
-        ownership = make_ownership(settings.DATA_DIR)
-        _migrate()
-        runner = Runner(
-            [response.RESPONSE, *sync.periodic_work()],
-            expected=IntegrationError,
-            ownership=ownership,
-            lanes=LANES,
-        )
-        runner.start()
-        sync.begin_periodic_work()
-    except AlreadyRunning as folder:
-        raise CannotStart(
-            f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
-            "PostgreSQL (DATABASE_URL), where several work together."
-        ) from None
-    except (DatabaseError, psycopg.Error) as error:
-        why = " ".join(str(error).split())
-        raise CannotStart(f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running.") from None
-    for name in missing_settings():
-        _say(f"{name} is not set: nobody can be paged, so no report is accepted. See docs/setup/1-pagerduty.md.")
-    if not settings.SLACK_BOT_TOKEN:
-        _say(
-            "SLACK_BOT_TOKEN is not set: reports page and are recorded, but open no channel. See docs/setup/2-slack.md."
-        )
+    runner = None
+    if worker:
+        runner = _start_work()
+    else:
+        _leave_work_to_others()
+    _say_what_is_missing()
     server = create_server(
-        behind(settings.TRUSTED_PROXIES, application),
+        behind(settings.TRUSTED_PROXIES, WSGIHandler()),
         sockets=[listener],
         threads=WEB_THREADS,
         ident=None,  # nobody needs to know what answers
@@ -68,8 +50,72 @@ def serve(*, host: str, port: int) -> int:
     address, port = listener.getsockname()[:2]
     _say(f"Incident Central answers at http://{f'[{address}]' if ':' in address else address}:{port}")
     server.run()
-    runner.stop()
+    if runner is not None:
+        runner.stop()
     return 0
+
+
+def work() -> int:
+    """Run the steps until SIGINT or SIGTERM, beside processes that `serve --no-worker`. Raises CannotStart."""
+    _refuse_sqlite()
+    runner = _start_work()
+    _say_what_is_missing()
+    _say("The worker is working.")
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        threading.Event().wait()
+    except (KeyboardInterrupt, SystemExit):
+        runner.stop()
+    return 0
+
+
+def _start_work() -> Runner:
+    try:
+        ownership = make_ownership(settings.DATA_DIR)
+        _migrate()
+        runner = Runner(
+            [response.RESPONSE, *sync.periodic_work()], expected=IntegrationError, ownership=ownership, lanes=LANES
+        )
+        runner.start()
+        sync.begin_periodic_work()
+    except AlreadyRunning as folder:
+        raise CannotStart(
+            f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
+            "PostgreSQL (DATABASE_URL), where several work together."
+        ) from None
+    except (DatabaseError, psycopg.Error) as error:
+        raise _cannot_use_database(error) from None
+    return runner
+
+
+def _leave_work_to_others() -> None:
+    _refuse_sqlite()
+    try:
+        _migrate()
+    except (DatabaseError, psycopg.Error) as error:
+        raise _cannot_use_database(error) from None
+
+
+def _refuse_sqlite() -> None:
+    if connection.vendor == "sqlite":
+        raise CannotStart(
+            "SQLite belongs to one process, which answers and works. Run `incident-central serve` alone, or use "
+            "PostgreSQL (DATABASE_URL) to have the two apart."
+        )
+
+
+def _cannot_use_database(error: Exception) -> CannotStart:
+    why = " ".join(str(error).split())
+    return CannotStart(f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running.")
+
+
+def _say_what_is_missing() -> None:
+    for name in missing_settings():
+        _say(f"{name} is not set: nobody can be paged, so no report is accepted. See docs/setup/1-pagerduty.md.")
+    if not settings.SLACK_BOT_TOKEN:
+        _say(
+            "SLACK_BOT_TOKEN is not set: reports page and are recorded, but open no channel. See docs/setup/2-slack.md."
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -182,7 +182,6 @@ FALLBACK_CONTACT = values["FALLBACK_CONTACT"]
 SECRET_KEY = values["SECRET_KEY"] or secret_key(DATA_DIR)
 DEBUG = False
 ROOT_URLCONF = "incident_central.urls"
-WSGI_APPLICATION = "incident_central.wsgi.application"
 DATABASES = {"default": database(values["DATABASE_URL"], DATA_DIR)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [

@@ -306,7 +306,7 @@ class Hub:
         """What the database holds; `%s` stands for a value on both databases."""
         if self.database_url:
             with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
-                answer = connection.execute(query, values)  # type: ignore[call-overload]
+                answer = connection.execute(query.encode(), values)
                 return answer.fetchall() if answer.description else []
         path = self.folder / "incident-central.sqlite3"
         with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:

@@ -18,7 +18,7 @@ def test_killed_between_any_two_calls_everything_is_done_once(make_hub: Callable
         sandbox.control("/latency", {"pagerduty": 0.04, "slack": 0.04})
         sandbox.control("/calls", method="DELETE")
         names.append(hub.dana.post("/report", report_form(hub)).incident)
-        eventually(lambda so_many=so_many: len(_writes(sandbox)) >= so_many)
+        _wait_for_writes(sandbox, so_many)
         # Now in the middle of a call, then between two.
         time.sleep(0.02 * (so_many % 3))
         hub.kill()
@@ -44,6 +44,6 @@ def test_killed_before_it_was_answered_and_sent_again_it_is_one_incident(
     assert_everything_once(hub, sandbox, name)
 
 
-def _writes(sandbox: Sandbox) -> list[object]:
+def _wait_for_writes(sandbox: Sandbox, so_many: int) -> None:
     reads = ("GET ", "auth.test", "users.", "conversations.history", "bookmarks.list")
-    return [call for call in sandbox.calls() if not call["method"].startswith(reads)]
+    eventually(lambda: len([one for one in sandbox.calls() if not one["method"].startswith(reads)]) >= so_many)

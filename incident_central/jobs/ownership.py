@@ -2,12 +2,15 @@
 
 import fcntl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
 import psycopg
 from django.db import connection
+
+WORD = "incident_central_jobs"
 
 
 class AlreadyRunning(Exception):
@@ -20,6 +23,7 @@ class Ownership(Protocol):
     owner: str
 
     def is_dead(self, owner: str) -> bool: ...
+    def listen(self, heard: Callable[[], None]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -40,6 +44,9 @@ class FolderOwnership:
 
     def is_dead(self, owner: str) -> bool:
         return owner != self.owner
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Nobody else writes jobs for us."""
 
     def close(self) -> None:
         self._file.close()
@@ -74,6 +81,17 @@ class AdvisoryOwnership:
             except psycopg.Error:
                 self.close()
         return False
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Call `heard` when a process that runs no steps of its own wrote one, until the connection breaks. Behind a
+        transaction pooler nothing is heard; there the runner's own ticks must do."""
+        try:
+            with psycopg.connect(**self._conninfo, autocommit=True) as session:  # type: ignore[arg-type]
+                session.execute(f"LISTEN {WORD}")
+                for _ in session.notifies():
+                    heard()
+        except psycopg.Error:
+            return
 
     def close(self) -> None:
         if self._connection is not None:

@@ -23,7 +23,7 @@ from django.db.models.functions import Coalesce, Now
 
 from incident_central.database import release_connection, transaction
 from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
-from incident_central.jobs.ownership import Ownership
+from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, OutsideError, Record, Step, Workflow
 
 log = logging.getLogger(__name__)
@@ -90,9 +90,12 @@ def begin(workflow: Workflow, key: str, subject: object) -> None:
 
 
 def wake() -> None:
-    """Something became due: look now instead of at the next tick."""
+    """Something became due: whoever runs steps looks now instead of at the next tick."""
     if _here is not None:
         _here.woken.set()
+    elif connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {WORD}")
 
 
 def _born(job: Job, step: Step, off: str | None) -> StepRow:
@@ -117,6 +120,7 @@ def _advance(job: Job, workflow: Workflow) -> list[Attempt]:
     queryset = StepRow.objects.filter(pk__in=[rows[step.name].pk for step in ready])
     if _here is None:
         queryset.update(state=State.WAITING, run_at=Now())
+        wake()
         return []
     queryset.update(**_here.claim(State.RUNNING))
     return [Attempt(rows[s.name].pk, rows[s.name].fence + 1, workflow, job.key, s) for s in ready]
@@ -145,7 +149,7 @@ class Runner:
         """Take back what a dead predecessor left, then work until stop()."""
         global _here
         _here = self
-        for loop in (self._claim_loop, self._beat_loop):
+        for loop in (self._claim_loop, self._beat_loop, self._listen_loop):
             threading.Thread(target=loop, name=loop.__name__, daemon=True).start()
 
     def stop(self, *, within: float = 10.0) -> None:
@@ -316,6 +320,11 @@ class Runner:
         if not (found := row.first()):
             log.warning("%s of %s was taken over: outcome dropped", attempt.step.name, attempt.key)
         return found
+
+    def _listen_loop(self) -> None:
+        while not self._stopping.is_set():
+            self._ownership.listen(self.woken.set)
+            self._stopping.wait(HEARTBEAT)
 
     # ── the lease ─────────────────────────────────────────────────────────────────────────────────
 
