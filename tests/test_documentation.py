@@ -1,0 +1,249 @@
+"""What the documentation says exists, and what exists is in it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from incident_central import demo
+from incident_central.sandbox.slack.methods import METHODS
+from incident_central.sandbox.slack.scopes import SEE_EMAIL, union
+from tests.processes import ROOT, Hub, Sandbox, report_form
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+MANIFEST = (ROOT / "docs/setup/slack-manifest.yaml").read_text()
+
+#: Printed by a process of its own, so that reading the settings touches nothing of this one.
+FACTS = """
+import json, django
+django.setup()
+from django.apps import apps
+from incident_central import serve, settings
+from incident_central.demo import urls as demo
+from incident_central.incidents.response import RESPONSE
+from incident_central.jobs.models import State
+from incident_central.web import urls
+tables = {m._meta.db_table for m in apps.get_models(include_auto_created=True)}
+print(json.dumps({
+    "settings": {setting.name: setting.default for setting in settings.SETTINGS},
+    "routes": [pattern.pattern._route for pattern in urls.urlpatterns],
+    "demo": [pattern.pattern._route for pattern in demo.urlpatterns if hasattr(pattern.pattern, "_route")],
+    "tables": sorted(table for table in tables if not table.startswith(("auth_", "django_content"))),
+    "steps": {step.name: step.after for step in RESPONSE.steps},
+    "states": State.values,
+    "lanes": serve.LANES,
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    environment = demo.cleaned(os.environ) | {
+        "DATA_DIR": str(tmp_path_factory.mktemp("facts")),
+        "DJANGO_SETTINGS_MODULE": "incident_central.settings",
+    }
+    told = subprocess.run(
+        [sys.executable, "-c", FACTS], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert told.returncode == 0, told.stderr
+    found: dict[str, Any] = json.loads(told.stdout)
+    return found
+
+
+# ── settings ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other(facts: dict[str, Any]) -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| .+ \|$", _page("docs/configuration.md"), re.M)
+    assert dict(rows) == facts["settings"]
+
+
+def test_the_example_lists_every_setting_and_no_other(facts: dict[str, Any]) -> None:
+    names = re.findall(r"^#?([A-Z_]+)=", _page(".env.example"), re.M)
+    assert sorted(names) == sorted(facts["settings"])
+
+
+def test_the_example_can_be_read_by_a_shell_and_is_accepted(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [
+            "/bin/sh",
+            "-c",
+            'set -a; . ./.env.example; DATA_DIR=$FOLDER; exec "$PYTHON" -m incident_central manage migrate',
+        ],
+        env=demo.cleaned(os.environ) | {"FOLDER": str(tmp_path), "PYTHON": sys.executable},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "incident-central.sqlite3").exists()
+
+
+# ── links, commands, addresses ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert not heading or heading in _headings(there), target
+
+
+def test_every_command_that_is_named_exists() -> None:
+    named = {match for page in PAGES for match in _commands(page.read_text())}
+    for command in sorted(named):
+        asked = ["manage", "help", *command.split()[1:]] if command.startswith("manage ") else [command, "--help"]
+        assert _run(*asked).returncode == 0, command
+    for script in {name for page in PAGES for name in re.findall(r"(?<![\w./])bin/[a-z]+", page.read_text())}:
+        assert os.access(ROOT / script, os.X_OK), script
+
+
+def test_every_command_that_exists_is_in_the_table() -> None:
+    listed = re.findall(r"^\| `([^`]+)` \|", _section("Commands"), re.M)
+    scripts = {f"bin/{path.name}" for path in (ROOT / "bin").iterdir() if not path.name.startswith("_")}
+    commands = re.findall(r"^    ([a-z]+)  ", _run("--help").stdout, re.M)
+    assert commands
+    assert {one for one in listed if one.startswith("bin/")} == scripts
+    assert {one.split()[1] for one in listed if one.startswith("incident-central ")} == set(commands)
+
+
+def test_the_addresses_listed_are_those_that_there_are(facts: dict[str, Any]) -> None:
+    rows = re.findall(r"^\| (`/.*?) \| ", _section("Addresses"), re.M)
+    listed = {address for row in rows for address in re.findall(r"`([^`]+)`", row)}
+    assert listed == {_address(route) for route in facts["routes"]}
+    assert {_address(route) for route in facts["demo"]} - listed == {"/demo/sign-in"}
+
+
+# ── the code as it is ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_tree_names_every_module() -> None:
+    tree = ARCHITECTURE.split("```")[1]
+    for module in (ROOT / "incident_central").rglob("*.py"):
+        folder = module.relative_to(ROOT / "incident_central").parts[0]
+        if folder not in ("sandbox", "web", "demo") and "migrations" not in module.parts and module.stem[0] != "_":
+            assert module.stem in tree, module
+    for name in re.findall(r"(?<![\w-])([a-z]+\.py)", tree):
+        assert list((ROOT / "incident_central").rglob(name)), name
+    for path in re.findall(r"`((?:incident_central|tests|docs)/[\w/.-]+)`", ARCHITECTURE):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_steps_listed_are_those_of_the_response(facts: dict[str, Any]) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", _section("The response"), re.M)
+    assert {name: re.findall(r"`(\w+)`", after) for name, after in rows} == facts["steps"]
+
+
+def test_the_states_and_lanes_listed_are_those_of_the_jobs_package(facts: dict[str, Any]) -> None:
+    assert re.findall(r"^\| `([\w-]+)` \|", _section("The jobs package"), re.M) == facts["states"]
+    for lane, threads in facts["lanes"].items():
+        assert re.search(rf"`{lane}` {threads}\b", _section("The response")), lane
+        assert re.search(rf"`{lane}` {threads}\b", _page("docs/decisions/0002-one-process-threads-waitress.md")), lane
+
+
+def test_the_tables_listed_are_those_of_the_database(facts: dict[str, Any]) -> None:
+    rows = re.findall(r"^\| (`.+?`) \| ", _section("Data"), re.M)
+    assert sorted(table for row in rows for table in re.findall(r"`(\w+)`", row)) == facts["tables"]
+
+
+# ── Slack's scopes ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_manifest_asks_for_the_scopes_that_are_explained() -> None:
+    explained = re.findall(r"^\| `([a-z:.]+)` \| .+ \|$", _page("docs/setup/2-slack.md"), re.M)
+    assert explained == _scopes()
+
+
+def test_the_manifest_asks_for_nothing_that_no_call_needs() -> None:
+    client = _page("incident_central/integrations/slack/client.py")
+    called = [method for name, method in METHODS.items() if f'"{name}"' in client]
+    assert called
+    assert set(_scopes()) <= {SEE_EMAIL, *(scope for method in called for scope in union(method.scopes))}
+
+
+def test_the_manifests_scopes_suffice_for_every_step(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    token = "xoxb-sandbox-as-in-the-manifest"
+    sandbox.plant("slack", "tokens", create={"secret": token, "scopes": _scopes()})
+    hub = make_hub(SLACK_BOT_TOKEN=token)
+    hub.start()
+    name = hub.dana.post("/report", report_form(hub)).incident
+    assert {row["state"] for row in hub.finished(name).values()} == {"done"}
+
+
+def test_the_manifests_scopes_suffice_for_looking_after_lost_answers(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    token = "xoxb-sandbox-as-in-the-manifest"
+    sandbox.plant("slack", "tokens", create={"secret": token, "scopes": _scopes()})
+    channels = sandbox.state["slack"]["channels"]
+    announce = next(channel for channel in channels if channel["name"] == "incidents")
+    sandbox.plant("slack", "channels", announce["id"], set={"kind": "private"})
+    hub = make_hub(SLACK_BOT_TOKEN=token, SLACK_ANNOUNCE_CHANNEL=announce["id"])
+    hub.start()
+    for method in ("conversations.create", "bookmarks.add", "chat.postMessage"):
+        sandbox.fault("slack", "answer-lost", method=method, times=2)
+    name = hub.dana.post("/report", report_form(hub)).incident
+    assert {row["state"] for row in hub.finished(name).values()} == {"done"}
+    looked = {call["method"] for call in sandbox.calls()}
+    assert looked >= {"users.conversations", "bookmarks.list", "conversations.history"}
+
+
+# ── reading the documentation ─────────────────────────────────────────────────────────────────────
+
+
+def _page(path: str) -> str:
+    return (ROOT / path).read_text()
+
+
+def _section(heading: str) -> str:
+    """The part of architecture.md under a heading."""
+    found = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", ARCHITECTURE, re.M | re.S)
+    assert found, heading
+    return found[1]
+
+
+def _headings(page: Path) -> set[str]:
+    """The anchors of a page, as they are made of its headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _commands(text: str) -> Iterator[str]:
+    """`serve`, `manage migrate`, …: what stands after incident-central in code."""
+    for code in re.findall(r"^```.*?^```|`[^`\n]+`", text, re.M | re.S):
+        for command, argument in re.findall(r"(?<![\w/.-])incident-central ([a-z]+)(?: ([a-z]+))?", code):
+            yield f"manage {argument}" if command == "manage" and argument else command
+
+
+def _address(route: str) -> str:
+    return "/" + re.sub(r"<\w+:(\w+)>", r"<\1>", route)
+
+
+def _scopes() -> list[str]:
+    return re.findall(r"^      - (\S+)$", MANIFEST, re.M)
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            [sys.executable, "-m", "incident_central", *arguments],
+            env=demo.cleaned(os.environ) | {"DATA_DIR": folder},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
