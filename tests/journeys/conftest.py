@@ -41,12 +41,18 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def window(chromium: Browser) -> Iterator[Callable[..., Page]]:
+def problems() -> list[str]:
+    """What consoles of browsers said; a test that makes trouble on purpose empties it."""
+    return []
+
+
+@pytest.fixture
+def window(chromium: Browser, problems: list[str]) -> Iterator[Callable[..., Page]]:
     """Opens windows, each with cookies of its own; keyword arguments are Playwright's, such as java_script_enabled.
 
-    In the end none of them may have met an error of a script, or something that the Content-Security-Policy refuses.
+    To be named after the hub, so that it is closed before. In the end none of them may have met an error of a script,
+    or something that the Content-Security-Policy refuses.
     """
-    problems: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(EXPECTED):
@@ -66,7 +72,7 @@ def window(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
 
 @pytest.fixture
-def dana(window: Callable[..., Page], hub: Hub) -> Page:
+def dana(hub: Hub, window: Callable[..., Page]) -> Page:
     """A window in which Dana has signed in; she sees the list of incidents."""
     page = window(base_url=hub.url)
     sign_in(page)

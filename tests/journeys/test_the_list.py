@@ -68,7 +68,8 @@ def test_a_position_that_makes_no_sense_is_the_beginning(hub: Hub, position: str
 def test_the_list_follows_without_a_reload(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
     other = dana.context.new_page()
     name = report(other, title="Card payments fail")
-    expect(dana.get_by_role("link", name="Card payments fail")).to_be_visible()
+    # While nothing is open it looks every ten seconds, then every second.
+    expect(dana.get_by_role("link", name="Card payments fail")).to_be_visible(timeout=15_000)
     expect(dana.locator("#wordmark")).to_have_attribute("data-state", "triggered")
     expect(dana.locator("#icon")).to_have_attribute("href", re.compile("icon-triggered"))
     expect(dana).to_have_title(re.compile("^1 open, nobody on it"))
