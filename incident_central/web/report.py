@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
+from incident_central.accounts.models import User
 from incident_central.incidents.models import Incident, Priority, Service
 from incident_central.incidents.reporting import (
     TITLE_LIMIT,
@@ -16,7 +17,6 @@ from incident_central.incidents.reporting import (
     DifferentReport,
     InvalidReport,
     Report,
-    fallback_service,
     missing_settings,
     report_incident,
 )
@@ -51,6 +51,19 @@ class Typed:
             seen=tuple(" ".join(post.getlist("seen")).split()),
         )
 
+    def as_report_by(self, user: User) -> Report:
+        return Report(
+            report_id=self.report_id,
+            sender=f"user:{user.pk}",
+            reporter_name=user.name,
+            reporter_email=user.email,
+            source="web",
+            service_id=self.service,
+            priority_id=self.priority,
+            title=self.title,
+            description=self.description,
+        )
+
 
 @require_http_methods(["GET", "POST"])
 @signed_in
@@ -61,23 +74,12 @@ def report(request: SignedIn) -> HttpResponse:
     typed = Typed.of(request.POST)
     if "show" in request.POST:  # without JavaScript: who is on call for the chosen service?
         return _form(request, typed)
-    sender = f"user:{request.user.pk}"
-    if _unseen(typed) and not Incident.objects.filter(sender=sender, report_id=typed.report_id).exists():
+    told = typed.as_report_by(request.user)
+    # In this order: a second click may come while the first one is being accepted.
+    if _unseen(typed) and not _came_before(told):
         return _form(request, typed, why="alike", status=409)
     try:
-        incident = report_incident(
-            Report(
-                report_id=typed.report_id,
-                sender=sender,
-                reporter_name=request.user.name,
-                reporter_email=request.user.email,
-                source="web",
-                service_id=typed.service,
-                priority_id=typed.priority,
-                title=typed.title,
-                description=typed.description,
-            )
-        )
+        incident = report_incident(told)
     except CannotReport as reason:
         return _not_accepted(request, typed, reason)
     return SeeOther(reverse("responding", args=[incident.name]))
@@ -114,6 +116,10 @@ def _unseen(typed: Typed) -> bool:
     return service is not None and any(one.name not in typed.seen for one in _alike(service))
 
 
+def _came_before(told: Report) -> bool:
+    return Incident.objects.filter(sender=told.sender, report_id=told.report_id).exists()
+
+
 def _alike(service: Service) -> list[Incident]:
     return list(Incident.objects.open().filter(service=service).select_related("priority")[:ALIKE_SHOWN])
 
@@ -135,7 +141,7 @@ def _form(request: HttpRequest, typed: Typed, *, why: str = "", status: int = 20
         "here": "report",
         "typed": typed,
         "why": why,
-        "fallback": fallback_service(),
+        "fallback": usable_service(UNKNOWN_SERVICE),
         "teams": services_by_team(),
         "priorities": Priority.objects.filter(listed=True),
         "missing_settings": missing_settings(),

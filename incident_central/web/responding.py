@@ -10,11 +10,11 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from incident_central.database import transaction
 from incident_central.incidents.models import Incident, Person, Status, listing
 from incident_central.incidents.response import INVITED_LEVELS, RESPONSE
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
-from incident_central.database import transaction
 from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web import steps
 from incident_central.web.security import SeeOther, SignedIn, signed_in
@@ -89,7 +89,7 @@ def _heading(incident: Incident, page: StepRow | None, unpaged: bool) -> str:
         return f"{incident.acknowledged_by or names} {'has' if incident.acknowledged_by else 'have'} it."
     if unpaged:
         return "Nobody could be paged yet"
-    if page is not None and page.by_hand:
+    if page is not None and page.by_hand and page.state != State.DONE:
         return f"Reported. {page.by_hand} phoned the people on call."
     if incident.pagerduty_id is not None:
         return f"Reported. {names} {'are' if len(incident.assigned) > 1 else 'is'} being paged."

@@ -33,6 +33,11 @@ class Line:
     fix: ByHand | None = None
 
     @property
+    def is_stuck(self) -> bool:
+        """Somebody must do something now. A page that did not get out is, though it is tried again."""
+        return self.state == "failed" or (self.step == "page" and self.fix is not None)
+
+    @property
     def needs_reader(self) -> bool:
         return self.state in ("failed", "warn") or self.fix is not None
 
@@ -50,8 +55,8 @@ def summary(found: Iterable[Line]) -> str:
     """5 of 9 done, 1 needs you."""
     counted = [line for line in found if line.state not in ("off", "warn")]
     done = sum(line.state in ("done", "by-hand") for line in counted)
-    failed = sum(line.state == "failed" for line in counted)
-    needs = f", {failed} need{'s' if failed == 1 else ''} you" if failed else ""
+    stuck = sum(line.is_stuck for line in counted)
+    needs = f", {stuck} need{'s' if stuck == 1 else ''} you" if stuck else ""
     return f"{done} of {len(counted)} done{needs}"
 
 
@@ -189,6 +194,8 @@ def _missing(incident: Incident) -> list[Line]:
 
 
 def _urgency(line: Line) -> int:
-    if line.fix is not None and line.step == "page":
+    if not line.needs_reader:
+        return 4
+    if line.step == "page":
         return 0
-    return {"failed": 1, "warn": 2, "waiting": 3}.get(line.state, 4) if line.needs_reader else 4
+    return {"failed": 1, "warn": 2}.get(line.state, 3)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, Q, QuerySet
+from django.utils import timezone
 
 from incident_central.incidents.models import OnCall, Service, listing
 from incident_central.incidents.reporting import UNKNOWN_SERVICE, fallback_service
@@ -48,18 +49,23 @@ def usable_service(service_id: str) -> Service | None:
     if service_id == UNKNOWN_SERVICE:
         fallback = fallback_service()
         service_id = fallback.pk if fallback else ""
-    service = _with_on_calls().filter(pk=service_id).first() if service_id else None
+    found = _listed(OnCall.objects.select_related("person")).filter(pk=service_id)
+    service = found.first() if service_id else None
     return service if service is not None and not service.why_unusable() else None
 
 
 def services_by_team() -> list[tuple[str, list[Service]]]:
     """Every service once, under its first team by name; those without a team come last."""
     teams: dict[str, list[Service]] = {}
-    for service in _with_on_calls().prefetch_related("teams"):
+    for service in _listed(OnCall.objects.all()).prefetch_related("teams"):
         team = next((team.name for team in service.teams.all()), WITHOUT_TEAM)
         teams.setdefault(team, []).append(service)
     return sorted(teams.items(), key=lambda item: (item[0] == WITHOUT_TEAM, item[0].casefold()))
 
 
-def _with_on_calls() -> QuerySet[Service]:
-    return Service.objects.filter(listed=True).select_related("policy").prefetch_related("policy__on_calls__person")
+def _listed(on_calls: QuerySet[OnCall]) -> QuerySet[Service]:
+    """Services with who is on call for them, read at once. Of a large company's rota only the present is read."""
+    now = timezone.now()
+    present = on_calls.filter(Q(start=None) | Q(start__lte=now), Q(end=None) | Q(end__gt=now))
+    prefetch = Prefetch("policy__on_calls", queryset=present)
+    return Service.objects.filter(listed=True).select_related("policy").prefetch_related(prefetch)
