@@ -123,9 +123,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {host} port {port}: {error.strerror}. Choose another with --port."
-        ) from None
+        why = str(error.strerror).partition(" (")[0]  # Python adds the address once more
+        raise CannotStart(f"cannot listen on {host} port {port}: {why}. Choose another with --port.") from None
 
 
 def _migrate() -> None:
