@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,14 @@ def test_the_tree_names_every_module() -> None:
         assert list((ROOT / "incident_central").rglob(name)), name
     for path in re.findall(r"`((?:incident_central|tests|docs)/[\w/.-]+)`", ARCHITECTURE):
         assert (ROOT / path).exists(), path
+
+
+def test_the_layers_listed_are_those_that_are_enforced() -> None:
+    contracts = tomllib.loads(_page("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    listed = _section("Who may import whom").split("```")[1].strip().splitlines()
+    assert [line.split("  ")[0] for line in listed[:-1]] == [each.replace("incident_central.", "") for each in layers]
+    assert listed[-1] == "(sandbox stands alone)"
 
 
 def test_the_steps_listed_are_those_of_the_response(facts: dict[str, Any]) -> None:
