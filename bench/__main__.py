@@ -1,0 +1,60 @@
+"""bin/bench report [--json FILE] [--quick]"""
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from bench import machine
+from bench.figures import table
+from bench.promises import rows
+from bench.report import CONNECT, FULL, QUICK, measure
+from bench.stage import PAGERDUTY, SLACK, open_stage
+
+LONGEST = 3 * 3600  # seconds; then it ends by itself
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bin/bench", description="Measure the hub from outside, on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    report = commands.add_parser("report", help="all that is promised of speed, as a table (about 50 minutes)")
+    report.add_argument("--json", type=Path, metavar="FILE", help="write rows and percentiles there, too")
+    report.add_argument("--quick", action="store_true", help="a few of each, to try that it works; proves nothing")
+    options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _end)
+    signal.alarm(LONGEST)
+    return _report(options.json, quick=options.quick)
+
+
+def _report(file: Path | None, *, quick: bool) -> int:
+    before, began = machine.description(), time.monotonic()
+    with open_stage() as stage:
+        measured = measure(stage, QUICK if quick else FULL)
+    found = rows(measured)
+    print(table(found))
+    if "responses a second on PostgreSQL" not in measured.numbers:
+        print("PostgreSQL is not installed on this machine: its rows are left out.")
+    if file is not None:
+        contents = {
+            "quick": quick,
+            "seconds": round(time.monotonic() - began),
+            "machine": before | {"load_after": machine.description()["load"]},
+            "latency": {"pagerduty": PAGERDUTY, "slack": SLACK, "new connection": CONNECT},
+            "rows": [row.as_json() for row in found],
+            "series": {name: series.as_json() for name, series in measured.series.items()},
+            "numbers": {name: round(number, 3) for name, number in measured.numbers.items()},
+        }
+        file.write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(f"bin/bench: ended by {signal.Signals(number).name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

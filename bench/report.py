@@ -1,0 +1,149 @@
+"""bin/bench report: everything that is promised of speed, measured in one run."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+from bench import machine, responses, storms
+from bench.figures import Series
+from bench.reporter import OriginalReporter
+from bench.responses import Timings
+from bench.stage import TEN, Stage
+from bench.storms import Storm
+from tests.processes import Hub
+
+CONNECT = 0.06  # seconds added to each new connection, as TLS over some distance does
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. In each round hub and original take turns, so that both meet the same machine."""
+
+    rounds: int
+    each: int  # reports a round to an idle hub, and as many with Slack hung
+    original: int  # reports a round to the original
+    few: int  # reports where a median is wanted
+    storms: int  # of so many reports in one second
+    second: int
+    minute: int  # reports in so many seconds
+    seconds: float
+    watch: float  # seconds for which channels are watched under Slack's limits after that
+    throughput: int  # reports at once
+    starts: int
+    rest: float  # seconds before memory at rest is looked at
+
+
+FULL = Plan(
+    10, 100, 20, few=100, storms=5, second=20, minute=200, seconds=60, watch=120, throughput=300, starts=10, rest=30
+)
+QUICK = Plan(1, 3, 1, few=2, storms=1, second=4, minute=4, seconds=2, watch=1, throughput=4, starts=1, rest=0.5)
+
+
+@dataclass
+class Measured:
+    """Series of times by what they are of, and single numbers."""
+
+    series: dict[str, Series] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    def keep(self, name: str, timings: Timings) -> None:
+        for kind, seconds in vars(timings).items():
+            if seconds:
+                self.series[f"{name}: {kind}"] = Series.of(seconds)
+
+
+def measure(stage: Stage, plan: Plan) -> Measured:
+    """Every section in turn; each leaves a quiet company behind."""
+    measured, began = Measured(), time.monotonic()
+
+    def now(section: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {section} …", file=sys.stderr, flush=True)
+
+    with stage.hub() as hub, stage.original() as original:
+        now("ours and the original’s in turns")
+        _in_turns(stage, plan, measured, hub, original)
+        now("ten responders")
+        _ten_people(stage, plan, measured, hub)
+        now("60 ms for each new connection")
+        _new_connections(stage, plan, measured, hub, original)
+        now("PagerDuty hung, then everything")
+        measured.keep("PagerDuty hung", responses.with_pagerduty_hung(stage, hub, plan.few))
+        measured.keep("everything hung", responses.with_everything_hung(stage, hub, plan.few))
+        now("storms")
+        _storms(stage, plan, measured, hub)
+        now("responses a second")
+        measured.numbers["responses a second on SQLite"] = storms.responses_a_second(stage, hub, plan.throughput)
+    if stage.has_postgresql:
+        now("PostgreSQL")
+        _on_postgresql(stage, plan, measured)
+    now("starts")
+    measured.series["start to first page"] = Series.of(machine.starts(stage, plan.starts), unit="s")
+    measured.series["disk keeps 4 kB"] = Series.of(machine.syncs(stage.folder))
+    measured.numbers["installed packages"] = machine.installed_packages()
+    return measured
+
+
+def _in_turns(stage: Stage, plan: Plan, measured: Measured, hub: Hub, asker: OriginalReporter) -> None:
+    idle, hung, original = Timings(), Timings(), Timings()
+    _memory_at_rest(plan, measured, hub, "at rest")
+    for _ in range(plan.rounds):
+        idle += responses.when_done(stage, hub, plan.each)
+        original += responses.in_the_originals_order(stage, asker, plan.original)
+        hung += responses.with_slack_hung(stage, hub, plan.each)
+    _memory_at_rest(plan, measured, hub, "at rest after all that")
+    measured.keep("idle", idle)
+    measured.keep("original", original)
+    measured.keep("Slack hung", hung)
+
+
+def _memory_at_rest(plan: Plan, measured: Measured, hub: Hub, when: str) -> None:
+    with machine.memory_of(hub) as memory:
+        time.sleep(plan.rest)
+    _keep_memory(measured, memory, when)
+
+
+def _keep_memory(measured: Measured, memory: machine.Memory, when: str) -> None:
+    measured.numbers[f"memory {when}"] = memory.resident
+    measured.numbers[f"memory {when}, proportional"] = memory.proportional
+
+
+def _ten_people(stage: Stage, plan: Plan, measured: Measured, hub: Hub) -> None:
+    """One and ten responders in turns."""
+    one, ten = Timings(), Timings()
+    for _ in range(2):
+        one += responses.when_done(stage, hub, plan.few // 2)
+        ten += responses.when_done(stage, hub, plan.few // 2, service=TEN)
+    measured.keep("one on call", one)
+    measured.keep("ten on call", ten)
+
+
+def _new_connections(stage: Stage, plan: Plan, measured: Measured, hub: Hub, asker: OriginalReporter) -> None:
+    ours, original = Timings(), Timings()
+    for _ in range(2):
+        ours += responses.when_done(stage, hub, plan.few // 2, connect=CONNECT)
+        original += responses.in_the_originals_order(stage, asker, max(1, plan.few // 10), connect=CONNECT)
+    measured.keep("60 ms a connection", ours)
+    measured.keep("60 ms a connection, original", original)
+
+
+def _storms(stage: Stage, plan: Plan, measured: Measured, hub: Hub) -> None:
+    second = Storm()
+    for _ in range(plan.storms):
+        second += storms.storm(stage, hub, plan.second, seconds=1, limits="off")
+    with machine.memory_of(hub) as memory:
+        minute = storms.storm(stage, hub, plan.minute, seconds=plan.seconds, limits="off")
+    _keep_memory(measured, memory, "in the storm")
+    limited = storms.storm(stage, hub, plan.second, seconds=1, limits="on")
+    limited_minute = storms.storm(stage, hub, plan.minute, seconds=plan.seconds, limits="on", watch=plan.watch)
+    measured.numbers["channels opened ÷ allowed"] = limited_minute.channels
+    found = {"second": second, "minute": minute, "second, limits on": limited, "minute, limits on": limited_minute}
+    for name, one in found.items():
+        measured.keep(name, one.timings)
+    measured.numbers["lost or doubled"] = sum(one.lost_or_doubled for one in found.values())
+
+
+def _on_postgresql(stage: Stage, plan: Plan, measured: Measured) -> None:
+    with stage.hub("postgresql") as hub:
+        measured.keep("idle on PostgreSQL", responses.when_done(stage, hub, plan.few))
+        rate = storms.responses_a_second(stage, hub, plan.throughput)
+    measured.numbers["responses a second on PostgreSQL"] = rate

@@ -1,0 +1,41 @@
+"""The benchmark itself works. What it measures is no test's business: that is for a quiet machine."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.figures import Row, table
+from tests.processes import ROOT, postgresql_binaries
+
+
+def test_a_quick_run_measures_everything_and_tells_it_as_a_table_and_as_json(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "bench", "report", "--quick", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+
+    found = json.loads(file.read_text())
+    assert found["quick"] is True
+    rows = {row["what"]: row for row in found["rows"]}
+    for row in rows.values():
+        assert row["measured"] > 0 or row["what"].startswith("lost or doubled")
+        assert row["holds"] in (True, False, None)
+        assert (row["holds"] is None) == (row["at_most"] is None and row["at_least"] is None)
+        assert row["what"] in done.stdout
+    assert rows["lost or doubled in all storms"]["measured"] == 0
+    if postgresql_binaries() is not None:
+        assert "PostgreSQL: page leaves, idle" in rows
+
+    for series in found["series"].values():
+        assert series["count"] > 0
+        assert series["min"] <= series["p50"] <= series["p90"] <= series["p99"] <= series["max"]
+    assert found["series"]["idle: leaves"]["count"] == found["series"]["Slack hung: leaves"]["count"] == 3
+    assert found["latency"] == {"pagerduty": 0.25, "slack": 0.15, "new connection": 0.06}
+
+
+def test_ratios_stand_first_in_the_table() -> None:
+    lines = table([Row("later", 12, "ms", at_most=10), Row("first", 1.5, "×", at_least=1, original=3)]).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["first", "later"]
+    assert [cell.strip() for cell in lines[2].split("|")[2:-1]] == ["1.50 ×", "≥ 1.00 ×", "yes", "3.00 ×"]
+    assert [cell.strip() for cell in lines[3].split("|")[2:-1]] == ["12.0 ms", "≤ 10.0 ms", "NO", ""]
