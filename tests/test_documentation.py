@@ -1,5 +1,6 @@
 """What the documentation says exists, and what exists is in it."""
 
+import http.client
 import json
 import os
 import re
@@ -10,10 +11,12 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from incident_central import demo
+from incident_central.sandbox.faults import KINDS
 from incident_central.sandbox.slack.methods import METHODS
 from incident_central.sandbox.slack.scopes import SEE_EMAIL, union
 from tests.processes import ROOT, Hub, Sandbox, report_form
@@ -208,6 +211,25 @@ def test_the_manifests_scopes_suffice_for_looking_after_lost_answers(
     assert {row["state"] for row in hub.finished(name).values()} == {"done"}
     looked = {call["method"] for call in sandbox.calls()}
     assert looked >= {"users.conversations", "bookmarks.list", "conversations.history"}
+
+
+# ── the sandbox ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_kind_of_fault_and_every_switch_of_the_sandbox_is_documented(one_sandbox: Sandbox) -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| ", _page("docs/sandbox.md"), re.M)
+    switches = [name for provider in one_sandbox.control("/switches").values() for name in provider]
+    assert sorted(rows) == sorted([*KINDS, *switches])
+
+
+def test_every_request_that_is_documented_is_one_that_the_sandbox_knows(one_sandbox: Sandbox) -> None:
+    rows = re.findall(r"^\| (`(?:GET|POST|DELETE) .+?) \| ", _page("docs/sandbox.md"), re.M)
+    assert rows
+    for method, path in re.findall(r"`(GET|POST|DELETE) (\S+?)`", " ".join(rows)):
+        connection = http.client.HTTPConnection(urlsplit(one_sandbox.addresses["page"]).netloc, timeout=10)
+        connection.request(method, re.sub("<.*?>", "X", path), "{}", {"Content-Type": "application/json"})
+        assert b"There is no" not in connection.getresponse().read(), f"{method} {path}"
+        connection.close()
 
 
 # ── reading the documentation ─────────────────────────────────────────────────────────────────────
