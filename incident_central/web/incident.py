@@ -7,8 +7,6 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from incident_central.incidents.models import Incident, TimelineEntry
-from incident_central.incidents.response import RESPONSE
-from incident_central.jobs.models import StepRow
 from incident_central.web import steps
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SignedIn, signed_in
@@ -30,13 +28,13 @@ class Entry:
 @require_safe
 @signed_in
 def incident(request: SignedIn, name: str) -> HttpResponse:
+    rows = steps.rows_of(name)
     found = get_object_or_404(
         Incident.objects.select_related("service__policy", "priority").prefetch_related(
             "responders", "service__policy__on_calls__person"
         ),
         pk=name,
     )
-    rows = {row.name: row for row in StepRow.objects.of(RESPONSE.name, name)}
     lines = steps.lines(found, rows)
     context = {
         "incident": found,

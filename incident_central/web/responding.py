@@ -31,8 +31,8 @@ class ToPhone:
 @require_safe
 @signed_in
 def responding(request: SignedIn, name: str) -> HttpResponse:
+    rows = steps.rows_of(name)
     incident = get_object_or_404(_incidents(), pk=name)
-    rows = {row.name: row for row in StepRow.objects.of(RESPONSE.name, name)}
     page = rows.get("page")
     unpaged = incident.is_open and page is not None and could_not_page(page)
     found = steps.lines(incident, rows)

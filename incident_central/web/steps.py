@@ -42,6 +42,11 @@ class Line:
         return self.state in ("failed", "warn") or self.fix is not None
 
 
+def rows_of(name: str) -> dict[str, StepRow]:
+    """The steps of an incident's response. To be read before the incident, so that it has what they say was done."""
+    return {row.name: row for row in StepRow.objects.of(RESPONSE.name, name)}
+
+
 def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:
     """What needs the reader, then the rest in order."""
     page = format_html('<a href="{}">{}</a>', reverse("incident", args=[incident.name]), incident.name)

@@ -22,8 +22,8 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True, scope
 
 
 @pytest.fixture
-def hub(make_hub: Callable[..., Hub]) -> Hub:
-    """A running hub of its own for each test: the list shows everything."""
+def fresh_hub(make_hub: Callable[..., Hub]) -> Hub:
+    """A hub of this test's own, in which nothing was reported yet."""
     hub = make_hub()
     hub.start()
     return hub
@@ -73,9 +73,11 @@ def window(chromium: Browser, problems: list[str]) -> Iterator[Callable[..., Pag
 
 @pytest.fixture
 def dana(hub: Hub, window: Callable[..., Page]) -> Page:
-    """A window in which Dana has signed in; she sees the list of incidents."""
+    """A window in which Dana is signed in already, and sees the list of incidents. Who signs out takes another one."""
     page = window(base_url=hub.url)
-    sign_in(page)
+    cookies = hub.dana.cookies
+    page.context.add_cookies([{"name": one.name, "value": one.value or "", "url": hub.url} for one in cookies])
+    page.goto("/")
     return page
 
 

@@ -11,6 +11,12 @@ from tests.processes import Hub, Sandbox
 
 pytestmark = on_sqlite
 
+
+@pytest.fixture
+def hub(fresh_hub: Hub) -> Hub:
+    return fresh_hub
+
+
 WIDTHS = (1280, 390, 360)
 LONG = "Zahlungsabwicklungsdienst " + "unbreakably" * 7
 

@@ -1,5 +1,7 @@
 """Who gets in, and where they land."""
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -58,7 +60,9 @@ def test_too_many_tries_shut_the_door_for_a_while(hub: Hub) -> None:
     assert browser.sign_in(ADMIN, PASSWORD).path == "/"
 
 
-def test_signing_out_ends_it(dana: Page) -> None:
+def test_signing_out_ends_it(hub: Hub, window: Callable[..., Page]) -> None:
+    dana = window(base_url=hub.url)
+    sign_in(dana)
     dana.get_by_text("DO", exact=True).click()
     dana.get_by_role("button", name="Sign out").click()
     dana.goto("/")

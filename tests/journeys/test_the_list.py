@@ -13,6 +13,11 @@ from tests.processes import Hub, Sandbox, eventually
 pytestmark = on_sqlite
 
 
+@pytest.fixture
+def hub(fresh_hub: Hub) -> Hub:
+    return fresh_hub
+
+
 def resolved(hub: Hub, number: int) -> None:
     """So many incidents of last year, each resolved in the minute after the one before; some at the same moment."""
     start = datetime(2025, 3, 1, 12, tzinfo=UTC)
