@@ -94,7 +94,8 @@ def make_hub(
 
 
 @pytest.fixture(scope="session")
-def one_hub(prepared: Hub, template: Hub) -> Iterator[Hub]:
+def one_hub(prepared: Hub, template: Hub, one_sandbox: Sandbox) -> Iterator[Hub]:
+    one_sandbox.start_over()  # or it reads what the test before left of the company
     prepared.start()
     yield prepared
     prepared.stop()
