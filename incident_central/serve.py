@@ -19,7 +19,6 @@ from waitress.server import create_server
 
 from incident_central.incidents import response, sync
 from incident_central.incidents.reporting import missing_settings
-from incident_central.integrations.base import IntegrationError
 from incident_central.jobs.ownership import AlreadyRunning, make_ownership
 from incident_central.jobs.runner import Runner
 from incident_central.proxies import behind
@@ -73,9 +72,7 @@ def _start_work() -> Runner:
     try:
         ownership = make_ownership(settings.DATA_DIR)
         _migrate()
-        runner = Runner(
-            [response.RESPONSE, *sync.periodic_work()], expected=IntegrationError, ownership=ownership, lanes=LANES
-        )
+        runner = Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES)
         runner.start()
         sync.begin_periodic_work()
     except AlreadyRunning as folder:

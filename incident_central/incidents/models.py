@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from incident_central.integrations.base import Channel, IntegrationError, Page, Reference
+from incident_central.integrations.base import Channel, Page, Reference
 
 # ── the directory: what PagerDuty and Slack have ─────────────────────────────────────────────────
 
@@ -256,7 +256,7 @@ class Incident(models.Model):
         if page.status != Status.RESOLVED:
             self.resolved_at = None
 
-    def priority_was_refused(self, error: IntegrationError) -> None:
+    def priority_was_refused(self, error: Exception) -> None:
         self.priority_refused = True
         self._save("priority_refused")
         self._note(f"Paged without priority {self.priority}", body=str(error), source="pagerduty")

@@ -9,7 +9,7 @@
     page + open channel ──── note in PagerDuty, bookmark of the page, invite whoever was really paged
 
 A step makes its one call and returns what to write down; `look_…` finds out whether an earlier call got through. Each
-step's docstring says what makes a repeat safe. Steps are known by name in the database: rename none that ran.
+step's docstring says what makes a repeat safe. A step that is renamed says what it `was`.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,6 +22,7 @@ from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
+from incident_central.outside import CallFailed
 
 Do = Callable[[Incident], Record]
 Look = Callable[[Incident], Record | None]
@@ -29,6 +30,8 @@ Off = Callable[[Incident], str | None]
 
 PAGED_BY_HAND = "Paged by hand: we do not know the PagerDuty incident."
 INVITED_LEVELS = 2  # of the service's escalation policy
+#: Slack and PagerDuty answer in less; what is not there this long after its sender died never was on its way.
+ON_ITS_WAY = timedelta(seconds=2)
 
 
 def expected_responders(incident: Incident) -> list[Responder]:
@@ -74,7 +77,7 @@ def _paged(incident: Incident, found: Page) -> Record:
     return lambda: _fresh(incident).paged(found)
 
 
-def drop_refused_priority(incident: Incident, error: IntegrationError) -> bool:
+def drop_refused_priority(incident: Incident, error: CallFailed) -> bool:
     """A page without its priority beats none: try again at once without it."""
     if error.code != INVALID_PRIORITY or incident.priority_refused:
         return False
@@ -368,8 +371,18 @@ def _without_announce_channel(incident: Incident) -> str | None:
     return _without_slack(incident) or (None if settings.SLACK_ANNOUNCE_CHANNEL else "No announce channel is set.")
 
 
-def _slack(name: str, do: Do, *after: str, look: Look | None = None, off: Off = _without_slack) -> Step:
-    return Step(name, do, look, after=after, lane="slack", off=off)
+def _step(
+    name: str,
+    do: Do,
+    *after: str,
+    look: Look | None = None,
+    lane: str = "slack",
+    off: Off = _without_slack,
+    repeatable: bool = False,
+) -> Step:
+    """`repeatable`: doing it twice is doing it once, even at the same time."""
+    on_its_way = timedelta(0) if repeatable else ON_ITS_WAY
+    return Step(name, do, look, after=after, lane=lane, off=off, on_its_way=on_its_way)
 
 
 def _load(name: str) -> Incident:
@@ -391,16 +404,16 @@ RESPONSE = Workflow(
             look_at_most=timedelta(seconds=30),
             amend=drop_refused_priority,
         ),
-        _slack("open_channel", open_channel, look=look_for_channel),
-        _slack("invite", invite, "open_channel"),
-        _slack("find_missing", find_missing, "invite"),
-        _slack("topic", topic, "open_channel"),
-        _slack("bookmark_incident", bookmark_incident, "open_channel", look=look_for_incident_bookmark),
-        _slack("summary", summary, "open_channel", look=look_for_summary),
-        _slack("pin", pin, "summary"),
-        _slack("announce", announce, "open_channel", look=look_for_announcement, off=_without_announce_channel),
-        Step("note", note, look_for_note, after=("page", "open_channel"), lane="pagerduty", off=_without_slack),
-        _slack("bookmark_page", bookmark_page, "page", "open_channel", look=look_for_page_bookmark),
-        Step("invite_paged", invite_paged, after=("page", "find_missing"), lane="pagerduty", off=_without_slack),
+        _step("open_channel", open_channel, look=look_for_channel),
+        _step("invite", invite, "open_channel", repeatable=True),
+        _step("find_missing", find_missing, "invite"),
+        _step("topic", topic, "open_channel", repeatable=True),
+        _step("bookmark_incident", bookmark_incident, "open_channel", look=look_for_incident_bookmark),
+        _step("summary", summary, "open_channel", look=look_for_summary),
+        _step("pin", pin, "summary", repeatable=True),
+        _step("announce", announce, "open_channel", look=look_for_announcement, off=_without_announce_channel),
+        _step("note", note, "page", "open_channel", look=look_for_note, lane="pagerduty"),
+        _step("bookmark_page", bookmark_page, "page", "open_channel", look=look_for_page_bookmark),
+        _step("invite_paged", invite_paged, "page", "find_missing", lane="pagerduty"),
     ),
 )

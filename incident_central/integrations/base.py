@@ -3,10 +3,8 @@
 Only frozen dataclasses cross it, never a vendor's dictionary and never a row of ours. Every call does it or raises
 IntegrationError; every write says in its docstring what makes a repeat safe.
 
-    IntegrationError
-        permanent    trying again cannot help: a person must change something
-        doubtful     the answer was lost, so it may have been done: look before doing it again
-        retry_after  seconds, when the tool itself said how long to wait
+    CallFailed (code, permanent, doubtful, retry_after: incident_central/outside.py)
+        IntegrationError
 """
 
 import math
@@ -17,24 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from incident_central.outside import CallFailed
 
-class IntegrationError(Exception):
-    """A call to another tool failed. `str()` of it is a sentence for people that says whose word it is."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str = "",
-        permanent: bool = False,
-        doubtful: bool = False,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.permanent = permanent
-        self.doubtful = doubtful
-        self.retry_after = retry_after
+class IntegrationError(CallFailed):
+    """A call to another tool failed; `str()` of it says whose word it is."""
 
 
 #: Called just before each request leaves. It may raise to keep it from leaving.

@@ -19,6 +19,7 @@ class State(models.TextChoices):
 
 
 UNDER_WAY = (State.RUNNING, State.LOOKING)
+TO_RUN = [State.WAITING, *UNDER_WAY]
 SETTLED = (State.DONE, State.BY_HAND, State.OFF)
 
 
@@ -60,13 +61,7 @@ class StepRow(models.Model):
     class Meta:
         db_table = "jobs_step"
         constraints = [models.UniqueConstraint(fields=["job", "name"], name="one_row_per_step")]
-        indexes = [
-            models.Index(
-                fields=["run_at"],
-                name="steps_to_run",
-                condition=models.Q(state__in=[State.WAITING, State.RUNNING, State.LOOKING]),
-            )
-        ]
+        indexes = [models.Index(fields=["run_at"], name="steps_to_run", condition=models.Q(state__in=TO_RUN))]
 
     def __str__(self) -> str:
         return f"{self.job_id}/{self.name}: {self.state}"
@@ -74,6 +69,10 @@ class StepRow(models.Model):
     @property
     def doubtful(self) -> bool:
         return self.doubtful_since is not None
+
+    def doubted_for(self, age: timedelta) -> bool:
+        """Whether it has been doubtful for longer than that, on the database's clock."""
+        return StepRow.objects.filter(pk=self.pk, doubtful_since__lte=Now() - age).exists()
 
 
 def retry(step_id: int, *, ask_after: timedelta | None) -> None:

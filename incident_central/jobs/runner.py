@@ -14,51 +14,45 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from django.db import DatabaseError, connection
-from django.db import transaction as django_transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from incident_central.database import release_connection, transaction
-from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
+from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepQuerySet, StepRow
 from incident_central.jobs.ownership import WORD, Ownership
-from incident_central.jobs.workflow import NotNeeded, OutsideError, Record, Step, Workflow
+from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
+from incident_central.outside import CallFailed
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT = 5.0  # seconds
-#: A call may begin only while this much of the lease is left: it ends, or times out, before somebody else takes over.
-MARGIN = 12.0  # seconds
+#: A call may begin in this part of the lease: it ends, or times out, before somebody else takes over.
+SENDABLE = 18.0  # seconds
+#: A row that was claimed a moment ago may not have reached its thread yet.
 GRACE = timedelta(seconds=2)
-SENDABLE = LEASE.total_seconds() - MARGIN
 AT_ONCE = 64  # rows claimed in one go
-FOREVER = timedelta(days=36500)
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.
-_clock_id = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-def _clock() -> float:
-    return time.clock_gettime(_clock_id)
-
-
-class LeaseLost(Exception):
-    """This process was frozen or cut off for so long that another may have taken the step over: do not send."""
-
-
-@dataclass
+@dataclass(eq=False)
 class Attempt:
-    """One try of one step by this process."""
+    """One try of one step by this process. `doubtful`: an earlier call may have got through, and nobody knows yet."""
 
     row_id: int
     fence: int
     workflow: Workflow
     key: str
     step: Step
+    subject: Any = None
+    doubtful: bool = False
     deadline: float = field(default_factory=lambda: _clock() + SENDABLE)
 
 
@@ -67,10 +61,11 @@ _here: "Runner | None" = None
 
 
 def before_send() -> None:
-    """To be called just before each call outside: raises LeaseLost past the deadline, and frees the connection."""
+    """To be called just before each call outside: frees the connection, and raises CallFailed past the deadline, when
+    this process was frozen or cut off for so long that another may have taken the step over."""
     attempt = _attempt.get()
     if attempt is not None and _clock() > attempt.deadline:
-        raise LeaseLost(attempt.step.name)
+        raise CallFailed("Not sent: Incident Central was held up for too long.", doubtful=attempt.doubtful)
     release_connection()
 
 
@@ -81,12 +76,10 @@ def begin(workflow: Workflow, key: str, subject: object) -> None:
     A job that exists is left alone, so calling this again does nothing.
     """
     job, created = Job.objects.get_or_create(workflow=workflow.name, key=key)
-    if not created:
-        return
-    StepRow.objects.bulk_create(_born(job, step, step.off(subject)) for step in workflow.steps)
-    attempts = _advance(job, workflow)
-    if _here is not None:
-        django_transaction.on_commit(lambda: _here.start_attempts(attempts) if _here else None)
+    if created:
+        attempts = _advance(job, workflow, subject)
+        if (runner := _here) is not None:
+            connection.on_commit(partial(runner.start_attempts, attempts))
 
 
 def wake() -> None:
@@ -98,58 +91,48 @@ def wake() -> None:
             cursor.execute(f"NOTIFY {WORD}")
 
 
+def _advance(job: Job, workflow: Workflow, subject: Any) -> list[Attempt]:
+    """Start every queued step whose predecessors are settled. The caller holds the job's lock, or has just made it."""
+    rows = {workflow.step(row.name).name: row for row in job.steps.all()}
+    # All of them in a job that has just begun; in one that an older version began, those that it did not know.
+    missing = [step for step in workflow.steps if step.name not in rows]
+    born = StepRow.objects.bulk_create(_born(job, step, step.off(subject)) for step in missing)
+    rows |= {row.name: row for row in born}
+    names = {step.name for step in workflow.steps}
+    settled = {name for name, row in rows.items() if row.state in SETTLED or name not in names}
+    queued = [step for step in workflow.steps if rows[step.name].state == State.QUEUED]
+    ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
+    columns = {"state": State.WAITING, "run_at": Now()} if _here is None else _here.claim(State.RUNNING)
+    StepRow.objects.filter(pk__in=[row.pk for row in ready.values()]).update(**columns)
+    if _here is None:
+        wake()
+        return []
+    return [Attempt(row.pk, row.fence + 1, workflow, job.key, step) for step, row in ready.items()]
+
+
 def _born(job: Job, step: Step, off: str | None) -> StepRow:
     if off is not None:
         return StepRow(job=job, name=step.name, state=State.OFF, error=off)
-    ask_at = None if step.ask_after is None else Now() + step.ask_after
-    return StepRow(job=job, name=step.name, ask_at=ask_at)
-
-
-def _advance(job: Job, workflow: Workflow) -> list[Attempt]:
-    """Start every queued step whose predecessors are settled. The caller holds the job's lock, or has just made it."""
-    rows = {row.name: row for row in job.steps.all()}
-    # A newer version may know steps that this job was begun without.
-    for step in workflow.steps:
-        if step.name not in rows:
-            rows[step.name] = _born(job, step, None)
-            rows[step.name].save()
-    settled = {name for name, row in rows.items() if row.state in SETTLED} | (rows.keys() - _names(workflow))
-    ready = [
-        step for step in workflow.steps if rows[step.name].state == State.QUEUED and settled.issuperset(step.after)
-    ]
-    queryset = StepRow.objects.filter(pk__in=[rows[step.name].pk for step in ready])
-    if _here is None:
-        queryset.update(state=State.WAITING, run_at=Now())
-        wake()
-        return []
-    queryset.update(**_here.claim(State.RUNNING))
-    return [Attempt(rows[s.name].pk, rows[s.name].fence + 1, workflow, job.key, s) for s in ready]
-
-
-def _names(workflow: Workflow) -> set[str]:
-    return {step.name for step in workflow.steps}
+    return StepRow(job=job, name=step.name, ask_at=None if step.ask_after is None else Now() + step.ask_after)
 
 
 class Runner:
-    """The worker of one process. `expected` is the error that a call outside raises: an OutsideError."""
+    """The worker of one process."""
 
-    def __init__(
-        self, workflows: Sequence[Workflow], *, expected: type[Exception], ownership: Ownership, lanes: dict[str, int]
-    ) -> None:
+    def __init__(self, workflows: Sequence[Workflow], *, ownership: Ownership, lanes: dict[str, int]) -> None:
         self.woken = threading.Event()
         self._workflows = {workflow.name: workflow for workflow in workflows}
-        self._expected = expected
         self._ownership = ownership
         self._pools = {lane: ThreadPoolExecutor(n, thread_name_prefix=lane) for lane, n in lanes.items()}
-        self._active: dict[int, Attempt] = {}
-        self._lock = threading.Lock()
+        self._active: set[Attempt] = set()  # only added to, discarded from and copied: each of these is atomic
+        self._beat_at = _clock()
         self._stopping = threading.Event()
 
     def start(self) -> None:
         """Take back what a dead predecessor left, then work until stop()."""
         global _here
         _here = self
-        for loop in (self._claim_loop, self._beat_loop, self._listen_loop):
+        for loop in (self._loop, self._listen_loop):
             threading.Thread(target=loop, name=loop.__name__, daemon=True).start()
 
     def stop(self, *, within: float = 10.0) -> None:
@@ -163,7 +146,6 @@ class Runner:
             time.sleep(0.02)
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
-        self._ownership.close()
 
     def claim(self, state: State) -> dict[str, Any]:
         """The column values that make a step this process's."""
@@ -172,33 +154,48 @@ class Runner:
 
     def start_attempts(self, attempts: Iterable[Attempt]) -> None:
         for attempt in attempts:
-            with self._lock:
-                self._active[attempt.row_id] = attempt
-            self._pools[attempt.step.lane].submit(self._run, attempt)
+            self._active.add(attempt)
+            try:
+                self._pools[attempt.step.lane].submit(self._run, attempt)
+            except RuntimeError as error:  # out of threads, or stopping: with nobody behind it, it is taken back
+                log.warning("%s of %s not started: %s", attempt.step.name, attempt.key, error)
+                self._active.discard(attempt)
 
-    # ── what is due ───────────────────────────────────────────────────────────────────────────────
+    # ── what is due, and whose it is ──────────────────────────────────────────────────────────────
 
-    def _claim_loop(self) -> None:
+    def _loop(self) -> None:
         while not self._stopping.is_set():
             self.woken.clear()
             try:
+                if _clock() > self._beat_at + HEARTBEAT:
+                    self._renew_leases()
                 self.start_attempts(self._claim_due())
                 pause = self._until_next()
             except DatabaseError as error:
                 log.warning("cannot look for due steps: %s", error)
-                connection.close()
                 pause = 1.0
             release_connection()
             self.woken.wait(pause)
+
+    def _listen_loop(self) -> None:
+        while not self._stopping.wait(1.0):
+            self._ownership.listen(self.woken.set)
+
+    def _renew_leases(self) -> None:
+        """Of what truly runs here. Only then is the moment put off up to which it may send."""
+        began = _clock()
+        with transaction():
+            held = [one for one in self._active.copy() if _under_way(one).update(lease_until=Now() + LEASE)]
+        for attempt in held:
+            attempt.deadline = began + SENDABLE
+        self._beat_at = began
 
     def _claim_due(self) -> list[Attempt]:
         """Steps whose time has come, and steps under way with nobody behind them: an owner that died, a lease that ran
         out, or an outcome that this very process could not write down."""
         owners = StepRow.objects.filter(state__in=UNDER_WAY).order_by().values_list("owner", flat=True).distinct()
         dead = [owner for owner in owners if self._ownership.is_dead(owner)]
-        with self._lock:
-            mine = list(self._active)
-        # A row that was claimed a moment ago may not have reached its thread yet.
+        mine = [attempt.row_id for attempt in self._active.copy()]
         lost_by_us = Q(owner=self._ownership.owner, lease_until__lt=Now() + LEASE - GRACE)
         abandoned = Q(owner__in=dead) | Q(lease_until__lt=Now()) | lost_by_us
         due = Q(state=State.WAITING, run_at__lte=Now()) | (Q(state__in=UNDER_WAY) & abandoned & ~Q(pk__in=mine))
@@ -207,19 +204,16 @@ class Runner:
             return []
         with transaction():
             locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            return [attempt for row in locked if (attempt := self._take(row))]
+            return [self._take(row) for row in locked]
 
-    def _take(self, row: StepRow) -> Attempt | None:
+    def _take(self, row: StepRow) -> Attempt:
         workflow = self._workflows[row.job.workflow]
         step = workflow.step(row.name)
-        mine = StepRow.objects.filter(pk=row.pk)
-        if step is None:
-            mine.update(state=State.OFF, error="This version does not do this any more.")
-            return None
-        doubtful = row.doubtful or row.state in UNDER_WAY
-        if doubtful:
-            mine.update(doubtful_since=Coalesce("doubtful_since", Now()))
-        mine.update(**self.claim(State.LOOKING if doubtful and step.look else State.RUNNING))
+        abandoned = row.state in UNDER_WAY
+        columns = self.claim(State.LOOKING if step.look and (abandoned or row.doubtful) else State.RUNNING)
+        if abandoned:
+            columns["doubtful_since"] = Now()
+        StepRow.objects.filter(pk=row.pk).update(**columns)
         return Attempt(row.pk, row.fence + 1, workflow, row.job.key, step)
 
     def _until_next(self) -> float:
@@ -231,58 +225,56 @@ class Runner:
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 
     def _run(self, attempt: Attempt) -> None:
-        token = _attempt.set(attempt)
+        _attempt.set(attempt)
         try:
             self._try(attempt)
-        except LeaseLost:
-            log.warning("%s of %s not sent: its lease ran out", attempt.step.name, attempt.key)
         except DatabaseError as error:
-            # The row still says `running`; with no thread behind it, the claim loop takes it back and looks first.
+            # The row still says `running`; with no thread behind it, it is taken back, and looked up first.
             log.warning("%s of %s: the database failed: %s", attempt.step.name, attempt.key, error)
-            connection.close()
         finally:
-            _attempt.reset(token)
-            with self._lock:
-                self._active.pop(attempt.row_id, None)
+            self._active.discard(attempt)
             release_connection()
 
     def _try(self, attempt: Attempt) -> None:
-        row = StepRow.objects.filter(pk=attempt.row_id, fence=attempt.fence).first()
+        row = _under_way(attempt).first()
         if row is None:
             return  # taken over before it began
-        subject = attempt.workflow.load(attempt.key)
-        looked = False
+        step, attempt.doubtful = attempt.step, row.doubtful
         try:
-            record = self._look(attempt.step, row, subject) if row.doubtful else None
-            looked = True
+            attempt.subject = attempt.workflow.load(attempt.key)
+            record = self._look(attempt, row) if row.doubtful else None
             if record is None and row.by_hand:
                 self._settle(attempt, State.BY_HAND)
-            elif record is None and _too_old(row):
+            elif record is None and _under_way(attempt).filter(ask_at__lt=Now()).exists():
                 self._settle(attempt, State.FAILED, error=ASK)
             else:
-                self._settle(attempt, State.DONE, record=record or attempt.step.do(subject))
+                self._settle(attempt, State.DONE, record=record or step.do(attempt.subject))
         except NotNeeded as reason:
             self._settle(attempt, State.OFF, error=str(reason))
-        except self._expected as error:
-            self._failed(attempt, subject, cast(OutsideError, error), doubtful=row.doubtful and not looked)
-        except (LeaseLost, DatabaseError):
+        except CallFailed as error:
+            self._failed(attempt, error)
+        except DatabaseError:
             raise
         except Exception as error:  # a bug in a step must not leave it without a next try
-            log.exception("%s of %s failed", attempt.step.name, attempt.key)
-            self._failed(attempt, subject, _Bug(error), doubtful=True)
+            log.exception("%s of %s failed", step.name, attempt.key)
+            said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
+            self._failed(attempt, CallFailed(said, doubtful=True))
 
-    def _look(self, step: Step, row: StepRow, subject: object) -> Record | None:
-        """What to write down if a call got through. Raises while looking fails, though not for ever where the step says
-        so, and not where a person has done it by hand."""
-        if step.look is None:
-            return None
+    def _look(self, attempt: Attempt, row: StepRow) -> Record | None:
+        """What to write down if an earlier call got through. Raises while that cannot be found out, though not for ever
+        where the step says so, and not where a person has done it by hand."""
+        step = attempt.step
         try:
-            return step.look(subject)
-        except self._expected:
-            doubted = StepRow.objects.filter(pk=row.pk, doubtful_since__lt=Now() - (step.look_at_most or FOREVER))
-            if row.by_hand or doubted.exists():
+            record = step.look(attempt.subject) if step.look else None
+        except CallFailed:
+            if row.by_hand or (step.look_at_most is not None and row.doubted_for(step.look_at_most)):
                 return None
             raise
+        if record is None and not row.by_hand and not row.doubted_for(step.on_its_way):
+            wait = step.on_its_way.total_seconds()
+            raise CallFailed("Not there, but it may be on its way still.", doubtful=True, retry_after=wait)
+        attempt.doubtful = False
+        return record
 
     def _settle(self, attempt: Attempt, state: State, *, error: str = "", record: Record | None = None) -> None:
         """Write the outcome and what it means in one transaction, and start what follows."""
@@ -290,25 +282,28 @@ class Runner:
             job = Job.objects.select_for_update().get(workflow=attempt.workflow.name, key=attempt.key)
             if not (row := self._still_ours(attempt)):
                 return
-            row.state, row.error, row.doubtful_since, row.finished_at = state, error, None, Now()
+            row.state, row.error, row.finished_at = state, error, Now()
+            if state in SETTLED:
+                row.doubtful_since = None
             if attempt.step.every is not None:
                 row.state, row.run_at, row.attempts = State.WAITING, Now() + attempt.step.every, 0
             row.save()
             if record is not None:
                 record()
-            following = _advance(job, attempt.workflow) if state in SETTLED else []
+            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
         self.start_attempts(following)
 
-    def _failed(self, attempt: Attempt, subject: object, error: OutsideError, *, doubtful: bool) -> None:
+    def _failed(self, attempt: Attempt, error: CallFailed) -> None:
         """Write down the error and when it is tried next, or that a person has to decide."""
         step = attempt.step
         with transaction():
             if not (row := self._still_ours(attempt)):
                 return
             row.attempts, row.error = row.attempts + 1, str(error)
-            row.doubtful_since = (row.doubtful_since or Now()) if doubtful or error.doubtful else None
+            if not attempt.doubtful:
+                row.doubtful_since = Now() if error.doubtful else None
             row.state, row.run_at = State.WAITING, Now() + timedelta(seconds=_pause(step, row.attempts, error))
-            if row.by_hand or step.amend(subject, error):
+            if row.by_hand or step.amend(attempt.subject, error):
                 row.run_at = Now()
             elif error.permanent and not step.never_give_up:
                 row.state, row.run_at = State.FAILED, None
@@ -316,56 +311,17 @@ class Runner:
         self.woken.set()
 
     def _still_ours(self, attempt: Attempt) -> StepRow | None:
-        row = StepRow.objects.select_for_update().filter(pk=attempt.row_id, fence=attempt.fence, state__in=UNDER_WAY)
-        if not (found := row.first()):
+        if (row := _under_way(attempt).select_for_update().first()) is None:
             log.warning("%s of %s was taken over: outcome dropped", attempt.step.name, attempt.key)
-        return found
-
-    def _listen_loop(self) -> None:
-        while not self._stopping.is_set():
-            self._ownership.listen(self.woken.set)
-            self._stopping.wait(HEARTBEAT)
-
-    # ── the lease ─────────────────────────────────────────────────────────────────────────────────
-
-    def _beat_loop(self) -> None:
-        """Renew the leases of what truly runs here, and only then put off the moment up to which it may send."""
-        while not self._stopping.wait(HEARTBEAT):
-            with self._lock:
-                active = dict(self._active)
-            if not active:
-                continue
-            try:
-                began = _clock()
-                ours = StepRow.objects.filter(pk__in=active, owner=self._ownership.owner, state__in=UNDER_WAY)
-                with transaction():
-                    ours.update(lease_until=Now() + LEASE)
-                    renewed = list(ours.values_list("pk", "fence"))
-                for pk, fence in renewed:
-                    if active[pk].fence == fence:
-                        active[pk].deadline = began + SENDABLE
-            except DatabaseError as error:
-                log.warning("cannot renew leases: %s", error)
-                connection.close()
-            release_connection()
+        return row
 
 
-class _Bug(Exception):
-    """An error of our own inside a step: tried again, and looked up first."""
-
-    permanent = False
-    doubtful = True
-    retry_after: float | None = None
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(f"Incident Central itself failed here ({type(error).__name__}); its log says more.")
+def _under_way(attempt: Attempt) -> StepQuerySet:
+    """The attempt's row, unless somebody else has taken it over."""
+    return StepRow.objects.filter(pk=attempt.row_id, fence=attempt.fence, state__in=UNDER_WAY)
 
 
-def _too_old(row: StepRow) -> bool:
-    return StepRow.objects.filter(pk=row.pk, ask_at__lt=Now()).exists()
-
-
-def _pause(step: Step, attempts: int, error: OutsideError) -> float:
+def _pause(step: Step, attempts: int, error: CallFailed) -> float:
     """Seconds to the next try: 1, 2, 4 … with jitter, never before the other side's own Retry-After."""
     pause = step.slowest_retry if error.permanent else min(step.slowest_retry, 2.0 ** min(attempts - 1, 20))
     return max(pause * random.uniform(0.75, 1.25), (error.retry_after or 0) + random.random())  # noqa: S311

@@ -3,19 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
+
+from incident_central.outside import CallFailed
 
 #: What a step returns: a function that writes down what happened. It runs in the transaction that marks the step
 #: done, so the two are one fact. It must not call outside.
 Record = Callable[[], None]
-
-
-class OutsideError(Protocol):
-    """What the runner must know of an error raised by a call to another tool."""
-
-    permanent: bool  # trying again cannot help
-    doubtful: bool  # it may have got through
-    retry_after: float | None  # seconds, the other side's own word
 
 
 class NotNeeded(Exception):
@@ -46,10 +40,14 @@ class Step:
     ask_after: timedelta | None = timedelta(hours=24)
     #: If looking fails for this long, do it all the same.
     look_at_most: timedelta | None = None
+    #: A call whose sender died may arrive this much later: until then, not finding it proves nothing.
+    on_its_way: timedelta = timedelta(0)
     #: `amend(subject, error)` may change the subject so that trying again at once makes sense; then it says True.
-    amend: Callable[[Any, Any], bool] = lambda subject, error: False
+    amend: Callable[[Any, CallFailed], bool] = lambda subject, error: False
     #: Periodic work: done means "again after this long".
     every: timedelta | None = None
+    #: Names that it had in earlier versions.
+    was: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,5 +58,11 @@ class Workflow:
     steps: tuple[Step, ...]
     load: Callable[[str], Any]
 
-    def step(self, name: str) -> Step | None:
-        return next((step for step in self.steps if step.name == name), None)
+    def step(self, name: str) -> Step:
+        """The step that has or had this name, or one that says that this version does not do it any more."""
+        known = (step for step in self.steps if name == step.name or name in step.was)
+        return next(known, Step(name, _not_any_more, lane=self.steps[0].lane))
+
+
+def _not_any_more(subject: object) -> Record:
+    raise NotNeeded("This version does not do this any more.")
