@@ -79,7 +79,7 @@ def title_of(step: str, incident: Incident) -> str:
 
 TITLES = {
     "open_channel": "Open the Slack channel",
-    "find_missing": "Look for anybody who is missing there",
+    "find_missing": "Look for anybody missing from the channel",
     "topic": "Set the topic",
     "bookmark_incident": "Bookmark this incident in the channel",
     "summary": "Post the summary",
@@ -162,7 +162,7 @@ def _result(incident: Incident, row: StepRow) -> str:
         )
     if row.name == "invite":
         inside = [one.name for one in incident.responders.all() if one.state == Responder.State.INVITED]
-        return f"{listing(inside) or 'Nobody'} could be invited."
+        return f"{listing(inside)}." if inside else ""
     return ""
 
 

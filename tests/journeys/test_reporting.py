@@ -69,8 +69,13 @@ def test_somebody_else_was_faster_so_the_list_is_shown_before_anybody_is_paged_t
     expect(dana.get_by_role("heading", level=1)).to_have_text("Nothing is reported yet. Is it one of these?")
     expect(dana.get_by_role("link", name="Nobody can sign in")).to_be_visible()
     expect(dana.get_by_label("What is going wrong?")).to_have_value("Sign-in is broken")
-    dana.get_by_role("button", name="Report anyway and page Priya Nair").click()
-    dana.wait_for_url("**/responding")
+    expect(dana.locator("#send")).to_have_text("Report anyway and page Priya Nair")
+    # The button keeps saying whom it pages.
+    dana.get_by_label("What is affected?").select_option(label="Warehouse Scanners")
+    expect(dana.locator("#send")).to_have_text("Report and page Henrik Aalto")
+    dana.get_by_label("What is affected?").select_option(label="Identity")
+    expect(dana.locator("#send")).to_have_text("Report and page Priya Nair")
+    send(dana)
     assert len(titled(hub, "Sign-in is broken")) == 1
 
 
