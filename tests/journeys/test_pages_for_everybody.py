@@ -36,7 +36,7 @@ def inspect(page: Page, what: str) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_every_page_is_accessible_and_fits(dana: Page, window: Callable[..., Page], hub: Hub, sandbox: Sandbox) -> None:
     dana.set_default_timeout(10_000)
     found = inspect(dana, "home, first use")
