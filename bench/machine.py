@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from bench.reporter import Reporter
-from bench.stage import Stage, reporter, wait_until
+from bench.stage import ONE, Stage, wait_until
 from tests.processes import ROOT, Hub
 
 MEGABYTE = 1_000_000
@@ -59,7 +59,7 @@ def starts(stage: Stage, times: int) -> list[float]:
     """Seconds from starting `serve` to the arrival of the first page request, of a report that is sent as soon as the
     hub listens. Its database is there and the reporter is signed in, as after any restart."""
     with stage.hub() as hub:
-        person = reporter(hub)
+        person = Reporter(hub, service=ONE)
         found = []
         for _ in range(times):
             hub.stop()

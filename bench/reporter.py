@@ -4,7 +4,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -29,11 +29,21 @@ class Reporter:
 
     def __init__(self, hub: Hub, *, service: str) -> None:
         cookies = {cookie.name: str(cookie.value) for cookie in hub.dana.cookies}
-        form = report_form(hub, service_name=service)
-        self._form = form | {"csrfmiddlewaretoken": cookies["csrftoken"]}
+        self._form = report_form(hub, service_name=service) | {"csrfmiddlewaretoken": cookies["csrftoken"]}
         cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
         self._headers = {"Cookie": cookie, "Origin": hub.url, "Content-Type": "application/x-www-form-urlencoded"}
         self._connection = HTTPConnection("127.0.0.1", hub.port, timeout=PATIENCE)
+
+    def open_form(self, *, anyway: bool = False) -> None:
+        """Open the form, which lists what is open on the service: a report that has seen it is accepted at once.
+
+        What is reported while it is open is not on it, so where many report at once they press “Report anyway”.
+        """
+        page = self._ask("GET", f"/report?service={self._form['service']}")
+        found = re.search(r'name="seen" value="([^"]*)"', page.text)
+        if found is None:
+            raise RuntimeError(f"the form does not say what is open: {page.status}")
+        self._form["seen"] = "anyway" if anyway else found[1]
 
     def report(self) -> Sent:
         """Send a report and open the page that the answer leads to. Raises RuntimeError where it was not accepted."""
@@ -43,16 +53,11 @@ class Reporter:
         at = time.time()
         answer = self._ask("POST", "/report", body)
         answered_at = time.time()
-        where = answer.headers.get("Location", "")
-        found = re.fullmatch(r"/incidents/([^/]+)/responding", where)
+        found = re.fullmatch(r"/incidents/([^/]+)/responding", answer.location)
         if found is None:
-            raise RuntimeError(f"a report was not accepted: {answer.status} {where}")
-        self._ask("GET", where)
+            raise RuntimeError(f"a report was not accepted: {answer.status} {answer.location}")
+        self._ask("GET", answer.location)
         return Sent(found[1], at, answered_at, time.time())
-
-    def get_ready(self) -> None:
-        """Open the connection and have the form's page made once, as it was for whoever fills it in."""
-        self._ask("GET", "/report")
 
     def connects(self) -> bool:
         """Whether the hub listens."""
@@ -65,11 +70,17 @@ class Reporter:
     def close(self) -> None:
         self._connection.close()
 
-    def _ask(self, method: str, path: str, body: str | None = None) -> HTTPResponse:
+    def _ask(self, method: str, path: str, body: str | None = None) -> "_Answer":
         self._connection.request(method, path, body, self._headers)
         answer = self._connection.getresponse()
-        answer.read()
-        return answer
+        return _Answer(answer.status, answer.headers.get("Location", ""), answer.read().decode())
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    location: str
+    text: str
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bench.reporter import OriginalReporter, OriginalSent, Sent
-from bench.stage import ONE, Rows, Stage, reporter, wait_until
+from bench.reporter import OriginalReporter, OriginalSent, Reporter, Sent
+from bench.stage import ONE, Rows, Stage, wait_until
 from tests.processes import Hub
 
 
@@ -69,10 +69,11 @@ def _one_by_one(
     stage: Stage, hub: Hub, count: int, watch: Watch, *, service: str = ONE, connect: float = 0.0
 ) -> Timings:
     timings, reports = Timings(), []
-    person = reporter(hub, service=service)
+    person = Reporter(hub, service=service)
     stage.latencies(connect=connect)
     with Rows(hub) as rows:
         for _ in range(count):
+            person.open_form()
             sent = person.report()
             timings.answered.append(sent.answered_at - sent.at)
             timings.shown.append(sent.shown_at - sent.at)

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from bench.reporter import OriginalReporter, Reporter
+from bench.reporter import OriginalReporter
 from tests.processes import ROOT, Cluster, Hub, Sandbox, eventually, postgresql_binaries
 
 PAGERDUTY, SLACK = 0.25, 0.15  # seconds a call
@@ -233,9 +233,3 @@ def wait_until(done: Callable[[], bool], *, within: float = PATIENCE, every: flo
             raise TimeoutError(f"not done within {within:.0f} s")
         time.sleep(every)
     return time.time()
-
-
-def reporter(hub: Hub, *, service: str = ONE) -> Reporter:
-    ready = Reporter(hub, service=service)
-    ready.get_ready()
-    return ready

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.reporter import Reporter, Sent
 from bench.responses import Timings
-from bench.stage import PATIENCE, Rows, Stage, reporter, wait_until
+from bench.stage import ONE, PATIENCE, Rows, Stage, wait_until
 from tests.processes import Hub
 
 PEOPLE = 20  # who report at the same time
@@ -39,13 +39,13 @@ def storm(stage: Stage, hub: Hub, reports: int, *, seconds: float, limits: str, 
 
     Then the limits are lifted, so that what waits for Slack need not be waited for, and everything is counted.
     """
-    people = [reporter(hub) for _ in range(min(PEOPLE, reports))]
+    people = _people(hub, reports)
     stage.latencies()
     stage.limits(limits)
     with Rows(hub) as rows:
         before = rows.channels()
         began = time.time()
-        sent = send_evenly(people, reports, seconds=seconds)
+        sent = _send_evenly(people, reports, seconds=seconds)
         wait_until(lambda: rows.unpaged() == 0, every=0.1)
         time.sleep(max(0.0, began + seconds + watch - time.time()))
         allowed = min(reports, CHANNELS_AT_ONCE + int((time.time() - began) * CHANNELS_A_MINUTE / 60))
@@ -65,11 +65,11 @@ def storm(stage: Stage, hub: Hub, reports: int, *, seconds: float, limits: str, 
 
 def responses_a_second(stage: Stage, hub: Hub, reports: int) -> float:
     """As many at once as there are people, with no latency outside: the whole response, from report to last step."""
-    people = [reporter(hub) for _ in range(min(PEOPLE, reports))]
+    people = _people(hub, reports)
     stage.at_ease()
     with Rows(hub) as rows:
         began = time.time()
-        send_evenly(people, reports, seconds=0)
+        _send_evenly(people, reports, seconds=0)
         ended = wait_until(lambda: rows.unsettled() == 0, every=0.01)
     for person in people:
         person.close()
@@ -77,7 +77,15 @@ def responses_a_second(stage: Stage, hub: Hub, reports: int) -> float:
     return reports / (ended - began)
 
 
-def send_evenly(people: Sequence[Reporter], reports: int, *, seconds: float) -> list[Sent]:
+def _people(hub: Hub, reports: int) -> list[Reporter]:
+    """With the form open and the finger on the button."""
+    people = [Reporter(hub, service=ONE) for _ in range(min(PEOPLE, reports))]
+    for person in people:
+        person.open_form(anyway=True)
+    return people
+
+
+def _send_evenly(people: Sequence[Reporter], reports: int, *, seconds: float) -> list[Sent]:
     """Each person sends every so-manieth report, at its own moment, whether or not others were answered."""
     gap, begin = seconds / reports, threading.Barrier(len(people))
 
