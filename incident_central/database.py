@@ -4,21 +4,38 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.transaction import atomic
+
+PATIENCE = 5.0  # seconds
 
 _one_writer = threading.Lock()
 
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """One transaction for a write. On SQLite, writers of this process queue here instead of polling the file's lock."""
-    if connection.vendor == "sqlite":
-        with _one_writer, atomic(durable=True):
-            yield
-    else:
+    """One transaction for a write. On SQLite, writers of this process queue here instead of polling the file's lock.
+
+    Raises OperationalError when the others have not done in PATIENCE seconds: somebody else holds the file, and nobody
+    shall wait for all those before them to find that out.
+    """
+    if connection.vendor != "sqlite":
         with atomic(durable=True):
             yield
+        return
+    if not _one_writer.acquire(timeout=PATIENCE):
+        raise OperationalError("database is locked: others have been waiting to write for too long")
+    try:
+        with atomic(durable=True):
+            yield
+    finally:
+        _one_writer.release()
+
+
+def check_writable() -> None:
+    """Raise OperationalError unless a write is kept now. It changes nothing."""
+    with transaction(), connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET applied = applied WHERE name = '0001_initial'")
 
 
 def release_connection() -> None:

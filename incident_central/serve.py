@@ -3,11 +3,17 @@
 Django must have been set up before this is imported.
 """
 
+import errno
+import logging
+import os
+import resource
 import signal
 import socket
 import sys
 import threading
+import time
 from types import FrameType
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -15,7 +21,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from waitress.server import create_server
+from waitress.server import TcpWSGIServer, create_server
 
 from incident_central.incidents import response, sync
 from incident_central.incidents.reporting import missing_settings
@@ -24,9 +30,13 @@ from incident_central.jobs.runner import Runner
 from incident_central.proxies import behind
 from incident_central.start import CannotStart
 
+log = logging.getLogger(__name__)
+
 WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
 LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3}
+#: Open files that everything together may need: connections of browsers, calls, the database by each thread.
+FILES = 512
 
 
 def serve(*, host: str, port: int, worker: bool = True) -> int:
@@ -38,13 +48,7 @@ def serve(*, host: str, port: int, worker: bool = True) -> int:
     else:
         _leave_work_to_others()
     _say_what_is_missing()
-    server = create_server(
-        behind(settings.TRUSTED_PROXIES, WSGIHandler()),
-        sockets=[listener],
-        threads=WEB_THREADS,
-        ident=None,  # nobody needs to know what answers
-        clear_untrusted_proxy_headers=False,  # behind() does
-    )
+    server = _server(listener)
     signal.signal(signal.SIGTERM, _end)
     address, port = listener.getsockname()[:2]
     _say(f"Incident Central answers at http://{f'[{address}]' if ':' in address else address}:{port}")
@@ -69,8 +73,9 @@ def work() -> int:
 
 
 def _start_work() -> Runner:
+    _raise_limits()
     try:
-        ownership = make_ownership(settings.DATA_DIR)
+        ownership = make_ownership()
         _migrate()
         runner = Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES)
         runner.start()
@@ -82,11 +87,14 @@ def _start_work() -> Runner:
         ) from None
     except (DatabaseError, psycopg.Error) as error:
         raise _cannot_use_database(error) from None
+    except RuntimeError as error:
+        raise _no_more_threads(error) from None
     return runner
 
 
 def _leave_work_to_others() -> None:
     _refuse_sqlite()
+    _raise_limits()
     try:
         _migrate()
     except (DatabaseError, psycopg.Error) as error:
@@ -106,6 +114,32 @@ def _cannot_use_database(error: Exception) -> CannotStart:
     return CannotStart(f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running.")
 
 
+def _no_more_threads(error: Exception) -> CannotStart:
+    return CannotStart(f"{error}. Allow this process more of them (ulimit -u, the container's pids limit) or memory.")
+
+
+def _raise_limits() -> None:
+    """Take as many open files as are needed, and end where a thread of ours dies instead of limping without."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files < FILES:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, most))
+        except ValueError:
+            said = f"this process may open {most} files, and needs up to {FILES}. Raise it with ulimit -n."
+            raise CannotStart(said) from None
+    threading.excepthook = _end_instead_of_limping
+
+
+def _end_instead_of_limping(died: threading.ExceptHookArgs) -> None:
+    """What a thread of ours did, nobody would do any more; a supervisor starts the process anew."""
+    try:
+        name = died.thread.name if died.thread else "?"
+        exception = died.exc_value or died.exc_type()
+        log.critical("the thread %s died, so this process ends: have it started anew", name, exc_info=exception)
+    finally:
+        os._exit(70)
+
+
 def _say_what_is_missing() -> None:
     for name in missing_settings():
         _say(f"{name} is not set: nobody can be paged, so no report is accepted. See docs/setup/1-pagerduty.md.")
@@ -115,10 +149,39 @@ def _say_what_is_missing() -> None:
         )
 
 
+class _Listener(socket.socket):
+    """Where files have run out, it waits a moment instead of being asked again at once, and again."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                raise
+            log.error("nobody can connect for the moment: %s", error.strerror)
+            time.sleep(0.5)
+            raise BlockingIOError(errno.EAGAIN, "later") from None
+
+
+def _server(listener: socket.socket) -> TcpWSGIServer:
+    try:
+        return create_server(
+            behind(settings.TRUSTED_PROXIES, WSGIHandler()),
+            sockets=[listener],
+            threads=WEB_THREADS,
+            ident=None,  # nobody needs to know what answers
+            clear_untrusted_proxy_headers=False,  # behind() does
+            asyncore_use_poll=True,
+        )
+    except RuntimeError as error:
+        raise _no_more_threads(error) from None
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
+        listener = socket.create_server((host, port), family=family, backlog=1024)
+        return _Listener(fileno=listener.detach())
     except OSError as error:
         why = str(error.strerror).partition(" (")[0]  # Python adds the address once more
         raise CannotStart(f"cannot listen on {host} port {port}: {why}. Choose another with --port.") from None

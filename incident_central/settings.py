@@ -148,7 +148,10 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
         }
     options: dict[str, Any] = {name: value[-1] for name, value in parse_qs(parts.query).items()}
     options.setdefault("connect_timeout", 3)
-    options["pool"] = {"min_size": 2, "max_size": 16, "timeout": 5}
+    # Whatever stands in between does not forget a session that is silent, and a server that is gone is noticed.
+    options |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    # A short reconnect_timeout, since the pauses between the pool's tries to reconnect double until it is over.
+    options["pool"] = {"min_size": 2, "max_size": 16, "timeout": 5, "reconnect_timeout": 3}
     # Works behind a transaction pooler, too: no prepared statements, no server-side cursors.
     options["prepare_threshold"] = None
     return {
@@ -159,6 +162,7 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
         "HOST": unquote(parts.hostname or options.pop("host", "")),
         "PORT": str(parts.port or ""),
         "DISABLE_SERVER_SIDE_CURSORS": True,
+        "CONN_HEALTH_CHECKS": True,  # nobody is handed a connection that broke when the server was restarted
         "OPTIONS": options,
     }
 

@@ -1,19 +1,23 @@
 """Whose work it is, and which owners are dead for certain."""
 
 import fcntl
-import math
+import logging
+import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 from django.db import connection
 
+log = logging.getLogger(__name__)
+
 WORD = "incident_central_jobs"
-BELIEVED_AFTER = 10.0  # seconds; the others notice a broken session at once, and try every second to have another
+# An owner's name says whether a lock shows that it lives. Where none does, only its lease decides.
+LOCK, LEASE = "lock-", "lease-"
+BELIEVED_AFTER = 0.9  # seconds for which a lock has been free: by then, one who lives has taken it again
 
 
 class AlreadyRunning(Exception):
@@ -27,76 +31,75 @@ class FolderOwnership:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.owner = uuid4().hex
+        self.owner = f"{LEASE}{secrets.randbits(63)}"
+        self.holds = True
         self._file = (folder / "lock").open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._file.close()
             raise AlreadyRunning(str(folder)) from None
 
-    def is_dead(self, owner: str) -> bool:
-        return owner != self.owner
+    def dead(self, owners: Iterable[str]) -> list[str]:
+        return [owner for owner in owners if owner != self.owner]
 
-    def listen(self, heard: Callable[[], None]) -> None:
-        """Nobody else writes jobs for us."""
+    def keep(self, heard: Callable[[], None]) -> None:
+        """The open file is enough, and nobody else writes steps."""
 
 
-class AdvisoryOwnership:
-    """PostgreSQL: each process holds a session advisory lock on its owner id; a lock that is free means dead.
+class SessionOwnership:
+    """PostgreSQL: a session of each process holds an advisory lock by its owner's number; one that is free means dead.
 
-    A session may break while its process lives, as when PostgreSQL restarts. Then every process takes its lock again as
-    soon as it can, and believes no free lock until the others had time to do the same.
+    A session may break while its process lives, as when PostgreSQL restarts. So a free lock is believed only after a
+    while; the process takes its lock again at once, and as long as nothing `holds` for it, it must not send.
 
     Behind a transaction pooler such a lock says nothing, and then only the lease decides. A pooler shows itself: the
     process id that it gave at connecting is not the one that the server answers with.
     """
 
     def __init__(self, parameters: dict[str, Any]) -> None:
-        self.owner = uuid4().hex
-        self._parameters = parameters
-        self._believes_from = 0.0
-        self._session = self._connect()
+        self._connect = partial(psycopg.connect, **parameters, autocommit=True)
+        self._number = secrets.randbits(63)
+        with self._connect() as session:
+            row = session.execute("SELECT pg_backend_pid()").fetchone()
+            self.owner = f"{LOCK if row == (session.info.backend_pid,) else LEASE}{self._number}"
+        self.holds = True
+        self._free_since: dict[str, float] = {}
 
-    def is_dead(self, owner: str) -> bool:
-        if owner == self.owner or self._session is None or time.monotonic() < self._believes_from:
-            return False
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_lock_key(owner)])
-            return bool(cursor.fetchone() == (True,))
+    def dead(self, owners: Iterable[str]) -> list[str]:
+        before, self._free_since = self._free_since, {}
+        for owner in owners:
+            if owner.startswith(LOCK) and owner != self.owner and _is_free(owner):
+                self._free_since[owner] = before.get(owner, time.monotonic())
+        return [owner for owner, since in self._free_since.items() if time.monotonic() > since + BELIEVED_AFTER]
 
-    def listen(self, heard: Callable[[], None]) -> None:
-        """Call `heard` when a process that runs no steps of its own wrote one, until the session breaks; then have
-        another one. Behind a transaction pooler nothing is heard; there the runner's own ticks must do."""
-        try:
-            for _ in self._session.notifies() if self._session else ():
-                heard()
-        except psycopg.Error:
-            self._believes_from = math.inf
-            with suppress(psycopg.Error):
-                self._session = self._connect()
-                self._believes_from = time.monotonic() + BELIEVED_AFTER
-
-    def _connect(self) -> psycopg.Connection | None:
-        session = psycopg.connect(**self._parameters, autocommit=True)
-        if session.execute("SELECT pg_backend_pid()").fetchone() != (session.info.backend_pid,):
-            session.close()
-            return None
-        session.execute("SELECT pg_advisory_lock(%s)", [_lock_key(self.owner)])
-        session.execute(f"LISTEN {WORD}")
-        return session
+    def keep(self, heard: Callable[[], None]) -> None:
+        """Hold the lock as long as the process lives, and call `heard` when one that runs no steps wrote one. Behind a
+        transaction pooler nothing is held or heard; there the lease and the runner's own ticks must do."""
+        while self.owner.startswith(LOCK):
+            try:
+                with self._connect() as session:
+                    session.execute("SELECT pg_advisory_lock(%s)", [self._number])
+                    session.execute(f"LISTEN {WORD}")
+                    self.holds = True
+                    for _ in session.notifies():
+                        heard()
+            except (psycopg.Error, OSError) as error:
+                log.warning("the session that shows that this process lives broke: %s", error)
+            self.holds = False
+            time.sleep(0.1)
 
 
-def _lock_key(owner: str) -> int:
-    """63 bits of the owner's random id: advisory locks are named by a signed 64-bit number."""
-    return int(owner[:16], 16) >> 1
+def _is_free(owner: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int(owner.removeprefix(LOCK))])
+        return bool(cursor.fetchone() == (True,))
 
 
-Ownership = FolderOwnership | AdvisoryOwnership
+Ownership = FolderOwnership | SessionOwnership
 
 
-def make_ownership(data_dir: Path) -> Ownership:
-    """The ownership for the configured database; `data_dir` holds the lock file on SQLite."""
+def make_ownership() -> Ownership:
+    """The ownership for the configured database. On SQLite the lock is beside it."""
     if connection.vendor == "sqlite":
-        return FolderOwnership(data_dir)
-    return AdvisoryOwnership(connection.get_connection_params())
+        return FolderOwnership(Path(connection.settings_dict["NAME"]).parent)
+    return SessionOwnership(connection.get_connection_params())

@@ -10,14 +10,14 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -29,10 +29,10 @@ from incident_central.outside import CallFailed
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=28)  # and a second at most until somebody looks
 HEARTBEAT = 5.0  # seconds
 #: A call may begin in this part of the lease: it ends, or times out, before somebody else takes over.
-SENDABLE = 18.0  # seconds
+SENDABLE = 15.0  # seconds
 #: A row that was claimed a moment ago may not have reached its thread yet.
 GRACE = timedelta(seconds=2)
 AT_ONCE = 64  # rows claimed in one go
@@ -61,10 +61,10 @@ _here: "Runner | None" = None
 
 
 def before_send() -> None:
-    """To be called just before each call outside: frees the connection, and raises CallFailed past the deadline, when
-    this process was frozen or cut off for so long that another may have taken the step over."""
-    attempt = _attempt.get()
-    if attempt is not None and _clock() > attempt.deadline:
+    """To be called just before each call outside: frees the connection, and raises CallFailed when this process was
+    frozen for so long, or is cut off from the database, that another may have taken the step over."""
+    attempt, runner = _attempt.get(), _here
+    if attempt is not None and (_clock() > attempt.deadline or not (runner is None or runner.ownership.holds)):
         raise CallFailed("Not sent: Incident Central was held up for too long.", doubtful=attempt.doubtful)
     release_connection()
 
@@ -87,8 +87,7 @@ def wake() -> None:
     if _here is not None:
         _here.woken.set()
     elif connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(f"NOTIFY {WORD}")
+        connection.cursor().execute(f"NOTIFY {WORD}")
 
 
 def _advance(job: Job, workflow: Workflow, subject: Any) -> list[Attempt]:
@@ -121,65 +120,59 @@ class Runner:
 
     def __init__(self, workflows: Sequence[Workflow], *, ownership: Ownership, lanes: dict[str, int]) -> None:
         self.woken = threading.Event()
+        self.ownership = ownership
         self._workflows = {workflow.name: workflow for workflow in workflows}
-        self._ownership = ownership
-        self._pools = {lane: ThreadPoolExecutor(n, thread_name_prefix=lane) for lane, n in lanes.items()}
+        self._rows = StepRow.objects.filter(job__workflow__in=self._workflows)
+        self._lanes: dict[str, SimpleQueue[Attempt]] = {lane: SimpleQueue() for lane in lanes}
+        # Started before there is any work: when it counts, the system may not have any more threads.
+        new = partial(threading.Thread, daemon=True)
+        self._threads = [new(target=self._run, args=[self._lanes[lane]]) for lane, n in lanes.items() for _ in range(n)]
+        self._threads += [new(target=self._loop), new(target=ownership.keep, args=[self.woken.set])]
         self._active: set[Attempt] = set()  # only added to, discarded from and copied: each of these is atomic
         self._beat_at = _clock()
-        self._stopping = threading.Event()
+        self._stopping = False
 
     def start(self) -> None:
-        """Take back what a dead predecessor left, then work until stop()."""
+        """Take back what a dead predecessor left, then work until stop(). Raises RuntimeError when out of threads."""
         global _here
         _here = self
-        for loop in (self._loop, self._listen_loop):
-            threading.Thread(target=loop, name=loop.__name__, daemon=True).start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, *, within: float = 10.0) -> None:
         """Take nothing new and let what is under way finish; what does not is looked up by the next owner."""
         global _here
         _here = None
-        self._stopping.set()
-        self.woken.set()
+        self._stopping = True
         until = _clock() + within
         while self._active and _clock() < until:
             time.sleep(0.02)
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
 
     def claim(self, state: State) -> dict[str, Any]:
         """The column values that make a step this process's."""
-        owner, lease = self._ownership.owner, Now() + LEASE
+        owner, lease = self.ownership.owner, Now() + LEASE
         return {"state": state, "owner": owner, "fence": F("fence") + 1, "lease_until": lease, "run_at": None}
 
     def start_attempts(self, attempts: Iterable[Attempt]) -> None:
         for attempt in attempts:
             self._active.add(attempt)
-            try:
-                self._pools[attempt.step.lane].submit(self._run, attempt)
-            except RuntimeError as error:  # out of threads, or stopping: with nobody behind it, it is taken back
-                log.warning("%s of %s not started: %s", attempt.step.name, attempt.key, error)
-                self._active.discard(attempt)
+            self._lanes[attempt.step.lane].put(attempt)
 
     # ── what is due, and whose it is ──────────────────────────────────────────────────────────────
 
     def _loop(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             self.woken.clear()
             try:
                 if _clock() > self._beat_at + HEARTBEAT:
                     self._renew_leases()
                 self.start_attempts(self._claim_due())
                 pause = self._until_next()
-            except DatabaseError as error:
-                log.warning("cannot look for due steps: %s", error)
+            except (Error, MemoryError) as error:
+                log.warning("cannot look for due steps: %r", error)
                 pause = 1.0
             release_connection()
             self.woken.wait(pause)
-
-    def _listen_loop(self) -> None:
-        while not self._stopping.wait(1.0):
-            self._ownership.listen(self.woken.set)
 
     def _renew_leases(self) -> None:
         """Of what truly runs here. Only then is the moment put off up to which it may send."""
@@ -194,12 +187,12 @@ class Runner:
         """Steps whose time has come, and steps under way with nobody behind them: an owner that died, a lease that ran
         out, or an outcome that this very process could not write down."""
         owners = StepRow.objects.filter(state__in=UNDER_WAY).order_by().values_list("owner", flat=True).distinct()
-        dead = [owner for owner in owners if self._ownership.is_dead(owner)]
+        dead = self.ownership.dead(owners)
         mine = [attempt.row_id for attempt in self._active.copy()]
-        lost_by_us = Q(owner=self._ownership.owner, lease_until__lt=Now() + LEASE - GRACE)
+        lost_by_us = Q(owner=self.ownership.owner, lease_until__lt=Now() + LEASE - GRACE)
         abandoned = Q(owner__in=dead) | Q(lease_until__lt=Now()) | lost_by_us
         due = Q(state=State.WAITING, run_at__lte=Now()) | (Q(state__in=UNDER_WAY) & abandoned & ~Q(pk__in=mine))
-        rows = StepRow.objects.filter(due, job__workflow__in=self._workflows).order_by("pk")
+        rows = self._rows.filter(due).order_by("pk")
         if not rows.exists():
             return []
         with transaction():
@@ -218,22 +211,22 @@ class Runner:
 
     def _until_next(self) -> float:
         """Seconds to the next due step, at most one: other processes write rows, too."""
-        waiting = StepRow.objects.filter(state=State.WAITING, run_at__isnull=False)
-        next_up = waiting.order_by("run_at").values_list("run_at", Now()).first()
+        next_up = self._rows.filter(state=State.WAITING).order_by("run_at").values_list("run_at", Now()).first()
         return 1.0 if next_up is None else min(1.0, max(0.01, (next_up[0] - next_up[1]).total_seconds()))
 
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 
-    def _run(self, attempt: Attempt) -> None:
-        _attempt.set(attempt)
-        try:
-            self._try(attempt)
-        except DatabaseError as error:
-            # The row still says `running`; with no thread behind it, it is taken back, and looked up first.
-            log.warning("%s of %s: the database failed: %s", attempt.step.name, attempt.key, error)
-        finally:
-            self._active.discard(attempt)
-            release_connection()
+    def _run(self, lane: SimpleQueue[Attempt]) -> None:
+        while attempt := lane.get():
+            _attempt.set(attempt)
+            try:
+                self._try(attempt)
+            except (Error, MemoryError) as error:
+                # The row still says `running`; with no thread behind it, it is taken back, and looked up first.
+                log.warning("what came of %s of %s cannot be written: %r", attempt.step.name, attempt.key, error)
+            finally:
+                self._active.discard(attempt)
+                release_connection()
 
     def _try(self, attempt: Attempt) -> None:
         row = _under_way(attempt).first()
@@ -253,7 +246,7 @@ class Runner:
             self._settle(attempt, State.OFF, error=str(reason))
         except CallFailed as error:
             self._failed(attempt, error)
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
             raise
         except Exception as error:  # a bug in a step must not leave it without a next try
             log.exception("%s of %s failed", step.name, attempt.key)
