@@ -36,6 +36,7 @@ def _report(file: Path | None, *, quick: bool) -> int:
         measured = measure(stage, QUICK if quick else FULL)
     found = rows(measured)
     print(table(found))
+    print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
     if "responses a second on PostgreSQL" not in measured.numbers:
         print("PostgreSQL is not installed on this machine: its rows are left out.")
     if file is not None:

@@ -55,6 +55,14 @@ def memory_of(hub: Hub) -> Memory:
     return Memory(hub.process.pid)
 
 
+def processor_time(hub: Hub) -> float:
+    """Seconds of a processor that the hub has used so far."""
+    if hub.process is None:
+        raise RuntimeError("the hub does not run")
+    ticks = Path(f"/proc/{hub.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def starts(stage: Stage, times: int) -> list[float]:
     """Seconds from starting `serve` to the arrival of the first page request, of a report that is sent as soon as the
     hub listens. Its database is there and the reporter is signed in, as after any restart."""

@@ -80,9 +80,11 @@ def _on_postgresql(measured: Measured) -> list[Row]:
 def _machine(measured: Measured) -> list[Row]:
     numbers = measured.numbers
     rates = [(name, value) for name, value in numbers.items() if name.startswith("responses a second")]
+    used = [(name, value) for name, value in numbers.items() if name.startswith("processor a response")]
     start = measured.series["start to first page"]
     return [
         *(Row(name, value, "a second") for name, value in rates),
+        *(Row(name, value, "ms") for name, value in used),
         Row("memory at rest", max(numbers["memory at rest"], numbers["memory at rest after all that"]), "MB", 120),
         Row("memory in the storm", numbers["memory in the storm"], "MB", at_most=170),
         Row("start to first page", start.p50, "s", at_most=1.5),

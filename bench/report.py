@@ -72,7 +72,7 @@ def measure(stage: Stage, plan: Plan) -> Measured:
         now("storms")
         _storms(stage, plan, measured, hub)
         now("responses a second")
-        measured.numbers["responses a second on SQLite"] = storms.responses_a_second(stage, hub, plan.throughput)
+        _throughput(stage, plan, measured, hub, "SQLite")
     if stage.has_postgresql:
         now("PostgreSQL")
         _on_postgresql(stage, plan, measured)
@@ -145,5 +145,10 @@ def _storms(stage: Stage, plan: Plan, measured: Measured, hub: Hub) -> None:
 def _on_postgresql(stage: Stage, plan: Plan, measured: Measured) -> None:
     with stage.hub("postgresql") as hub:
         measured.keep("idle on PostgreSQL", responses.when_done(stage, hub, plan.few))
-        rate = storms.responses_a_second(stage, hub, plan.throughput)
-    measured.numbers["responses a second on PostgreSQL"] = rate
+        _throughput(stage, plan, measured, hub, "PostgreSQL")
+
+
+def _throughput(stage: Stage, plan: Plan, measured: Measured, hub: Hub, database: str) -> None:
+    found = storms.throughput(stage, hub, plan.throughput)
+    measured.numbers[f"responses a second on {database}"] = found.a_second
+    measured.numbers[f"processor a response on {database}"] = found.processor * 1000

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from bench.machine import processor_time
 from bench.reporter import Reporter, Sent
 from bench.responses import Timings
 from bench.stage import ONE, PATIENCE, Rows, Stage, wait_until
@@ -63,18 +64,26 @@ def storm(stage: Stage, hub: Hub, reports: int, *, seconds: float, limits: str, 
     return Storm(timings, channels=opened / allowed, lost_or_doubled=_lost_or_doubled(stage, sent))
 
 
-def responses_a_second(stage: Stage, hub: Hub, reports: int) -> float:
-    """As many at once as there are people, with no latency outside: the whole response, from report to last step."""
+@dataclass(frozen=True)
+class Throughput:
+    """As many reports at once as there are people, with no latency outside, from the first report to the last step."""
+
+    a_second: float  # responses
+    processor: float  # seconds of a processor that the hub itself takes for one
+
+
+def throughput(stage: Stage, hub: Hub, reports: int) -> Throughput:
     people = _people(hub, reports)
     stage.at_ease()
     with Rows(hub) as rows:
-        began = time.time()
+        began, used = time.time(), processor_time(hub)
         _send_evenly(people, reports, seconds=0)
         ended = wait_until(lambda: rows.unsettled() == 0, every=0.01)
+        used = processor_time(hub) - used
     for person in people:
         person.close()
     stage.tidy(hub)
-    return reports / (ended - began)
+    return Throughput(reports / (ended - began), used / reports)
 
 
 def _people(hub: Hub, reports: int) -> list[Reporter]:
