@@ -47,6 +47,14 @@ def sandbox(one_sandbox: Sandbox) -> Sandbox:
     return one_sandbox
 
 
+@pytest.fixture
+def quiet_sandbox() -> Iterator[Sandbox]:
+    """A sandbox that no other hub talks to, for tests of what is not called."""
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
 @pytest.fixture(params=DATABASES, scope="session")
 def database(request: pytest.FixtureRequest) -> str:
     return str(request.param)

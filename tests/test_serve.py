@@ -103,9 +103,10 @@ def test_web_and_work_apart_need_postgresql(sandbox: Sandbox, tmp_path: Path, ar
 
 
 def test_without_pagerduty_it_starts_says_what_is_missing_and_takes_no_report(
-    make_hub: MakeHub, sandbox: Sandbox
+    make_hub: MakeHub, quiet_sandbox: Sandbox
 ) -> None:
     hub = make_hub(PAGERDUTY_API_KEY="", PAGERDUTY_FROM_EMAIL="")
+    hub.sandbox = quiet_sandbox
     hub.start(ready=False)
     for name in ("PAGERDUTY_API_KEY", "PAGERDUTY_FROM_EMAIL"):
         assert f"{name} is not set: nobody can be paged, so no report is accepted." in hub.log
@@ -119,11 +120,12 @@ def test_without_pagerduty_it_starts_says_what_is_missing_and_takes_no_report(
     assert "Nothing works" in sent.text
     assert hub.rows("SELECT id FROM incidents") == []
     assert hub.rows("SELECT id FROM jobs_job WHERE workflow = 'response'") == []
-    assert sandbox.calls(provider="pagerduty") == []
+    assert quiet_sandbox.calls(provider="pagerduty") == []
 
 
-def test_without_slack_it_pages_and_records_and_says_so(make_hub: MakeHub, sandbox: Sandbox) -> None:
+def test_without_slack_it_pages_and_records_and_says_so(make_hub: MakeHub, quiet_sandbox: Sandbox) -> None:
     hub = make_hub(SLACK_BOT_TOKEN="")
+    hub.sandbox = quiet_sandbox
     hub.start()
     assert "SLACK_BOT_TOKEN is not set: reports page and are recorded, but open no channel." in hub.log
     assert "Slack is not set up, so no channel opens." in hub.dana.get("/report").text
@@ -134,8 +136,8 @@ def test_without_slack_it_pages_and_records_and_says_so(make_hub: MakeHub, sandb
     assert {row["state"] for row in steps.values()} == {"off"}
     assert {row["error"] for row in steps.values()} == {"Slack is not set up."}
     assert "Slack is not set up." in hub.dana.get(f"/incidents/{shown.incident}/responding").text
-    assert sandbox.page_of(shown.incident)["status"] == "triggered"
-    assert sandbox.calls(provider="slack") == []
+    assert quiet_sandbox.page_of(shown.incident)["status"] == "triggered"
+    assert quiet_sandbox.calls(provider="slack") == []
 
 
 # ── starting and ending ───────────────────────────────────────────────────────────────────────────
