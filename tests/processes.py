@@ -173,25 +173,23 @@ class Cluster:
         if self._as:
             shutil.chown(self.folder, "postgres")
         data = str(self.folder / "data")
-        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": self.folder, **self._as}
+        self._quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": self.folder, **self._as}
         subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], check=True, **quiet
+            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], check=True, **self._quiet
         )
         self.port = demo._free_port()
-        options = [
-            "-D",
-            data,
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(self.port),
-            "-k",
-            str(self.folder),
-            "-c",
-            "max_connections=300",
-        ]
-        self._process = subprocess.Popen([binaries / "postgres", *options], stderr=subprocess.DEVNULL, **quiet)
+        where = ["-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
+        self._command = [binaries / "postgres", *where, "-c", "max_connections=300"]
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL, **self._quiet)
         eventually(self._answers)
+
+    def stop(self) -> None:
+        """At once, as when its machine fails."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(timeout=15)
 
     def _answers(self) -> bool:
         try:
@@ -212,8 +210,7 @@ class Cluster:
         return self.url(name)
 
     def close(self) -> None:
-        self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(timeout=15)
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -235,6 +232,7 @@ class Hub:
     folder: Path
     database_url: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    launcher: tuple[str, ...] = ("incident_central",)  # the module that is run, and what it takes before `serve`
     port: int = field(default_factory=lambda: demo._free_port())
     process: subprocess.Popen[str] | None = None
 
@@ -265,17 +263,21 @@ class Hub:
         made = self.command("manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
         assert made.returncode == 0, made.stderr
 
-    def start(self, *, ready: bool = True) -> None:
+    def start(self, *options: str, ready: bool = True) -> None:
+        self.begin(*options)
+        eventually(lambda: self.answers("/readyz" if ready else "/healthz"))
+
+    def begin(self, *options: str) -> None:
+        """Start it, and do not wait until it answers."""
         log = (self.folder / "hub.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "incident_central", "serve", "--port", str(self.port)],
+            [sys.executable, "-m", *self.launcher, "serve", "--port", str(self.port), *options],
             env=self.environment,
             stderr=log,
             text=True,
             cwd=ROOT,
         )
         log.close()
-        eventually(lambda: self.answers("/readyz" if ready else "/healthz"))
 
     def answers(self, path: str) -> bool:
         assert self.process is not None
