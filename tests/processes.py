@@ -179,7 +179,7 @@ class Cluster:
         )
         self.port = demo._free_port()
         where = ["-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
-        self._command = [binaries / "postgres", *where, "-c", "max_connections=300"]
+        self._command = [str(binaries / "postgres"), *where, "-c", "max_connections=300"]
         self.start()
 
     def start(self) -> None:
