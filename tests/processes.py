@@ -169,11 +169,11 @@ class Cluster:
         assert binaries is not None
         self.folder = Path(tempfile.mkdtemp(prefix="ic-pg-"))
         # PostgreSQL refuses to run as root.
-        self._as: dict[str, Any] = {"user": "postgres"} if os.getuid() == 0 else {}
-        if self._as:
+        self.as_postgres: dict[str, Any] = {"user": "postgres"} if os.getuid() == 0 else {}
+        if self.as_postgres:
             shutil.chown(self.folder, "postgres")
         data = str(self.folder / "data")
-        self._quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": self.folder, **self._as}
+        self._quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "cwd": self.folder, **self.as_postgres}
         subprocess.run(
             [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], check=True, **self._quiet
         )
