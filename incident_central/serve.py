@@ -32,6 +32,7 @@ from incident_central.start import CannotStart
 
 log = logging.getLogger(__name__)
 
+CONNECTIONS = 400  # open tabs among them; beyond that a browser waits
 WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
 LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3}
@@ -169,6 +170,7 @@ def _server(listener: socket.socket) -> TcpWSGIServer:
             behind(settings.TRUSTED_PROXIES, WSGIHandler()),
             sockets=[listener],
             threads=WEB_THREADS,
+            connection_limit=CONNECTIONS,
             ident=None,  # nobody needs to know what answers
             clear_untrusted_proxy_headers=False,  # behind() does
             asyncore_use_poll=True,

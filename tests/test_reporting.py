@@ -257,3 +257,25 @@ def _without_priority(hub: Hub) -> dict[str, str]:
 def _stored(hub: Hub, report_id: str) -> str:
     """How the database keeps a UUID."""
     return report_id if hub.database_url else report_id.replace("-", "")
+
+
+# ── what we know is old, or there is less of it ───────────────────────────────────────────────────
+
+
+def test_an_old_copy_of_the_rota_keeps_nobody_from_reporting(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    """PagerDuty was not read for days, so every shift that we know of is over. PagerDuty itself knows better."""
+    hub = make_hub()
+    hub.start()
+    sandbox.fault("pagerduty", "500", method="GET /oncalls")
+    hub.rows("""UPDATE incidents_oncall SET start = %s, "end" = %s""", "2026-01-01 00:00:00", "2026-01-02 00:00:00")
+    assert "Mei Tanaka" in hub.dana.get(f"/on-call?service={hub.service_id('Checkout API')}").text
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    assert sandbox.ringing == {"Mei Tanaka"}
+
+
+def test_an_account_without_teams_can_report(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "missing-scope", method="GET /teams")
+    hub = make_hub()
+    hub.start()
+    assert "Checkout API" in hub.dana.get("/report").text

@@ -161,3 +161,28 @@ def _markup_of(message: dict[str, object]) -> list[str]:
 
     walk(message["blocks"])
     return found
+
+
+def test_an_incident_that_pagerduty_reopens_is_open_here_again(hub: Hub, sandbox: Sandbox) -> None:
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    page = sandbox.page_of(name)["id"]
+    sandbox.resolve(page, sandbox.user_id("Mei Tanaka"))
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "resolved")
+
+    sandbox.plant("pagerduty", "incidents", page, set={"status": "triggered"})
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "triggered")
+    assert "Reopened" in hub.dana.get(f"/incidents/{name}").text
+
+
+def test_a_poll_that_brings_nothing_new_writes_nothing(hub: Hub, sandbox: Sandbox) -> None:
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    hub.poll_now()
+    before = hub.incident(name)
+    polled = len(sandbox.calls("GET /incidents"))
+    hub.poll_now()
+    eventually(lambda: len(sandbox.calls("GET /incidents")) > polled)
+    assert hub.incident(name)["updated_at"] == before["updated_at"]

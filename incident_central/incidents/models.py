@@ -5,7 +5,7 @@ Methods of Incident say what happened; each writes its own timeline entry, in th
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -14,6 +14,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from incident_central.integrations.base import Channel, Page, Reference
+
+#: On-calls that ended this long ago would have been replaced, had PagerDuty been read.
+OLD = timedelta(minutes=5)
 
 # ── the directory: what PagerDuty and Slack have ─────────────────────────────────────────────────
 
@@ -79,12 +82,20 @@ class EscalationPolicy(models.Model):
         return self.name
 
     def on_call_at(self, moment: datetime) -> dict[int, list["OnCall"]]:
-        """Who is on call at `moment`, by level, lowest first; levels that reach nobody are left out."""
-        levels: dict[int, list[OnCall]] = {}
+        """Who is on call at `moment`, by level, lowest first; levels that reach nobody are left out.
+
+        Where all that we know of a level has ended, our copy is old, not the level empty: PagerDuty has not been read
+        since. Then the last people known are the best answer, and nobody is kept from reporting.
+        """
+        known: dict[int, list[OnCall]] = {}
         for one in self.on_calls.all():
-            if one.covers(moment) and one.person_id not in {other.person_id for other in levels.get(one.level, [])}:
-                levels.setdefault(one.level, []).append(one)
-        return dict(sorted(levels.items()))
+            known.setdefault(one.level, []).append(one)
+        levels = {}
+        for level in sorted(known):
+            now = [one for one in known[level] if one.covers(moment)] or _last_known(known[level], moment)
+            if now:
+                levels[level] = list({one.person_id: one for one in now}.values())
+        return levels
 
 
 class OnCall(models.Model):
@@ -103,6 +114,13 @@ class OnCall(models.Model):
 
     def covers(self, moment: datetime) -> bool:
         return (self.start is None or self.start <= moment) and (self.end is None or moment < self.end)
+
+
+def _last_known(rows: list[OnCall], moment: datetime) -> list[OnCall]:
+    ends = [one.end for one in rows if one.end is not None]
+    if len(ends) < len(rows) or max(ends) > moment - OLD:
+        return []
+    return [one for one in rows if one.end == max(ends)]
 
 
 class Service(models.Model):
@@ -218,26 +236,33 @@ class Incident(models.Model):
     def reported(self) -> None:
         self._note(f"Reported by {self.reporter_name or self.reporter_email}", body=self.description, source="report")
 
-    def paged(self, page: Page) -> None:
+    def paged(self, page: Page, *, asked_at: datetime) -> None:
         """PagerDuty has the page. Saying so again changes nothing."""
         if self.pagerduty_id is None:
+            self.pagerduty_id, self.pagerduty_url, self.pagerduty_number = page.id, page.url, page.number
             self.paged_at = page.created_at
+            self._save("pagerduty_id", "pagerduty_url", "pagerduty_number", "paged_at")
             who = names(page.assigned) or self.service.name
             self._note(f"Paged {who}", body=f"PagerDuty incident #{page.number}", source="pagerduty")
-        self.refreshed(page)
+        self.refreshed(page, asked_at=asked_at)
 
-    def refreshed(self, page: Page) -> None:
-        """Take over what PagerDuty says now, with an entry for each change of status."""
-        self.pagerduty_id, self.pagerduty_url, self.pagerduty_number = page.id, page.url, page.number
+    def refreshed(self, page: Page, *, asked_at: datetime) -> None:
+        """Take over what PagerDuty said when it was asked at `asked_at`, with an entry for each change of status.
+
+        An answer to an older question than the last one taken over is old news, and left alone.
+        """
+        if self.read_at is not None and asked_at < self.read_at:
+            return
+        before = (self.status, self.assigned, self.acknowledged_by)
         if page.status != self.status:
             self._status_changed(page)
         elif page.status == Status.ACKNOWLEDGED:
             self.acknowledged_by = names(page.acknowledged_by)
         if page.assigned or page.status != Status.RESOLVED:
             self.assigned = [one.name for one in page.assigned]
-        self.read_at = timezone.now()
-        self._save("pagerduty_id", "pagerduty_url", "pagerduty_number", "status", "assigned", "paged_at", "read_at")
-        self._save("acknowledged_at", "acknowledged_by", "resolved_at")
+        if self.read_at is None or (self.status, self.assigned, self.acknowledged_by) != before:
+            self.read_at = asked_at
+            self._save("status", "assigned", "read_at", "acknowledged_at", "acknowledged_by", "resolved_at")
 
     def _status_changed(self, page: Page) -> None:
         before, self.status = self.status, page.status

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from django.conf import settings
+from django.utils import timezone
 
 from incident_central.incidents.models import Incident, Member, Person, Responder, listing
 from incident_central.incidents.tools import chat, pager
-from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
+from incident_central.integrations.base import Channel, IntegrationError, Link, Message, PageRequest
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
@@ -56,6 +57,7 @@ def expected_responders(incident: Incident) -> list[Responder]:
 def page(incident: Incident) -> Record:
     """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key."""
     with_priority = incident.priority is not None and not incident.priority_refused
+    asked_at = timezone.now()
     made = pager().page(
         PageRequest(
             key=incident.name,
@@ -65,16 +67,13 @@ def page(incident: Incident) -> Record:
             priority_id=incident.priority_id if with_priority else None,
         )
     )
-    return lambda: _fresh(incident).paged(made)
+    return lambda: _fresh(incident).paged(made, asked_at=asked_at)
 
 
 def look_for_page(incident: Incident) -> Record | None:
+    asked_at = timezone.now()
     found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
-    return None if found is None else _paged(incident, found)
-
-
-def _paged(incident: Incident, found: Page) -> Record:
-    return lambda: _fresh(incident).paged(found)
+    return None if found is None else lambda: _fresh(incident).paged(found, asked_at=asked_at)
 
 
 def drop_refused_priority(incident: Incident, error: CallFailed) -> bool:
@@ -398,7 +397,7 @@ RESPONSE = Workflow(
             page,
             look_for_page,
             lane="page",
-            slowest_retry=60,
+            slowest_retry=5,
             never_give_up=True,
             ask_after=timedelta(hours=4),
             look_at_most=timedelta(seconds=30),

@@ -33,6 +33,9 @@ from incident_central.jobs.workflow import Record, Step, Workflow
 
 log = logging.getLogger(__name__)
 
+#: Work that is not begun so long after its time has nobody to do it.
+OVERDUE = timedelta(seconds=60)
+
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
 
@@ -41,29 +44,27 @@ AHEAD = timedelta(hours=24)
 
 
 def poll(_: object) -> Record:
-    """Read PagerDuty's open list; an incident of ours that left it is read by itself."""
-    ours = {incident.name: incident for incident in Incident.objects.exclude(status=Status.RESOLVED)}
-    if not ours:
-        pager().open_pages()  # tells whether PagerDuty answers
-        return _nothing
-    pages = {page.key: page for page in pager().open_pages() if page.key in ours}
-    for name, incident in ours.items():
-        if name not in pages and incident.pagerduty_id is not None:
+    """Read PagerDuty's open list. An incident of ours that left it is read by itself; one that came back reopens."""
+    asked_at = timezone.now()
+    pages = {page.key: page for page in pager().open_pages() if page.key}
+    for incident in Incident.objects.exclude(status=Status.RESOLVED).exclude(pagerduty_id=None):
+        if incident.name not in pages:
             try:
-                pages[name] = pager().read_page(incident.pagerduty_id)
+                pages[incident.name] = pager().read_page(incident.pagerduty_id or "")
             except IntegrationError as error:
                 if not error.permanent:
                     raise
                 # One that PagerDuty will not show us must not keep us from the others.
-                log.warning("%s cannot be read any more: %s", name, error)
-    return lambda: refresh(pages.values())
+                log.warning("%s cannot be read any more: %s", incident.name, error)
+    return lambda: refresh(pages.values(), asked_at=asked_at)
 
 
-def refresh(pages: Iterable[Page]) -> None:
-    """Bring our incidents up to what PagerDuty said of them. Saying the same twice changes nothing."""
+def refresh(pages: Iterable[Page], *, asked_at: datetime) -> None:
+    """Bring our incidents up to what PagerDuty said when it was asked. Saying the same twice changes nothing."""
     by_name = {page.key: page for page in pages}
-    for incident in Incident.objects.select_for_update().select_related("service").filter(id__in=by_name):
-        incident.paged(by_name[incident.name])
+    ours = Incident.objects.select_related("service").filter(id__in=by_name)
+    for incident in ours.select_for_update(of=("self",)):
+        incident.paged(by_name[incident.name], asked_at=asked_at)
 
 
 # ── the directory ─────────────────────────────────────────────────────────────────────────────────
@@ -81,10 +82,6 @@ class Directory:
     on_calls: tuple[OnCall, ...]
 
 
-#: What this process wrote last. Most readings bring nothing new, and then nothing is written.
-_written: Directory | None = None
-
-
 def read_directory(_: object) -> Record:
     """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
     now = timezone.now().replace(second=0, microsecond=0)
@@ -96,11 +93,10 @@ def read_directory(_: object) -> Record:
         tuple(pager().services()),
         tuple(pager().on_calls(since=now, until=now + AHEAD)),
     )
-    return _nothing if read == _written else lambda: _write(read)
+    return lambda: _write(read)
 
 
 def _write(read: Directory) -> None:
-    global _written
     _replace(models.Team, [models.Team(id=one.id, name=one.name) for one in read.teams], ["name"])
     priorities = [
         models.Priority(id=one.id, name=one.name, description=one.description, rank=rank)
@@ -121,7 +117,6 @@ def _write(read: Directory) -> None:
     _replace(models.EscalationPolicy, policies, ["name", "url", "minutes"])
     _replace_services(read)
     _replace_on_calls(read)
-    _written = read
 
 
 def read_members(_: object) -> Record:
@@ -132,14 +127,18 @@ def read_members(_: object) -> Record:
 
 
 def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) -> None:
-    """Write the rows over what was there. What is gone is unlisted where incidents may point at it, else deleted."""
+    """Write the rows that are new or differ; most readings bring none. What is gone is unlisted where incidents may
+    point at it, else deleted."""
+    names = ["policy_id" if column == "policy" else column for column in columns]
+    there = {pk: values for pk, *values in model._default_manager.values_list("pk", *names)}
+    changed = [row for row in rows if there.get(row.pk) != [getattr(row, name) for name in names]]
     model._default_manager.bulk_create(
-        rows, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=columns
+        changed, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=columns
     )
-    gone = model._default_manager.exclude(pk__in=[row.pk for row in rows])
+    gone = model._default_manager.filter(pk__in=there.keys() - {row.pk for row in rows})
     if "listed" in columns:
-        gone.update(listed=False)
-    else:
+        gone.filter(listed=True).update(listed=False)
+    elif gone.exists():
         gone.delete()
 
 
@@ -154,15 +153,14 @@ def _replace_services(read: Directory) -> None:
             service.policy_id = one.escalation_policy.id
     _replace(models.Service, services, ["name", "description", "status", "url", "policy", "listed"])
     links = models.Service.teams.through
-    links.objects.all().delete()
-    links.objects.bulk_create(
-        links(service_id=one.id, team_id=team.id) for one in read.services for team in one.teams if team.id in teams
-    )
+    wanted = {(one.id, team.id) for one in read.services for team in one.teams if team.id in teams}
+    if wanted != set(links.objects.values_list("service_id", "team_id")):
+        links.objects.all().delete()
+        links.objects.bulk_create(links(service_id=service, team_id=team) for service, team in sorted(wanted))
 
 
 def _replace_on_calls(read: Directory) -> None:
     policies, people = {one.id for one in read.policies}, {one.id for one in read.users}
-    models.OnCall.objects.all().delete()
     rows = [
         models.OnCall(
             policy_id=one.escalation_policy_id,
@@ -175,7 +173,12 @@ def _replace_on_calls(read: Directory) -> None:
         for one in read.on_calls
         if one.escalation_policy_id in policies and one.user.id in people
     ]
-    models.OnCall.objects.bulk_create(rows, batch_size=500)
+    columns = ("policy_id", "level", "person_id", "schedule", "start", "end")
+    if {tuple(getattr(row, name) for name in columns) for row in rows} != set(
+        models.OnCall.objects.values_list(*columns)
+    ):
+        models.OnCall.objects.all().delete()
+        models.OnCall.objects.bulk_create(rows, batch_size=500)
 
 
 def _nothing() -> None:
@@ -233,13 +236,18 @@ class Freshness:
 
     read_at: datetime | None
     error: str
+    overdue: bool  # the next try is long past: nobody is working
 
     @property
     def failing(self) -> bool:
-        return bool(self.error)
+        return bool(self.error) or self.overdue
 
 
 def freshness() -> dict[str, Freshness]:
     """By periodic step: poll, directory, members. A tool that is not set up is missing."""
     rows = StepRow.objects.filter(job__workflow__in=[workflow.name for workflow in periodic_work()])
-    return {row.name: Freshness(row.finished_at, row.error) for row in rows}
+    late = timezone.now() - OVERDUE
+    return {
+        row.name: Freshness(row.finished_at, row.error, overdue=row.run_at is not None and row.run_at < late)
+        for row in rows
+    }

@@ -26,6 +26,19 @@ class IntegrationError(CallFailed):
 BeforeSend = Callable[[], None]
 
 
+#: A tool that asks for longer than this is misunderstood, or stands behind something that is broken.
+LONGEST_WAIT = 900.0  # seconds
+
+
+def seconds_to_wait(text: object) -> float | None:
+    """What a Retry-After header says, if it makes sense."""
+    try:
+        seconds = float(str(text))
+    except ValueError:
+        return None
+    return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
 class Closed:
     """Keeps calls of one kind back until the moment that the tool named in a 429: not one leaves before."""
 

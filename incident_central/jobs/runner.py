@@ -34,6 +34,7 @@ HEARTBEAT = 5.0  # seconds
 #: A call may begin in this part of the lease: it ends, or times out, before somebody else takes over.
 SENDABLE = 15.0  # seconds
 #: A row that was claimed a moment ago may not have reached its thread yet.
+REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
 GRACE = timedelta(seconds=2)
 AT_ONCE = 64  # rows claimed in one go
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
@@ -316,5 +317,5 @@ def _under_way(attempt: Attempt) -> StepQuerySet:
 
 def _pause(step: Step, attempts: int, error: CallFailed) -> float:
     """Seconds to the next try: 1, 2, 4 … with jitter, never before the other side's own Retry-After."""
-    pause = step.slowest_retry if error.permanent else min(step.slowest_retry, 2.0 ** min(attempts - 1, 20))
+    pause = REFUSED_RETRY if error.permanent else min(step.slowest_retry, 2.0 ** min(attempts - 1, 20))
     return max(pause * random.uniform(0.75, 1.25), (error.retry_after or 0) + random.random())  # noqa: S311

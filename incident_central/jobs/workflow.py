@@ -34,7 +34,7 @@ class Step:
     off: Callable[[Any], str | None] = lambda subject: None
     #: Longest pause between two tries, seconds.
     slowest_retry: float = 300.0
-    #: A permanent error is tried again every `slowest_retry` seconds instead of failing the step.
+    #: A permanent error is tried again every minute instead of failing the step.
     never_give_up: bool = False
     #: After this long a person is asked before it is tried again.
     ask_after: timedelta | None = timedelta(hours=24)

@@ -38,6 +38,8 @@ def _not_ready() -> Iterable[str]:
     if not missing and (directory is None or directory.read_at is None):
         why = directory.error if directory and directory.error else "The first reading is under way."
         yield f"The services have not been read from PagerDuty yet. {why}"
+    if directory is not None and directory.overdue:
+        yield "Nobody is working: what is to be done waits. Start `incident-central serve`, or a worker."
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from incident_central.incidents.models import Incident, IncidentQuerySet, Status
 from incident_central.incidents.reporting import missing_settings
 from incident_central.jobs.models import State, StepRow
 from incident_central.web.house import CAP, House, capped
+from incident_central.web.responding import could_not_page
 from incident_central.web.security import SignedIn, signed_in
 
 OPEN_SHOWN = 200
@@ -34,7 +35,7 @@ def home(request: SignedIn) -> HttpResponse:
     open_ones = [] if older_than else list(_listed(Incident.objects.open())[:OPEN_SHOWN])
     resolved = list(_listed(_older(Incident.objects.resolved(), older_than))[: PAGE + 1])
     steps = _page_steps(open_ones)
-    unpaged = [one for one in open_ones if _nobody_paged(steps.get(one.name))]
+    unpaged = [one for one in open_ones if _nobody_paged(one, steps.get(one.name))]
     context = {
         "here": "home",
         "house": house,
@@ -113,8 +114,8 @@ def _page_steps(incidents: list[Incident]) -> dict[str, StepRow]:
     return {row.job.key: row for row in rows}
 
 
-def _nobody_paged(page: StepRow | None) -> bool:
-    return page is not None and page.attempts > 0 and page.state not in (State.DONE, State.BY_HAND)
+def _nobody_paged(incident: Incident, page: StepRow | None) -> bool:
+    return page is not None and could_not_page(incident, page)
 
 
 def _who(incident: Incident, page: StepRow | None) -> str:
@@ -123,7 +124,7 @@ def _who(incident: Incident, page: StepRow | None) -> str:
         return incident.acknowledged_by or names
     if incident.status == Status.RESOLVED:
         return names or incident.acknowledged_by
-    if _nobody_paged(page):
+    if _nobody_paged(incident, page):
         return "Nobody could be paged yet"
     if page is not None and page.state == State.BY_HAND:
         return "Phoned by hand"

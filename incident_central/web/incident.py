@@ -40,7 +40,7 @@ def incident(request: SignedIn, name: str) -> HttpResponse:
         "incident": found,
         "answers": who_answers(found.service),
         "levels": found.service.on_call_now(),
-        "unpaged": found.is_open and "page" in rows and could_not_page(rows["page"]),
+        "unpaged": found.is_open and "page" in rows and could_not_page(found, rows["page"]),
         "needing": [line for line in lines if line.needs_reader],
         "summary": steps.summary(lines),
         "entries": [_entry(found, one) for one in found.timeline.all()[:ENTRIES_SHOWN]],

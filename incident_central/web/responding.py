@@ -2,12 +2,14 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from incident_central.database import transaction
@@ -18,6 +20,9 @@ from incident_central.jobs import runner
 from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web import steps
 from incident_central.web.security import SeeOther, SignedIn, signed_in
+
+#: A page that has not gone out after so long needs a person.
+PATIENCE = timedelta(seconds=20)
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +39,7 @@ def responding(request: SignedIn, name: str) -> HttpResponse:
     rows = steps.rows_of(name)
     incident = get_object_or_404(_incidents(), pk=name)
     page = rows.get("page")
-    unpaged = incident.is_open and page is not None and could_not_page(page)
+    unpaged = incident.is_open and page is not None and could_not_page(incident, page)
     found = steps.lines(incident, rows)
     context = {
         "incident": incident,
@@ -71,9 +76,11 @@ def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     return SeeOther(reverse("responding", args=[name]))
 
 
-def could_not_page(page: StepRow) -> bool:
-    """At least one try went wrong, and nobody has phoned instead."""
-    return page.state not in SETTLED and not page.by_hand and (page.attempts > 0 or page.state == State.FAILED)
+def could_not_page(incident: Incident, page: StepRow) -> bool:
+    """A try went wrong, or none was made in time because nobody is working; and nobody has phoned instead."""
+    if page.state in SETTLED or page.by_hand:
+        return False
+    return page.attempts > 0 or page.state == State.FAILED or timezone.now() - incident.created_at > PATIENCE
 
 
 def _incidents() -> QuerySet[Incident]:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Prefetch, Q, QuerySet
-from django.utils import timezone
+from django.db.models import Prefetch, QuerySet
 
 from incident_central.incidents.models import OnCall, Service, listing
 from incident_central.incidents.reporting import UNKNOWN_SERVICE, fallback_service
@@ -64,8 +63,6 @@ def services_by_team() -> list[tuple[str, list[Service]]]:
 
 
 def _listed(on_calls: QuerySet[OnCall]) -> QuerySet[Service]:
-    """Services with who is on call for them, read at once. Of a large company's rota only the present is read."""
-    now = timezone.now()
-    present = on_calls.filter(Q(start=None) | Q(start__lte=now), Q(end=None) | Q(end__gt=now))
-    prefetch = Prefetch("policy__on_calls", queryset=present)
+    """Services with who is on call for them, read at once."""
+    prefetch = Prefetch("policy__on_calls", queryset=on_calls)
     return Service.objects.filter(listed=True).select_related("policy").prefetch_related(prefetch)

@@ -26,6 +26,7 @@ from incident_central.integrations.base import (
     Priority,
     Reference,
     Team,
+    seconds_to_wait,
 )
 
 T = TypeVar("T")
@@ -55,16 +56,13 @@ class PagerDuty:
     # ── who and what there is ─────────────────────────────────────────────────────────────────────
 
     def teams(self) -> list[Team]:
-        return [Team(row["id"], row.get("name") or row.get("summary") or "") for row in self._all("/teams")]
+        """None where the account has no teams: they only group services. (fact sheet section 7: ability `teams`)"""
+        rows = self._all("/teams", absent=("402", "403", "404"))
+        return [Team(row["id"], row.get("name") or row.get("summary") or "") for row in rows]
 
     def priorities(self) -> list[Priority]:
         """From most to least severe; none where priorities are switched off (404, or 402 by the specification)."""
-        try:
-            rows = self._all("/priorities")
-        except IntegrationError as error:
-            if error.code in ("404", "402"):
-                return []
-            raise
+        rows = self._all("/priorities", absent=("402", "404"))
         return [Priority(row["id"], row.get("name") or row["summary"], row.get("description") or "") for row in rows]
 
     def users(self) -> list[PagerUser]:
@@ -167,8 +165,14 @@ class PagerDuty:
 
     # ── one attempt ───────────────────────────────────────────────────────────────────────────────
 
-    def _all(self, path: str, **params: object) -> list[Json]:
-        return self._once(f"GET {path}", lambda: self._client.list_all(path, params=params), writes=False)
+    def _all(self, path: str, *, absent: tuple[str, ...] = (), **params: object) -> list[Json]:
+        """Every page of a list; nothing where PagerDuty answers with one of the statuses in `absent`."""
+        try:
+            return self._once(f"GET {path}", lambda: self._client.list_all(path, params=params), writes=False)
+        except IntegrationError as error:
+            if error.code in absent:
+                return []
+            raise
 
     def _get(self, path: str) -> Json:
         return self._once(f"GET {path}", lambda: self._client.jget(path), writes=False)
@@ -248,7 +252,7 @@ def _error(response: httpx2.Response, *, writes: bool) -> IntegrationError:
         return IntegrationError("PagerDuty has this page already; looking for it.", code="duplicate", doubtful=True)
     if status == 401:
         said = "PagerDuty refused our API key (401). Its administrator must give us a valid one (PAGERDUTY_API_KEY)."
-    return IntegrationError(said, code="404" if status == 404 else "402" if status == 402 else code, permanent=True)
+    return IntegrationError(said, code=str(status) if status in (402, 403, 404) else code, permanent=True)
 
 
 def _texts(errors: object) -> Iterable[str]:
@@ -261,10 +265,8 @@ def _texts(errors: object) -> Iterable[str]:
 
 def _seconds_to_reset(response: httpx2.Response) -> float | None:
     for name in ("retry-after", "ratelimit-reset"):
-        try:
-            return max(0.0, float(response.headers[name]))
-        except (KeyError, ValueError):
-            continue
+        if (seconds := seconds_to_wait(response.headers.get(name))) is not None:
+            return seconds
     return None
 
 

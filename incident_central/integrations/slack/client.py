@@ -13,7 +13,15 @@ from urllib.error import URLError
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from incident_central.integrations.base import BeforeSend, Channel, Closed, IntegrationError, Member, Message
+from incident_central.integrations.base import (
+    BeforeSend,
+    Channel,
+    Closed,
+    IntegrationError,
+    Member,
+    Message,
+    seconds_to_wait,
+)
 from incident_central.integrations.slack import messages
 
 Json = dict[str, Any]
@@ -248,10 +256,7 @@ def _refusal(answer: Json) -> IntegrationError:
 def _retry_after(headers: Json) -> float | None:
     for name, value in headers.items():
         if name.lower() == "retry-after":
-            try:
-                return max(0.0, float(value[0] if isinstance(value, list) else value))
-            except ValueError:
-                return None
+            return seconds_to_wait(value[0] if isinstance(value, list) else value)
     return None
 
 
