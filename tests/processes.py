@@ -191,6 +191,10 @@ class Cluster:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(timeout=15)
 
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
     def _answers(self) -> bool:
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()

@@ -1,0 +1,301 @@
+"""The database gone, locked or full while responses are under way: nothing is done twice, and it heals by itself."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.crash.replicas import another, report_all, unfinished
+from tests.crash.test_worker import on_sqlite
+from tests.processes import Cluster, Hub, Json, Sandbox, eventually, postgresql_binaries, report_form
+from tests.test_trouble import assert_everything_once
+
+Form = dict[str, str]
+
+HEALS_IN = 12.0  # seconds
+PERIODIC = ("GET ", "users.list", "auth.test")
+
+
+@pytest.fixture
+def outage(request: pytest.FixtureRequest) -> float:
+    """Seconds. Longer than any patience of the hub's; with --soak, half a minute."""
+    return 30.0 if request.config.getoption("--soak", 0) else 8.0
+
+
+# ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def own_cluster(one_sandbox: Sandbox) -> Iterator[tuple[Cluster, Hub]]:
+    """A cluster that may be stopped without harm to other tests, and a prepared hub whose database is in it."""
+    if postgresql_binaries() is None:
+        pytest.skip("PostgreSQL is not installed on this machine")
+    cluster, folder = Cluster(), Path(tempfile.mkdtemp(prefix="ic-own-"))
+    hub = Hub(one_sandbox, folder, cluster.new_database())
+    hub.prepare()
+    yield cluster, hub
+    cluster.close()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def make_own(own_cluster: tuple[Cluster, Hub], tmp_path: Path) -> Iterator[Callable[..., Hub]]:
+    """Make a hub with a fresh database in that cluster. It is not started yet."""
+    cluster, prepared = own_cluster
+    hubs: list[Hub] = []
+
+    def make(url: str = "") -> Hub:
+        folder = tmp_path / f"own-{len(hubs)}"
+        shutil.copytree(prepared.folder, folder)
+        hubs.append(Hub(prepared.sandbox, folder, url or cluster.new_database(like=prepared.database_url)))
+        return hubs[-1]
+
+    yield make
+    prepared.sandbox.mend()
+    for hub in hubs:
+        hub.stop()
+
+
+def test_a_restart_of_postgresql_under_a_call_does_not_make_the_caller_look_dead(
+    make_own: Callable[..., Hub], own_cluster: tuple[Cluster, Hub], unlimited: Sandbox, tmp_path: Path
+) -> None:
+    sandbox, caller, cluster = unlimited, make_own(), own_cluster[0]
+    other = another(caller, tmp_path / "other")
+    caller.start()
+    other.start()
+    names = []
+    for broken in (cluster.restart, lambda: _break_sessions(caller)):
+        sandbox.fault("slack", "slow", method="conversations.create", seconds=7, times=2)
+        sandbox.fault("pagerduty", "slow", method="POST /incidents", seconds=7, times=2)
+        names += report_all([caller], each=2)
+        eventually(partial(_called_once_each, sandbox, names))
+        broken()
+        eventually(lambda: not unfinished(caller))
+        assert _called_once_each(sandbox, names)
+    other.stop()
+    for name in names:
+        assert_everything_once(caller, sandbox, name)
+
+
+def test_who_cannot_show_that_it_lives_sends_nothing(make_own: Callable[..., Hub], unlimited: Sandbox) -> None:
+    sandbox, hub = unlimited, make_own()
+    hub.start()
+    with psycopg.connect(hub.database_url, autocommit=True) as session:
+        # In the queue for the hub's own lock: once its session breaks, the lock is not to be had.
+        ((pid, number),) = session.execute(HOLDERS).fetchall()
+        with _waiting_for(hub, number):
+            session.execute("SELECT pg_terminate_backend(%s)", [pid])
+            eventually(lambda: "shows that this process lives broke" in hub.log)
+            (name,) = report_all([hub], each=1)
+            eventually(lambda: hub.steps(name)["page"]["attempts"] >= 2)
+            assert _writes(sandbox) == []
+    hub.finished(name)
+    assert_everything_once(hub, sandbox, name)
+
+
+def test_postgresql_gone_for_a_while(
+    make_own: Callable[..., Hub], own_cluster: tuple[Cluster, Hub], unlimited: Sandbox, outage: float
+) -> None:
+    sandbox, hub, cluster = unlimited, make_own(), own_cluster[0]
+    hub.start()
+    names, form = _begin_some(hub, sandbox)
+    cluster.stop()
+    try:
+        _hub_stands(hub, sandbox, form, outage, says="database cannot be used")
+    finally:
+        cluster.start()
+    _assert_heals(hub, sandbox, names, form)
+
+
+HOLDERS = "SELECT pid, (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted"
+
+
+def _called_once_each(sandbox: Sandbox, names: list[str]) -> bool:
+    return len(_writes(sandbox, "conversations.create", "POST /incidents")) == 2 * len(names)
+
+
+def _break_sessions(hub: Hub) -> None:
+    """End the sessions that show who lives, as an administrator or a firewall may."""
+    hub.rows(f"SELECT pg_terminate_backend(pid) FROM ({HOLDERS}) AS holders WHERE pid <> pg_backend_pid()")  # noqa: S608
+
+
+@contextlib.contextmanager
+def _waiting_for(hub: Hub, number: int) -> Iterator[None]:
+    waiting = subprocess.Popen([sys.executable, "-c", WAIT, hub.database_url, str(number)], stdin=subprocess.PIPE)
+    queued = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    eventually(lambda: hub.rows(queued))
+    yield
+    assert waiting.stdin is not None
+    waiting.stdin.close()
+    waiting.wait(timeout=10)
+
+
+WAIT = """
+import psycopg, sys
+with psycopg.connect(sys.argv[1], autocommit=True) as session:
+    session.execute("SELECT pg_advisory_lock(%s)", [int(sys.argv[2])])
+    sys.stdin.read()
+"""
+
+
+# ── SQLite ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_sqlite_locked_by_another_program_for_a_while(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, outage: float
+) -> None:
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    names, form = _begin_some(hub, sandbox)
+    with _begun(hub, "BEGIN IMMEDIATE"):
+        _hub_stands(hub, sandbox, form, outage, says="database is locked")
+    _assert_heals(hub, sandbox, names, form)
+
+
+@contextlib.contextmanager
+def _begun(hub: Hub, statement: str) -> Iterator[None]:
+    """Another program has a transaction open."""
+    path = hub.folder / "incident-central.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as other:
+        other.execute(statement)
+        other.execute("SELECT count(*) FROM incidents")
+        yield
+
+
+# ── a full disk ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A disk of a few megabytes."""
+    if os.getuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    folder = Path(tempfile.mkdtemp(prefix="ic-disk-"))
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False).returncode != 0:
+        pytest.skip("this machine does not let root mount a small disk")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+    folder.rmdir()
+
+
+@on_sqlite
+def test_sqlite_on_a_disk_that_is_full_for_a_while(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, small_disk: Path
+) -> None:
+    sandbox, hub = unlimited, make_hub()
+    hub.folder = Path(shutil.copytree(hub.folder, small_disk / "data"))
+    try:
+        hub.start()
+        names, form = _begin_some(hub, sandbox)
+        # A backup that is being read, so that what was written is kept and the file beside the database must grow.
+        with _begun(hub, "BEGIN"):
+            filling = _fill(small_disk)
+            _hub_stands(hub, sandbox, form, 8, says="full")
+            filling.unlink()
+        _assert_heals(hub, sandbox, names, form)
+    finally:
+        hub.stop()
+
+
+def test_postgresql_on_a_disk_that_is_full_for_a_while(
+    make_own: Callable[..., Hub], own_cluster: tuple[Cluster, Hub], unlimited: Sandbox, small_disk: Path
+) -> None:
+    """Its tables' disk. When that of its log is full, PostgreSQL stops: see above."""
+    cluster, prepared = own_cluster
+    shutil.chown(small_disk, "postgres")
+    small_disk.chmod(0o700)
+    name = cluster.new_database(like=prepared.database_url).rpartition("/")[2]
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as session:
+        session.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+        session.execute(f"ALTER DATABASE {name} SET TABLESPACE small")
+    sandbox, hub = unlimited, make_own(cluster.url(name))
+    hub.start()
+    names, form = _begin_some(hub, sandbox)
+    filling = _fill(small_disk)
+    full = time.time()
+    # What still fits into its pages is written, so a part of the work goes on.
+    time.sleep(8)
+    assert hub.answers("/healthz")
+    assert "No space left on device" in hub.log
+    assert len(_writes(sandbox, since=full)) < 150
+    filling.unlink()
+    _assert_heals(hub, sandbox, names, form)
+    hub.stop()
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as session:
+        session.execute(f"DROP DATABASE {name}")
+        session.execute("DROP TABLESPACE small")
+
+
+def _fill(disk: Path) -> Path:
+    with contextlib.suppress(OSError), (filling := disk / "filling").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    return filling
+
+
+# ── what is common to them ────────────────────────────────────────────────────────────────────────
+
+
+def _begin_some(hub: Hub, sandbox: Sandbox) -> tuple[list[str], Form]:
+    """Responses that are in the middle of their calls, and one more report."""
+    sandbox.control("/latency", {"pagerduty": 0.7, "slack": 0.7})
+    names = report_all([hub], each=6)
+    eventually(lambda: len(_writes(sandbox, "conversations.create")) == 6)
+    return names, report_form(hub)
+
+
+def _hub_stands(hub: Hub, sandbox: Sandbox, form: Form, seconds: float, *, says: str) -> None:
+    """For so long the hub cannot write, but it answers, says why it is not ready, and does not keep calling."""
+    until = time.monotonic() + seconds
+    time.sleep(2)  # what was under way ends
+    began = time.time()
+    assert hub.answers("/healthz")
+    status, told = _readyz(hub)
+    assert (status, says in told) == (503, True), told
+    assert hub.dana.post("/report", form).status >= 500
+    while time.monotonic() < until:
+        assert hub.answers("/healthz")
+        time.sleep(0.2)
+    assert _writes(sandbox, since=began) == []
+
+
+def _assert_heals(hub: Hub, sandbox: Sandbox, names: list[str], form: Form) -> None:
+    """By itself, with the same process. The report that could not be taken is taken now."""
+    sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
+    healed = time.monotonic()
+    eventually(lambda: hub.answers("/readyz"), within=HEALS_IN)
+    eventually(lambda: not unfinished(hub), within=HEALS_IN)
+    print(f"healed after {time.monotonic() - healed:.1f} s")
+    names = [*names, hub.dana.post("/report", form).incident]
+    for name in names:
+        hub.finished(name)
+        assert_everything_once(hub, sandbox, name)
+    assert len(sandbox.pages) == len(names)
+
+
+def _readyz(hub: Hub) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{hub.url}/readyz", timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def _writes(sandbox: Sandbox, *methods: str, since: float = 0) -> list[Json]:
+    """The calls that change something, or those of these methods."""
+    calls = [call for call in sandbox.calls(since=since) if not call["method"].startswith(PERIODIC)]
+    return [call for call in calls if not methods or call["method"] in methods]
