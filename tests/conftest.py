@@ -14,6 +14,15 @@ DATABASES = ["sqlite", "postgresql"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="fail when something could not be run on this machine")
+    parser.addoption(
+        "--soak", nargs="?", type=int, const=2000, default=0, metavar="KILLS", help="kill so often (2000) instead of 50"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test with a `seed` is run once, and by --soak in as many rounds of 50 kills as make up its number."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(max(1, metafunc.config.getoption("--soak") // 50)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

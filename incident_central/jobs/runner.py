@@ -241,6 +241,11 @@ class Runner:
                 self._settle(attempt, State.BY_HAND)
             elif record is None and _under_way(attempt).filter(ask_at__lt=Now()).exists():
                 self._settle(attempt, State.FAILED, error=ASK)
+            elif record is None and row.doubtful and not row.doubted_for(step.on_its_way):
+                # Not finding a call proves nothing while it may be on its way.
+                with transaction():
+                    _under_way(attempt).update(state=State.WAITING, run_at=F("doubtful_since") + step.on_its_way)
+                self.woken.set()
             else:
                 self._settle(attempt, State.DONE, record=record or step.do(attempt.subject))
         except NotNeeded as reason:
@@ -264,9 +269,6 @@ class Runner:
             if row.by_hand or (step.look_at_most is not None and row.doubted_for(step.look_at_most)):
                 return None
             raise
-        if record is None and not row.by_hand and not row.doubted_for(step.on_its_way):
-            wait = step.on_its_way.total_seconds()
-            raise CallFailed("Not there, but it may be on its way still.", doubtful=True, retry_after=wait)
         attempt.doubtful = False
         return record
 

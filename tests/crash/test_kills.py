@@ -1,0 +1,119 @@
+"""kill -9 at every step boundary and at random moments, ten responses under way: nothing lost, nothing done twice.
+
+`--soak` makes it 2,000 kills on each database instead of 50, in rounds of 50.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from tests.crash.account import assert_each_once
+from tests.crash.lives import Lives, Reports
+from tests.processes import Hub, Sandbox, eventually, report_form
+from tests.test_trouble import assert_everything_once
+
+AT_ONCE = 10  # responses under way when it is killed, at least
+MOMENTS = ["leaves", "left", "answered", "recording", "recorded"]
+WRITES = [
+    "POST /incidents",
+    "conversations.create",
+    "conversations.invite",
+    "conversations.setTopic",
+    "bookmarks.add",
+    "chat.postMessage",
+    "pins.add",
+    "POST /incidents/{id}/notes",
+]
+#: How what is doubtful is looked up: only after a kill, and not after every one.
+LOOKUPS = [
+    "GET /incidents",
+    "users.conversations",
+    "bookmarks.list",
+    "conversations.history",
+    "GET /incidents/{id}/notes",
+]
+BOUNDARIES = [f"{moment} {call}" for call in WRITES for moment in MOMENTS] + ["recording report", "recorded report"]
+RARER = [f"{moment} {call}" for call in LOOKUPS for moment in MOMENTS]
+AT_RANDOM = ""
+PATIENCE = 100  # fifths of a second until a boundary is reached; what is rarer may not come
+
+
+@pytest.mark.timeout(400)
+def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice(
+    make_hub: Callable[..., Hub], sandbox: Sandbox, seed: int, record_property: Callable[[str, object], None]
+) -> None:
+    chance = random.Random(seed)
+    plan = BOUNDARIES + chance.sample(RARER, 4) + [AT_RANDOM] * 4
+    chance.shuffle(plan)
+    sandbox.control("/switches", {"pagerduty": {"rate_limits": "off"}, "slack": {"rate_limits": "off"}})
+    hub = make_hub()
+    hub.start()
+    sandbox.control("/latency", {"pagerduty": 0.08, "slack": 0.08})
+    hub.kill()
+    with Reports(hub) as reports:
+        with Lives(hub) as lives:
+            for place in plan:
+                # A kill with fewer under way does not count.
+                while one_life(lives, reports, place, chance) < AT_ONCE:
+                    pass
+        took = restarted(hub, reports)
+        names = reports.answered()
+        eventually(lambda: not reports.under_way())
+    assert_each_once(hub, sandbox, names)
+    assert "cannot be written" not in hub.log
+    record_property("kills", len(plan))
+    record_property("reports", len(names))
+    record_property("under way at the last restart", len(took))
+    record_property("finished after, p50 s", round(statistics.median(took), 2))
+    record_property("finished after, slowest s", round(max(took), 2))
+
+
+def one_life(lives: Lives, reports: Reports, place: str, chance: random.Random) -> int:
+    """Begin, have enough under way, and die at `place`: how many responses were under way then."""
+    lives.begin(place)
+    reports.send(until_under_way=AT_ONCE + 6)
+    eventually(lambda: len(reports.under_way()) >= AT_ONCE + 2)
+    lives.arm()
+    if place.endswith("report"):
+        reports.send(until_under_way=len(reports.under_way()) + 1)
+    for _ in range(PATIENCE if place in BOUNDARIES else 8 if place else 0):
+        reports.send(until_under_way=AT_ONCE + 6)
+        if lives.dies(within=0.2):
+            return len(reports.under_way())
+    assert place not in BOUNDARIES, f"{place} was not reached"
+    time.sleep(chance.uniform(0, 0.4))
+    lives.kill()
+    return len(reports.under_way())
+
+
+def restarted(hub: Hub, reports: Reports) -> list[float]:
+    """Start it as people do, and see how long each response that was under way takes to finish, in seconds."""
+    left, took = reports.under_way(), []
+    began = time.monotonic()
+    hub.start(ready=False)
+    while left and time.monotonic() < began + 60:
+        finished = left - reports.under_way()
+        took += [time.monotonic() - began] * len(finished)
+        left -= finished
+        time.sleep(0.02)
+    assert not left
+    return took
+
+
+def test_killed_before_it_was_answered_and_sent_again_it_is_one_incident(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    form = report_form(hub, report_id=str(uuid4()))
+    name = hub.dana.post("/report", form).incident
+    hub.kill()
+    hub.start()
+    assert hub.dana.post("/report", form).incident == name
+    hub.finished(name)
+    assert len(hub.rows("SELECT id FROM incidents")) == 1
+    assert_everything_once(hub, sandbox, name)
