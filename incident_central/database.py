@@ -3,13 +3,17 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from django.db import OperationalError, connection
 from django.db.transaction import atomic
+from django.utils import timezone
 
 PATIENCE = 5.0  # seconds
-#: On PostgreSQL: a process that is frozen in a transaction keeps its locks no longer, far less than its leases.
-FROZEN = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
+#: On PostgreSQL, a process that is frozen in a transaction keeps its locks for 5 s, which is far less than its leases.
+#: Those of its threads that wait for them give up before, or each would get them in turn and keep them as long.
+IF_FROZEN = """SELECT set_config('lock_timeout', '3s', true),
+                      set_config('idle_in_transaction_session_timeout', '5s', true)"""
 
 _one_writer = threading.Lock()
 
@@ -23,7 +27,7 @@ def transaction() -> Iterator[None]:
     """
     if connection.vendor != "sqlite":
         with atomic(durable=True):
-            connection.cursor().execute(FROZEN)
+            connection.cursor().execute(IF_FROZEN)
             yield
         return
     if not _one_writer.acquire(timeout=PATIENCE):
@@ -33,6 +37,16 @@ def transaction() -> Iterator[None]:
             yield
     finally:
         _one_writer.release()
+
+
+def now() -> datetime:
+    """The time by the clock that all processes share, which is the database's. This machine's own may be wrong."""
+    if connection.vendor == "sqlite":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        row: tuple[datetime] = cursor.fetchone()
+        return row[0]
 
 
 def check_writable() -> None:

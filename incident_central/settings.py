@@ -261,6 +261,7 @@ LOGGING = {
         # Else every 4xx, every /readyz that says no, and every burst of requests would be told.
         "django.request": {"level": "ERROR", "filters": ["not_ready_yet"]},
         "waitress.queue": {"level": "ERROR"},
+        "psycopg.pool": {"level": "ERROR"},  # each try to reconnect; what comes of it is told by whoever needed it
     },
     "filters": {
         "not_ready_yet": {

@@ -320,7 +320,8 @@ class Incident(models.Model):
         self._note(f"{who} did this by hand: {what}")
 
     def _note(self, text: str, *, body: str = "", source: str = "hub", at: datetime | None = None) -> None:
-        self.timeline.create(text=text, body=body, source=source, at=at or timezone.now())
+        at_some_time = {} if at is None else {"at": at}
+        self.timeline.create(text=text, body=body, source=source, **at_some_time)
 
     def _save(self, *fields: str) -> None:
         self.save(update_fields=[*fields, "updated_at"])

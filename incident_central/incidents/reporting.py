@@ -10,7 +10,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
-from incident_central.database import transaction
+from incident_central.database import now, transaction
 from incident_central.incidents.models import Incident, Priority, Responder, Service
 from incident_central.incidents.naming import draw_name
 from incident_central.incidents.response import RESPONSE, expected_responders
@@ -75,12 +75,12 @@ def report_incident(report: Report) -> Incident:
         raise NotSetUp(f"{' and '.join(missing)} must be set before anybody can be paged.")
     service, priority, title, description = _check(report)
     for words in range(8):
+        created_at = now()
         try:
             with transaction():
-                now = timezone.now()
                 incident = Incident(
-                    id=draw_name(timezone.localtime(now), extra_words=words // 3),
-                    created_at=now,
+                    id=draw_name(timezone.localtime(created_at), extra_words=words // 3),
+                    created_at=created_at,
                     reporter_email=report.reporter_email,
                     reporter_name=report.reporter_name,
                     incident_commander_email=report.reporter_email,

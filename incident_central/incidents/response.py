@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
+from incident_central.database import now
 from incident_central.incidents.models import Incident, Member, Person, Responder, listing
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Channel, IntegrationError, Link, Message, PageRequest
@@ -57,7 +57,7 @@ def expected_responders(incident: Incident) -> list[Responder]:
 def page(incident: Incident) -> Record:
     """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key."""
     with_priority = incident.priority is not None and not incident.priority_refused
-    asked_at = timezone.now()
+    asked_at = now()
     made = pager().page(
         PageRequest(
             key=incident.name,
@@ -71,7 +71,7 @@ def page(incident: Incident) -> Record:
 
 
 def look_for_page(incident: Incident) -> Record | None:
-    asked_at = timezone.now()
+    asked_at = now()
     found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
     return None if found is None else lambda: _fresh(incident).paged(found, asked_at=asked_at)
 

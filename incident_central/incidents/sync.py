@@ -11,9 +11,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Model
-from django.utils import timezone
 
-from incident_central.database import transaction
+from incident_central.database import now, transaction
 from incident_central.incidents import models
 from incident_central.incidents.models import Incident, Status
 from incident_central.incidents.tools import chat, pager
@@ -45,7 +44,7 @@ AHEAD = timedelta(hours=24)
 
 def poll(_: object) -> Record:
     """Read PagerDuty's open list. An incident of ours that left it is read by itself; one that came back reopens."""
-    asked_at = timezone.now()
+    asked_at = now()
     pages = {page.key: page for page in pager().open_pages() if page.key}
     for incident in Incident.objects.exclude(status=Status.RESOLVED).exclude(pagerduty_id=None):
         if incident.name not in pages:
@@ -84,14 +83,14 @@ class Directory:
 
 def read_directory(_: object) -> Record:
     """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
-    now = timezone.now().replace(second=0, microsecond=0)
+    since = now().replace(second=0, microsecond=0)
     read = Directory(
         tuple(pager().teams()),
         tuple(pager().priorities()),
         tuple(pager().users()),
         tuple(pager().escalation_policies()),
         tuple(pager().services()),
-        tuple(pager().on_calls(since=now, until=now + AHEAD)),
+        tuple(pager().on_calls(since=since, until=since + AHEAD)),
     )
     return lambda: _write(read)
 
@@ -246,7 +245,7 @@ class Freshness:
 def freshness() -> dict[str, Freshness]:
     """By periodic step: poll, directory, members. A tool that is not set up is missing."""
     rows = StepRow.objects.filter(job__workflow__in=[workflow.name for workflow in periodic_work()])
-    late = timezone.now() - OVERDUE
+    late = now() - OVERDUE
     return {
         row.name: Freshness(row.finished_at, row.error, overdue=row.run_at is not None and row.run_at < late)
         for row in rows

@@ -84,7 +84,8 @@ class SessionOwnership:
                     for _ in session.notifies():
                         heard()
             except (psycopg.Error, OSError) as error:
-                log.warning("the session that shows that this process lives broke: %s", error)
+                if self.holds:
+                    log.warning("the session that shows that this process lives broke: %s", error)
             self.holds = False
             time.sleep(0.1)
 

@@ -9,10 +9,9 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from incident_central.database import transaction
+from incident_central.database import now, transaction
 from incident_central.incidents.models import Incident, Person, Status, listing
 from incident_central.incidents.response import INVITED_LEVELS, RESPONSE
 from incident_central.jobs import models as jobs
@@ -80,7 +79,7 @@ def could_not_page(incident: Incident, page: StepRow) -> bool:
     """A try went wrong, or none was made in time because nobody is working; and nobody has phoned instead."""
     if page.state in SETTLED or page.by_hand:
         return False
-    return page.attempts > 0 or page.state == State.FAILED or timezone.now() - incident.created_at > PATIENCE
+    return page.attempts > 0 or page.state == State.FAILED or now() - incident.created_at > PATIENCE
 
 
 def _incidents() -> QuerySet[Incident]:

@@ -13,7 +13,7 @@ SHIFTED = "tests.crash.shifted"
 
 
 def another(hub: Hub, folder: Path, *, database_url: str = "", clock: int = 0) -> Hub:
-    """A replica with a folder and a port of its own; `clock` is by how many seconds its clock is off. Not started."""
+    """A replica with a folder and a port of its own, not started. `clock`: by how many seconds its clock is off."""
     folder.mkdir()
     settings = hub.settings | {"BASE_URL": hub.url}
     launcher = (SHIFTED, str(clock)) if clock else ("incident_central",)
@@ -51,8 +51,8 @@ def freeze(hub: Hub) -> None:
 
 
 def wake(hub: Hub) -> None:
-    assert hub.process is not None
-    os.kill(hub.process.pid, signal.SIGCONT)
+    if hub.process is not None and hub.process.poll() is None:
+        os.kill(hub.process.pid, signal.SIGCONT)
 
 
 def report_all(hubs: list[Hub], *, each: int, **form: str) -> list[str]:
@@ -73,6 +73,14 @@ def owner_of(hub: Hub, name: str) -> str:
     """Who has a step of this incident's response under way."""
     (owner,) = {row["owner"] for row in hub.steps(name).values() if row["state"] in ("running", "looking")}
     return str(owner)
+
+
+def all_finished(hub: Hub) -> bool:
+    query = """SELECT j.key, s.name, s.state, s.owner, s.error FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+               WHERE j.workflow = 'response' AND s.state NOT IN ('done', 'off', 'by-hand')"""
+    left = hub.rows(query)
+    assert not left, left
+    return True
 
 
 def unfinished(hub: Hub) -> set[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.crash.replicas import another, report_all, unfinished
+from tests.crash.replicas import all_finished, report_all
 from tests.crash.test_worker import on_sqlite
 from tests.processes import Cluster, Hub, Json, Sandbox, eventually, postgresql_binaries, report_form
 from tests.test_trouble import assert_everything_once
@@ -69,10 +69,13 @@ def make_own(own_cluster: tuple[Cluster, Hub], tmp_path: Path) -> Iterator[Calla
 
 
 def test_a_restart_of_postgresql_under_a_call_does_not_make_the_caller_look_dead(
-    make_own: Callable[..., Hub], own_cluster: tuple[Cluster, Hub], unlimited: Sandbox, tmp_path: Path
+    make_own: Callable[..., Hub],
+    own_cluster: tuple[Cluster, Hub],
+    unlimited: Sandbox,
+    make_replica: Callable[..., Hub],
 ) -> None:
     sandbox, caller, cluster = unlimited, make_own(), own_cluster[0]
-    other = another(caller, tmp_path / "other")
+    other = make_replica(caller)
     caller.start()
     other.start()
     names = []
@@ -82,9 +85,8 @@ def test_a_restart_of_postgresql_under_a_call_does_not_make_the_caller_look_dead
         names += report_all([caller], each=2)
         eventually(partial(_called_once_each, sandbox, names))
         broken()
-        eventually(lambda: not unfinished(caller))
+        eventually(lambda: all_finished(caller))
         assert _called_once_each(sandbox, names)
-    other.stop()
     for name in names:
         assert_everything_once(caller, sandbox, name)
 
@@ -277,7 +279,7 @@ def _assert_heals(hub: Hub, sandbox: Sandbox, names: list[str], form: Form) -> N
     sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
     healed = time.monotonic()
     eventually(lambda: hub.answers("/readyz"), within=HEALS_IN)
-    eventually(lambda: not unfinished(hub), within=HEALS_IN)
+    eventually(lambda: all_finished(hub), within=HEALS_IN)
     print(f"healed after {time.monotonic() - healed:.1f} s")
     names = [*names, hub.dana.post("/report", form).incident]
     for name in names:

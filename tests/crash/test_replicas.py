@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from incident_central import demo
-from tests.crash.replicas import another, freeze, owner_of, owners, report_all, unfinished, wake
+from tests.crash.replicas import all_finished, freeze, owner_of, owners, report_all, unfinished, wake
 from tests.crash.test_worker import on_postgresql
-from tests.processes import Cluster, Hub, Sandbox, eventually
+from tests.processes import Cluster, Hub, Json, Sandbox, eventually
 from tests.test_trouble import assert_everything_once
 
 pytestmark = on_postgresql
@@ -25,50 +26,70 @@ REST_OF_IT = ["GET /priorities", "GET /users", "GET /escalation_policies", "GET 
 
 
 def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
-    make_hub: Callable[..., Hub], unlimited: Sandbox, tmp_path: Path
+    make_hub: Callable[..., Hub], unlimited: Sandbox, make_replica: Callable[..., Hub]
 ) -> None:
     """Three replicas, started at the same time; the clocks of two are ten minutes off."""
     sandbox, killed = unlimited, make_hub()
-    frozen = another(killed, tmp_path / "frozen", clock=TEN_MINUTES)
-    left = another(killed, tmp_path / "left", clock=-TEN_MINUTES)
+    frozen = make_replica(killed, database_url=f"{killed.database_url}?application_name=frozen", clock=TEN_MINUTES)
+    left = make_replica(killed, clock=-TEN_MINUTES)
     _start_together([killed, frozen, left])
     assert _periodic_calls(sandbox) == {"GET /incidents": 1, "GET /teams": 1, "users.list": 1}
     for polls in (2, 3, 4):
         killed.poll_now()
         eventually(partial(_polled, sandbox, polls))
 
-    sandbox.control("/latency", {"pagerduty": 0.5, "slack": 0.5})
-    # Frozen while Slack answers whom it does not know, and before that is said in the channel.
-    slow = sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=6, times=1)
+    # All of these will be answered while their caller is frozen. In the first, another call would follow.
+    slow = sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=15, times=1)
     (halfway,) = report_all([frozen], each=1, service_name="Data Warehouse")
     eventually(lambda: sandbox.calls("users.lookupByEmail"))
-    names = report_all([killed, frozen], each=10)
+    sandbox.control("/latency", {"pagerduty": 8, "slack": 8})
+    called = report_all([frozen], each=9)
+    eventually(lambda: len(sandbox.calls("POST /incidents")) == len(sandbox.calls("conversations.create")) == 10)
     owner = owner_of(left, halfway)
-    killed.kill()
-    freeze(frozen)
-    stopped = time.monotonic()
+
+    sandbox.control("/latency", {"pagerduty": 0.5, "slack": 0.5})
+    *others, held = report_all([killed] * 10 + [frozen], each=1)
+    with psycopg.connect(left.database_url) as session:
+        # It is frozen in the middle of a transaction, too.
+        session.execute("LOCK TABLE jobs_job IN EXCLUSIVE MODE")
+        eventually(lambda: _sessions(left, "wait_event_type = 'Lock'"))
+        killed.kill()
+        freeze(frozen)
+        stopped = time.monotonic()
     try:
         assert len(owners(left)) >= 2
         assert len(unfinished(left)) >= 20
+        eventually(lambda: _sessions(left, "state = 'idle in transaction'"))
         # Who is dead for certain is replaced at once; who may live still has until its lease ends.
-        eventually(lambda: set(owners(left)) == {owner}, within=15)
-        assert len(unfinished(left)) >= 10
+        eventually(lambda: unfinished(left) == {halfway, held, *called}, within=15)
+        assert not _sessions(left, "state = 'idle in transaction'")
         sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
         eventually(lambda: owner not in owners(left), within=40)
         assert 20 < time.monotonic() - stopped < 31
-        eventually(lambda: not unfinished(left))
+        eventually(lambda: all_finished(left))
     finally:
         sandbox.control(f"/faults/{slow}", method="DELETE")
         woken = time.time()
         wake(frozen)
-    eventually(lambda: "was taken over: outcome dropped" in frozen.log)
+    eventually(lambda: frozen.log.count("was taken over: outcome dropped") >= len(called))
     eventually(lambda: frozen.answers("/readyz"))
-    time.sleep(1)
     assert {call["method"] for call in sandbox.calls(since=woken)} <= {*PERIODIC, *REST_OF_IT}, "nothing of a response"
-    for name in names:
+    for name in (*others, *called, held):
         assert_everything_once(left, sandbox, name)
     assert len(sandbox.messages(halfway)) == 2, "the summary, and who is missing"
     assert len(sandbox.pages) == 21
+
+    # News is news, whoever's clock says that it is older than what was read before.
+    frozen.stop()
+    for name in called:
+        sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
+    left.poll_now()
+    eventually(lambda: {left.incident(name)["status"] for name in called} == {"acknowledged"})
+
+
+def _sessions(hub: Hub, which: str) -> list[Json]:
+    """The frozen replica's sessions of this kind."""
+    return hub.rows(f"SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen' AND {which}")  # noqa: S608
 
 
 @pytest.fixture
@@ -100,12 +121,12 @@ def pooler(cluster: Cluster, tmp_path: Path) -> Iterator[int]:
 
 
 def test_behind_a_transaction_pooler_the_lease_alone_decides(
-    make_hub: Callable[..., Hub], unlimited: Sandbox, tmp_path: Path, pooler: int
+    make_hub: Callable[..., Hub], unlimited: Sandbox, make_replica: Callable[..., Hub], pooler: int
 ) -> None:
     sandbox, direct = unlimited, make_hub()
     url = f"postgresql://postgres@127.0.0.1:{pooler}/{direct.database_url.rpartition('/')[2]}"
-    killed = another(direct, tmp_path / "killed", database_url=url)
-    left = another(direct, tmp_path / "left", database_url=url)
+    killed = make_replica(direct, database_url=url)
+    left = make_replica(direct, database_url=url)
     # One that needs no pooler must not take those behind it for dead either.
     _start_together([killed, left, direct])
 
@@ -120,7 +141,7 @@ def test_behind_a_transaction_pooler_the_lease_alone_decides(
     eventually(lambda: unfinished(direct) == set(names), within=10)
     eventually(lambda: owner not in owners(direct), within=40)
     assert 20 < time.monotonic() - stopped < 31
-    eventually(lambda: not unfinished(direct))
+    eventually(lambda: all_finished(direct))
     for name in names + others:
         assert_everything_once(direct, sandbox, name)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.replicas import Worker, owners, report_all, unfinished
+from tests.crash.replicas import Worker, all_finished, owners, report_all
 from tests.processes import Hub, Sandbox, eventually
 from tests.test_trouble import assert_everything_once, report
 
@@ -48,7 +48,7 @@ def test_the_web_answers_and_whichever_worker_lives_pages(
     eventually(lambda: len(owners(web)) == 2)
     worker.kill()
     killed = time.monotonic()
-    eventually(lambda: not unfinished(web))
+    eventually(lambda: all_finished(web))
     assert time.monotonic() - killed < 15
     sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
     for name in names:
