@@ -167,7 +167,7 @@ def test_a_database_that_went_away_is_said_and_its_return_is_enough(
         with psycopg.connect(cluster.url("postgres"), autocommit=True) as administrator:
             administrator.execute(allow.format(sql.Identifier(name), False))
             administrator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-            eventually(lambda: "The database does not answer" in Browser(hub.url).get("/readyz").text)
+            eventually(lambda: "The database cannot be used" in Browser(hub.url).get("/readyz").text)
             assert Browser(hub.url).get("/readyz").status == 503
             assert hub.answers("/healthz")
             administrator.execute(allow.format(sql.Identifier(name), True))

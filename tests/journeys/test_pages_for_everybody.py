@@ -19,6 +19,7 @@ def hub(fresh_hub: Hub) -> Hub:
 
 WIDTHS = (1280, 390, 360)
 LONG = "Zahlungsabwicklungsdienst " + "unbreakably" * 7
+LONG_NAME = "incident-watchful-tranquil-southern-friendly-nightingale-2026-11-10"
 
 
 def inspect(page: Page, what: str) -> list[str]:
@@ -51,7 +52,9 @@ def test_every_page_is_accessible_and_fits(dana: Page, window: Callable[..., Pag
     sandbox.fault("slack", "missing-scope", method="chat.postMessage", needed="chat:write")
     sandbox.fault("slack", "429", method="conversations.setTopic", seconds=300)
     name = report(dana, title=LONG, description=LONG * 20)
+    change(hub, "UPDATE incidents SET slack_channel_name = ? WHERE id = ?", LONG_NAME, name)
     expect(dana.locator("#actions header")).to_contain_text("2 need you")
+    expect(dana.locator("#actions")).to_contain_text(LONG_NAME)
     found += inspect(dana, "responding, with failures")
     dana.goto(f"/incidents/{name}")
     found += inspect(dana, "incident")
