@@ -166,8 +166,15 @@ def test_a_database_that_went_away_is_said_and_its_return_is_enough(
     try:
         with psycopg.connect(cluster.url("postgres"), autocommit=True) as administrator:
             administrator.execute(allow.format(sql.Identifier(name), False))
-            administrator.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-            eventually(lambda: "The database cannot be used" in Browser(hub.url).get("/readyz").text)
+
+            def said() -> bool:
+                # Again each time: a session that was being opened may not have been listed yet.
+                administrator.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+                )
+                return "The database cannot be used" in Browser(hub.url).get("/readyz").text
+
+            eventually(said)
             assert Browser(hub.url).get("/readyz").status == 503
             assert hub.answers("/healthz")
             administrator.execute(allow.format(sql.Identifier(name), True))
