@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -19,12 +20,15 @@ import psycopg
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from waitress.server import TcpWSGIServer, create_server
 
+from incident_central import outage
 from incident_central.incidents import response, sync
 from incident_central.incidents.reporting import missing_settings
+from incident_central.incidents.standby import Standby
+from incident_central.jobs import runner
 from incident_central.jobs.ownership import AlreadyRunning, make_ownership
 from incident_central.jobs.runner import Runner
 from incident_central.proxies import behind
@@ -43,26 +47,24 @@ FILES = 512
 def serve(*, host: str, port: int, worker: bool = True) -> int:
     """Answer browsers until SIGINT or SIGTERM, and run the steps too unless `worker` is False. Raises CannotStart."""
     listener = _listen(host, port)
-    runner = None
-    if worker:
-        runner = _start_work()
-    else:
-        _leave_work_to_others()
+    _raise_limits()
+    standby = _stand_in()
+    _begin(_start_work if worker else _leave_work_to_others, standby)
     _say_what_is_missing()
     server = _server(listener)
     signal.signal(signal.SIGTERM, _end)
     address, port = listener.getsockname()[:2]
     _say(f"Incident Central answers at http://{f'[{address}]' if ':' in address else address}:{port}")
     server.run()
-    if runner is not None:
-        runner.stop()
+    runner.stop()
     return 0
 
 
 def work() -> int:
     """Run the steps until SIGINT or SIGTERM, beside processes that `serve --no-worker`. Raises CannotStart."""
     _refuse_sqlite()
-    runner = _start_work()
+    _raise_limits()
+    _start_work()
     _say_what_is_missing()
     _say("The worker is working.")
     signal.signal(signal.SIGTERM, _end)
@@ -73,32 +75,88 @@ def work() -> int:
     return 0
 
 
-def _start_work() -> Runner:
-    _raise_limits()
+class _DatabaseGone(CannotStart):
+    """It cannot be used now."""
+
+
+def _stand_in() -> Standby | None:
+    """What takes reports while the database is gone, started; None where that is not possible."""
+    try:
+        outage.start()
+        if missing_settings():
+            return None
+        if not settings.DATA_DIR_LASTS:
+            _say(
+                "DATA_DIR is not set: while the database is gone, no report pages. Set it to a folder that outlives a "
+                "restart. See docs/setup/3-database.md."
+            )
+            return None
+        standby = Standby(settings.DATA_DIR)
+        standby.start()
+    except OSError as error:
+        _say(f"{settings.DATA_DIR}: {error.strerror or error}: while the database is gone, no report pages.")
+        return None
+    except RuntimeError as error:
+        raise _no_more_threads(error) from None
+    return standby
+
+
+def _begin(work: Callable[[], None], standby: Standby | None) -> None:
+    """Begin the work; later, when the database is gone and reports can page without it. Raises CannotStart."""
+    try:
+        work()
+    except _DatabaseGone as reason:
+        if standby is None or standby.snapshot() is None:
+            raise
+        _say(f"{reason} Until then, reports page from the journal.")
+        outage.watch.suspect()
+        threading.Thread(target=_keep_trying, args=[work, standby], daemon=True).start()
+    else:
+        if standby is not None:
+            standby.use_database()
+
+
+def _keep_trying(work: Callable[[], None], standby: Standby) -> None:
+    while True:
+        time.sleep(1)
+        try:
+            work()
+        except _DatabaseGone:
+            continue
+        except CannotStart as reason:
+            _say(f"incident-central: {reason}")
+            os._exit(2)
+        standby.use_database()
+        _say("The database can be used: everything works.")
+        return
+
+
+def _start_work() -> None:
     try:
         ownership = make_ownership()
-        _migrate()
-        runner = Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES)
-        runner.start()
-        sync.begin_periodic_work()
     except AlreadyRunning as folder:
         raise CannotStart(
             f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
             "PostgreSQL (DATABASE_URL), where several work together."
         ) from None
-    except (DatabaseError, psycopg.Error) as error:
+    except (Error, psycopg.Error) as error:
+        raise _cannot_use_database(error) from None
+    try:
+        _migrate()
+        sync.begin_periodic_work()
+        Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES).start()
+    except (Error, psycopg.Error) as error:
+        ownership.release()
         raise _cannot_use_database(error) from None
     except RuntimeError as error:
         raise _no_more_threads(error) from None
-    return runner
 
 
 def _leave_work_to_others() -> None:
     _refuse_sqlite()
-    _raise_limits()
     try:
         _migrate()
-    except (DatabaseError, psycopg.Error) as error:
+    except (Error, psycopg.Error) as error:
         raise _cannot_use_database(error) from None
 
 
@@ -110,9 +168,9 @@ def _refuse_sqlite() -> None:
         )
 
 
-def _cannot_use_database(error: Exception) -> CannotStart:
+def _cannot_use_database(error: Exception) -> _DatabaseGone:
     why = " ".join(str(error).split())
-    return CannotStart(f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running.")
+    return _DatabaseGone(f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running.")
 
 
 def _no_more_threads(error: Exception) -> CannotStart:

@@ -170,6 +170,8 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
 # ── what the hub itself asks for ──────────────────────────────────────────────────────────────────
 
 DATA_DIR = Path(values["DATA_DIR"]).absolute()
+#: Whether what is written there is still there after a restart: where SQLite is, and where somebody chose the folder.
+DATA_DIR_LASTS = bool(os.environ.get("DATA_DIR")) or urlsplit(values["DATABASE_URL"]).scheme in ("", "sqlite")
 BASE_URL = values["BASE_URL"].rstrip("/")
 COMPANY = values["COMPANY"]
 PAGERDUTY_API_KEY = values["PAGERDUTY_API_KEY"]

@@ -234,7 +234,18 @@ class Incident(models.Model):
     # ── what happened ─────────────────────────────────────────────────────────────────────────────
 
     def reported(self) -> None:
-        self._note(f"Reported by {self.reporter_name or self.reporter_email}", body=self.description, source="report")
+        who = self.reporter_name or self.reporter_email
+        self._note(f"Reported by {who}", body=self.description, source="report", at=self.created_at)
+
+    def brought_in(self, viewers: Iterable[str]) -> None:
+        """It was taken while the database was gone; `viewers` looked at phone numbers in the meantime."""
+        self._note("Brought into the database, which was gone when this was reported")
+        for viewer in sorted(viewers):
+            self.phones_shown(viewer)
+
+    def also_paged_as(self, name: str) -> None:
+        """The report came again while the database was gone, by a process that did not know it."""
+        self._note(f"Sent again while the database was gone, and paged a second time as {name}")
 
     def paged(self, page: Page, *, asked_at: datetime) -> None:
         """PagerDuty has the page. Saying so again changes nothing."""

@@ -1,6 +1,8 @@
 """Readable names: incident-brave-otter-2026-11. Short words, easy to say over the phone, none that could hurt."""
 
+import hashlib
 import secrets
+from collections.abc import Iterator
 from datetime import datetime
 
 ADJECTIVES = """
@@ -37,6 +39,9 @@ wolf wombat woodpecker wren yak yarrow zebra
 """.split()
 
 
+LONG = 4  # adjectives in a name that nobody could look up
+
+
 def draw_name(now: datetime, *, extra_words: int = 0) -> str:
     """A random name for an incident reported at `now` (aware, in the hub's time zone).
 
@@ -45,3 +50,19 @@ def draw_name(now: datetime, *, extra_words: int = 0) -> str:
     """
     words = [secrets.choice(ADJECTIVES) for _ in range(1 + extra_words)]
     return f"incident-{'-'.join(dict.fromkeys(words))}-{secrets.choice(NOUNS)}-{now:%Y-%m}"
+
+
+def long_name(now: datetime, *, of: str) -> str:
+    """The name that follows from `of` for an incident reported at `now`, when no database can say which are taken.
+
+    Whoever derives it from the same gets the same; from others, as good as never. It has more words than draw_name()
+    ever draws, so the two do not meet.
+    """
+    numbers, left = _numbers(of), list(ADJECTIVES)
+    words = [left.pop(next(numbers) % len(left)) for _ in range(LONG)]
+    return f"incident-{'-'.join(words)}-{NOUNS[next(numbers) % len(NOUNS)]}-{now:%Y-%m}"
+
+
+def _numbers(text: str) -> Iterator[int]:
+    digest = hashlib.sha256(text.encode()).digest()
+    return (int.from_bytes(digest[place : place + 4]) for place in range(0, len(digest), 4))

@@ -1,16 +1,22 @@
-"""report_incident(): the one way in, whichever door a report comes by."""
+"""report_incident(): the one way in, whichever door a report comes by.
+
+While the database is gone, standby.py takes reports instead, with what is shared here.
+"""
 
 import hashlib
 import json
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError
-from django.db.models import Q
+from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from incident_central.database import now, transaction
+from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
 from incident_central.incidents.models import Incident, Priority, Responder, Service
 from incident_central.incidents.naming import draw_name
 from incident_central.incidents.response import RESPONSE, expected_responders
@@ -19,7 +25,7 @@ from incident_central.jobs import runner
 
 TITLE_LIMIT = 120
 DESCRIPTION_LIMIT = 20_000
-UNKNOWN_SERVICE = "unknown"
+REMEMBERED = 200  # reports that this process has accepted
 
 
 @dataclass(frozen=True)
@@ -61,50 +67,73 @@ class NotSetUp(CannotReport):
     """PagerDuty is not set up: a report could not page anybody."""
 
 
-def report_incident(report: Report) -> Incident:
+class Acceptance:
+    """How far the accepting of one report has come, for whoever waits for it and may give up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._name = ""
+
+    def commits_as(self, name: str) -> None:
+        """From now on it may be in the database under this name. Raises OperationalError when nobody waits any more."""
+        with self._lock:
+            if self._given_up:
+                raise OperationalError("given up: the database took too long")
+            self._name = name
+
+    def refused(self) -> None:
+        """It is certain that the last name was not taken."""
+        with self._lock:
+            self._name = ""
+
+    def give_up(self) -> str:
+        """Nothing is committed from now on. The name under which it may have been, or empty: then it never was."""
+        with self._lock:
+            self._given_up = True
+            return self._name
+
+
+def report_incident(report: Report, *, acceptance: Acceptance | None = None) -> Incident:
     """Accept a report: write the incident and its first steps in one transaction, and start paging as it commits.
 
     Safe to repeat: the same report_id by the same sender with the same content is the same incident. Makes no call
-    outside. Raises CannotReport.
+    outside. Raises CannotReport, and django.db.Error when the database is gone: then ask `acceptance`.
     """
-    digest = _digest(report)
-    if (earlier := _earlier(report, digest)) is not None:
+    acceptance = acceptance or Acceptance()
+    if (earlier := _earlier(report)) is not None:
         return earlier
-    missing = missing_settings()
-    if missing:
-        raise NotSetUp(f"{' and '.join(missing)} must be set before anybody can be paged.")
-    service, priority, title, description = _check(report)
+    draft = check(report, Database())
     for words in range(8):
-        created_at = now()
+        draft.created_at = now()
+        draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
         try:
             with transaction():
-                incident = Incident(
-                    id=draw_name(timezone.localtime(created_at), extra_words=words // 3),
-                    created_at=created_at,
-                    reporter_email=report.reporter_email,
-                    reporter_name=report.reporter_name,
-                    incident_commander_email=report.reporter_email,
-                    source=report.source,
-                    sender=report.sender,
-                    report_id=report.report_id,
-                    digest=digest,
-                    title=title,
-                    description=description,
-                    service=service,
-                    priority=priority,
-                )
-                responders = expected_responders(incident)
-                incident.assigned = [one.name for one in responders if one.why == "on call, level 1"]
-                incident.save(force_insert=True)
-                Responder.objects.bulk_create(responders)
-                incident.reported()
-                runner.begin(RESPONSE, incident.id, incident)
-            return incident
+                record(draft)
+                acceptance.commits_as(draft.id)
         except IntegrityError:
             # Either the very same report got in between, or the name is taken: draw another.
-            if (earlier := _earlier(report, digest)) is not None:
+            acceptance.refused()
+            if (earlier := _earlier(report)) is not None:
                 return earlier
+        else:
+            remember(draft)
+            return draft
     raise RuntimeError("eight names in a row were taken")
+
+
+def record(incident: Incident, *, begun_at: datetime | None = None) -> None:
+    """Write the incident, whom to expect, and its response, inside the caller's transaction.
+
+    `begun_at` says that it has been paged without the database since then. Raises IntegrityError when its name is
+    taken, or when the same report is there already.
+    """
+    responders = expected_responders(incident)
+    incident.assigned = [one.name for one in responders if one.why == "on call, level 1"]
+    incident.save(force_insert=True)
+    Responder.objects.bulk_create(responders)
+    incident.reported()
+    runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at)
 
 
 def missing_settings() -> list[str]:
@@ -112,10 +141,18 @@ def missing_settings() -> list[str]:
     return [name for name in ("PAGERDUTY_API_KEY", "PAGERDUTY_FROM_EMAIL") if not getattr(settings, name)]
 
 
-def fallback_service() -> Service | None:
-    """What “I don’t know” pages, where FALLBACK_SERVICE names a service that exists."""
-    wanted = settings.FALLBACK_SERVICE
-    return Service.objects.filter(Q(id=wanted) | Q(name=wanted), listed=True).first() if wanted else None
+# ── the same again ────────────────────────────────────────────────────────────────────────────────
+
+
+def _earlier(report: Report) -> Incident | None:
+    return same_or_different(report, Incident.objects.filter(sender=report.sender, report_id=report.report_id).first())
+
+
+def same_or_different(report: Report, earlier: Incident | None) -> Incident | None:
+    """What the report became before, if its id came before. Raises DifferentReport where the content is another."""
+    if earlier is not None and earlier.digest != _digest(report):
+        raise DifferentReport(earlier)
+    return earlier
 
 
 def _digest(report: Report) -> str:
@@ -123,18 +160,33 @@ def _digest(report: Report) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _earlier(report: Report, digest: str) -> Incident | None:
-    found = Incident.objects.filter(sender=report.sender, report_id=report.report_id).first()
-    if found is not None and found.digest != digest:
-        raise DifferentReport(found)
-    return found
+_remembered: OrderedDict[tuple[str, UUID], Incident] = OrderedDict()
 
 
-def _check(report: Report) -> tuple[Service, Priority | None, str, str]:
+def remember(incident: Incident) -> None:
+    """So that the same report is known when it comes again and the database cannot be asked."""
+    _remembered[incident.sender, incident.report_id] = incident
+    if len(_remembered) > REMEMBERED:
+        _remembered.popitem(last=False)
+
+
+def remembered(report: Report) -> Incident | None:
+    """What this process accepted lately. Raises DifferentReport."""
+    return same_or_different(report, _remembered.get((report.sender, report.report_id)))
+
+
+# ── is it a report? ───────────────────────────────────────────────────────────────────────────────
+
+
+def check(report: Report, directory: Directory) -> Incident:
+    """The incident that the report becomes, without a name and not saved. Raises InvalidReport, NotSetUp."""
+    missing = missing_settings()
+    if missing:
+        raise NotSetUp(f"{' and '.join(missing)} must be set before anybody can be paged.")
     errors: dict[str, str] = {}
     title, description = clean(report.title), clean(report.description, lines=True)
-    service = _service(report.service_id, errors)
-    priority = _priority(report.priority_id, errors)
+    service = _service(report.service_id, directory, errors)
+    priority = _priority(report.priority_id, directory, errors)
     if not title:
         errors["title"] = "Say in one line what is going wrong."
     elif len(title) > TITLE_LIMIT:
@@ -148,24 +200,35 @@ def _check(report: Report) -> tuple[Service, Priority | None, str, str]:
         )
     if errors or service is None:
         raise InvalidReport(errors)
-    return service, priority, title, description
+    return Incident(
+        reporter_email=report.reporter_email,
+        reporter_name=report.reporter_name,
+        incident_commander_email=report.reporter_email,
+        source=report.source,
+        sender=report.sender,
+        report_id=report.report_id,
+        digest=_digest(report),
+        title=title,
+        description=description,
+        service=service,
+        priority=priority,
+    )
 
 
-def _service(service_id: str, errors: dict[str, str]) -> Service | None:
-    if service_id == UNKNOWN_SERVICE and (fallback := fallback_service()) is not None:
-        return fallback
-    service = Service.objects.select_related("policy").filter(id=service_id).first() if service_id else None
+def _service(service_id: str, directory: Directory, errors: dict[str, str]) -> Service | None:
+    service = chosen_service(directory, service_id)
     if service is None:
         errors["service"] = "Choose the service that is affected."
-        if fallback_service() is not None:
+        if fallback_service(directory) is not None:
             errors["service"] += " If you don’t know, choose “I don’t know”."
     elif why := service.why_unusable():
         errors["service"] = f"A report on {service.name} would page nobody: {why}. Choose another service."
     return service
 
 
-def _priority(priority_id: str, errors: dict[str, str]) -> Priority | None:
-    priority = Priority.objects.filter(id=priority_id, listed=True).first() if priority_id else None
-    if priority is None and Priority.objects.filter(listed=True).exists():
+def _priority(priority_id: str, directory: Directory, errors: dict[str, str]) -> Priority | None:
+    priorities = directory.priorities()
+    priority = next((one for one in priorities if one.pk == priority_id), None)
+    if priority is None and priorities:
         errors["priority"] = "Choose how bad it is. Your best guess is enough."
     return priority

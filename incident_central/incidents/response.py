@@ -33,6 +33,8 @@ PAGED_BY_HAND = "Paged by hand: we do not know the PagerDuty incident."
 INVITED_LEVELS = 2  # of the service's escalation policy
 #: Slack and PagerDuty answer in less; what is not there this long after its sender died never was on its way.
 ON_ITS_WAY = timedelta(seconds=2)
+#: If looking for the page fails for so long, it is sent again: a possible second page beats none.
+LOOK_AT_MOST = timedelta(seconds=30)
 
 
 def expected_responders(incident: Incident) -> list[Responder]:
@@ -56,17 +58,8 @@ def expected_responders(incident: Incident) -> list[Responder]:
 
 def page(incident: Incident) -> Record:
     """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key."""
-    with_priority = incident.priority is not None and not incident.priority_refused
     asked_at = now()
-    made = pager().page(
-        PageRequest(
-            key=incident.name,
-            service_id=incident.service_id,
-            title=incident.title,
-            details=details_of(incident),
-            priority_id=incident.priority_id if with_priority else None,
-        )
-    )
+    made = pager().page(page_request(incident))
     return lambda: _fresh(incident).paged(made, asked_at=asked_at)
 
 
@@ -82,6 +75,17 @@ def drop_refused_priority(incident: Incident, error: CallFailed) -> bool:
         return False
     _fresh(incident).priority_was_refused(error)
     return True
+
+
+def page_request(incident: Incident) -> PageRequest:
+    """Asks the database nothing."""
+    return PageRequest(
+        key=incident.name,
+        service_id=incident.service_id,
+        title=incident.title,
+        details=details_of(incident),
+        priority_id=None if incident.priority_refused else incident.priority_id,
+    )
 
 
 def details_of(incident: Incident) -> str:
@@ -388,21 +392,22 @@ def _load(name: str) -> Incident:
     return Incident.objects.select_related("service__policy", "priority").get(pk=name)
 
 
+PAGE = Step(
+    "page",
+    page,
+    look_for_page,
+    lane="page",
+    slowest_retry=5,
+    never_give_up=True,
+    ask_after=timedelta(hours=4),
+    look_at_most=LOOK_AT_MOST,
+    amend=drop_refused_priority,
+)
 RESPONSE = Workflow(
     "response",
     load=_load,
     steps=(
-        Step(
-            "page",
-            page,
-            look_for_page,
-            lane="page",
-            slowest_retry=5,
-            never_give_up=True,
-            ask_after=timedelta(hours=4),
-            look_at_most=timedelta(seconds=30),
-            amend=drop_refused_priority,
-        ),
+        PAGE,
         _step("open_channel", open_channel, look=look_for_channel),
         _step("invite", invite, "open_channel", repeatable=True),
         _step("find_missing", find_missing, "invite"),

@@ -39,6 +39,10 @@ class FolderOwnership:
         except BlockingIOError:
             raise AlreadyRunning(str(folder)) from None
 
+    def release(self) -> None:
+        """Let another try, in a process whose work could not begin."""
+        self._file.close()
+
     def dead(self, owners: Iterable[str]) -> list[str]:
         return [owner for owner in owners if owner != self.owner]
 
@@ -64,6 +68,9 @@ class SessionOwnership:
             self.owner = f"{LOCK if row == (session.info.backend_pid,) else LEASE}{self._number}"
         self.holds = True
         self._free_since: dict[str, float] = {}
+
+    def release(self) -> None:
+        """Nothing is held before keep()."""
 
     def dead(self, owners: Iterable[str]) -> list[str]:
         before, self._free_since = self._free_since, {}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -40,7 +40,7 @@ AT_ONCE = 64  # rows claimed in one go
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.
-_clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(eq=False)
@@ -54,7 +54,7 @@ class Attempt:
     step: Step
     subject: Any = None
     doubtful: bool = False
-    deadline: float = field(default_factory=lambda: _clock() + SENDABLE)
+    deadline: float = field(default_factory=lambda: clock() + SENDABLE)
 
 
 _attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
@@ -65,22 +65,29 @@ def before_send() -> None:
     """To be called just before each call outside: frees the connection, and raises CallFailed when this process was
     frozen for so long, or is cut off from the database, that another may have taken the step over."""
     attempt, runner = _attempt.get(), _here
-    if attempt is not None and (_clock() > attempt.deadline or not (runner is None or runner.ownership.holds)):
+    if attempt is not None and (clock() > attempt.deadline or not (runner is None or runner.ownership.holds)):
         raise CallFailed("Not sent: Incident Central was held up for too long.", doubtful=attempt.doubtful)
     release_connection()
 
 
-def begin(workflow: Workflow, key: str, subject: object) -> None:
+def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime | None = None) -> None:
     """Write the job and its steps, inside the caller's transaction; the first steps start when it commits.
 
     They are born `running` and owned by this process, or, where no runner lives in it, due at once for whoever has one.
-    A job that exists is left alone, so calling this again does nothing.
+    A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was begun then without
+    any row: its first steps may have been done already, so they are born doubtful.
     """
     job, created = Job.objects.get_or_create(workflow=workflow.name, key=key)
     if created:
-        attempts = _advance(job, workflow, subject)
+        attempts = _advance(job, workflow, subject, begun_at=begun_at)
         if (runner := _here) is not None:
             connection.on_commit(partial(runner.start_attempts, attempts))
+
+
+def stop() -> None:
+    """End this process's runner, if it has one."""
+    if _here is not None:
+        _here.stop()
 
 
 def wake() -> None:
@@ -91,12 +98,12 @@ def wake() -> None:
         connection.cursor().execute(f"NOTIFY {WORD}")
 
 
-def _advance(job: Job, workflow: Workflow, subject: Any) -> list[Attempt]:
+def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime | None = None) -> list[Attempt]:
     """Start every queued step whose predecessors are settled. The caller holds the job's lock, or has just made it."""
     rows = {workflow.step(row.name).name: row for row in job.steps.all()}
     # All of them in a job that has just begun; in one that an older version began, those that it did not know.
     missing = [step for step in workflow.steps if step.name not in rows]
-    born = StepRow.objects.bulk_create(_born(job, step, step.off(subject)) for step in missing)
+    born = StepRow.objects.bulk_create(_born(job, step, step.off(subject), begun_at) for step in missing)
     rows |= {row.name: row for row in born}
     names = {step.name for step in workflow.steps}
     settled = {name for name, row in rows.items() if row.state in SETTLED or name not in names}
@@ -110,10 +117,12 @@ def _advance(job: Job, workflow: Workflow, subject: Any) -> list[Attempt]:
     return [Attempt(row.pk, row.fence + 1, workflow, job.key, step) for step, row in ready.items()]
 
 
-def _born(job: Job, step: Step, off: str | None) -> StepRow:
+def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
     if off is not None:
         return StepRow(job=job, name=step.name, state=State.OFF, error=off)
-    return StepRow(job=job, name=step.name, ask_at=None if step.ask_after is None else Now() + step.ask_after)
+    ask_at = None if step.ask_after is None else (begun_at or Now()) + step.ask_after
+    doubtful_since = None if begun_at is None or step.after else Now()
+    return StepRow(job=job, name=step.name, ask_at=ask_at, doubtful_since=doubtful_since)
 
 
 class Runner:
@@ -130,7 +139,7 @@ class Runner:
         self._threads = [new(target=self._run, args=[self._lanes[lane]]) for lane, n in lanes.items() for _ in range(n)]
         self._threads += [new(target=self._loop), new(target=ownership.keep, args=[self.woken.set])]
         self._active: set[Attempt] = set()  # only added to, discarded from and copied: each of these is atomic
-        self._beat_at = _clock()
+        self._beat_at = clock()
         self._stopping = False
 
     def start(self) -> None:
@@ -145,8 +154,8 @@ class Runner:
         global _here
         _here = None
         self._stopping = True
-        until = _clock() + within
-        while self._active and _clock() < until:
+        until = clock() + within
+        while self._active and clock() < until:
             time.sleep(0.02)
 
     def claim(self, state: State) -> dict[str, Any]:
@@ -165,7 +174,7 @@ class Runner:
         while not self._stopping:
             self.woken.clear()
             try:
-                if _clock() > self._beat_at + HEARTBEAT:
+                if clock() > self._beat_at + HEARTBEAT:
                     self._renew_leases()
                 self.start_attempts(self._claim_due())
                 pause = self._until_next()
@@ -177,7 +186,7 @@ class Runner:
 
     def _renew_leases(self) -> None:
         """Of what truly runs here. Only then is the moment put off up to which it may send."""
-        began = _clock()
+        began = clock()
         with transaction():
             held = [one for one in self._active.copy() if _under_way(one).update(lease_until=Now() + LEASE)]
         for attempt in held:
@@ -298,7 +307,7 @@ class Runner:
             row.attempts, row.error = row.attempts + 1, str(error)
             if not attempt.doubtful:
                 row.doubtful_since = Now() if error.doubtful else None
-            row.state, row.run_at = State.WAITING, Now() + timedelta(seconds=_pause(step, row.attempts, error))
+            row.state, row.run_at = State.WAITING, Now() + timedelta(seconds=pause(step, row.attempts, error))
             if row.by_hand or step.amend(attempt.subject, error):
                 row.run_at = Now()
             elif error.permanent and not step.never_give_up:
@@ -317,7 +326,7 @@ def _under_way(attempt: Attempt) -> StepQuerySet:
     return StepRow.objects.filter(pk=attempt.row_id, fence=attempt.fence, state__in=UNDER_WAY)
 
 
-def _pause(step: Step, attempts: int, error: CallFailed) -> float:
+def pause(step: Step, attempts: int, error: CallFailed) -> float:
     """Seconds to the next try: 1, 2, 4 … with jitter, never before the other side's own Retry-After."""
     pause = REFUSED_RETRY if error.permanent else min(step.slowest_retry, 2.0 ** min(attempts - 1, 20))
     return max(pause * random.uniform(0.75, 1.25), (error.retry_after or 0) + random.random())  # noqa: S311

@@ -12,6 +12,7 @@ from django.utils import timezone
 from incident_central.web.context import basics
 from incident_central.web.report import ask_to_send_again
 from incident_central.web.theme import chosen
+from incident_central.web.without_database import stand_in_for
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form is from before one signed in, or cookies are off. A report's words are kept for another press."""
-    if request.user.is_authenticated and request.path == reverse("report"):
-        return ask_to_send_again(request)
+    if request.path == reverse("report") and (asking := ask_to_send_again(request)) is not None:
+        return asking
     return _door(request, "web/403.html", status=403)
 
 
@@ -39,7 +40,12 @@ def broken(request: HttpRequest) -> HttpResponse:
     """Says a reference that the log has, too."""
     reference = secrets.token_hex(4)
     log.error("500 %s at %s %s", reference, request.method, request.path)
-    told = {"reference": reference, "now": timezone.now(), "reporting": request.path == reverse("report")}
+    told = {
+        "reference": reference,
+        "now": timezone.now(),
+        "reporting": request.path == reverse("report"),
+        "can_report": stand_in_for(request) is not None,
+    }
     return _door(request, "web/500.html", status=500, **told)
 
 

@@ -1,18 +1,25 @@
-"""The report form. Opening and sending it asks nobody outside: all of it comes from our own database."""
+"""The report form. Opening and sending it asks nobody outside: all of it comes from our own database.
+
+Where that does not answer within a second, the form comes from a snapshot on disk, and the report goes to a journal.
+"""
 
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from incident_central.accounts.models import User
-from incident_central.incidents.models import Incident, Priority, Service
+from incident_central.incidents.directory import UNKNOWN_SERVICE, Database, Directory
+from incident_central.incidents.models import Incident, Service
 from incident_central.incidents.reporting import (
     TITLE_LIMIT,
-    UNKNOWN_SERVICE,
+    Acceptance,
     CannotReport,
     DifferentReport,
     InvalidReport,
@@ -21,8 +28,10 @@ from incident_central.incidents.reporting import (
     report_incident,
 )
 from incident_central.incidents.text import clean
+from incident_central.outage import A_SECOND, require_writable, within
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.who_answers import WhoAnswers, services_by_team, usable_service, who_answers
+from incident_central.web.without_database import Reporter, StandIn, stand_in_for
 
 ALIKE_SHOWN = 10
 #: What “Report anyway” says it has seen.
@@ -51,7 +60,7 @@ class Typed:
             seen=tuple(" ".join(post.getlist("seen")).split()),
         )
 
-    def as_report_by(self, user: User) -> Report:
+    def as_report_by(self, user: User | Reporter) -> Report:
         return Report(
             report_id=self.report_id,
             sender=f"user:{user.pk}",
@@ -66,53 +75,106 @@ class Typed:
 
 
 @require_http_methods(["GET", "POST"])
-@signed_in
-def report(request: SignedIn) -> HttpResponse:
+def report(request: HttpRequest) -> HttpResponse:
     """The form; sent, it becomes an incident, or is shown again with what keeps it from becoming one."""
+    acceptance = Acceptance()
+    try:
+        if request.method == "POST":
+            require_writable()
+        return within(A_SECOND, partial(_report, request, acceptance))
+    except Error:
+        if (stand_in := stand_in_for(request)) is None:
+            raise
+        return _report_without_database(request, acceptance, stand_in)
+
+
+@signed_in
+def _report(request: SignedIn, acceptance: Acceptance) -> HttpResponse:
     if request.method == "GET":
-        return _form(request, Typed(uuid4(), service=clean(request.GET.get("service", ""))))
+        return _form(request, _opened(request), Database())
     typed = Typed.of(request.POST)
     if "show" in request.POST:  # without JavaScript: who is on call for the chosen service?
-        return _form(request, typed)
+        return _form(request, typed, Database())
     told = typed.as_report_by(request.user)
     # In this order: a second click may come while the first one is being accepted.
     if _unseen(typed) and not _came_before(told):
-        return _form(request, typed, why="alike", status=409)
+        return _form(request, typed, Database(), why="alike", status=409)
     try:
-        incident = report_incident(told)
+        incident = report_incident(told, acceptance=acceptance)
     except CannotReport as reason:
-        return _not_accepted(request, typed, reason)
+        return _not_accepted(request, typed, reason, Database())
+    return SeeOther(reverse("responding", args=[incident.name]))
+
+
+def _report_without_database(request: HttpRequest, acceptance: Acceptance, stand_in: StandIn) -> HttpResponse:
+    """What is open on the service is not known, so nobody is asked whether it is one of these."""
+    snapshot = stand_in.snapshot
+    if request.method == "GET":
+        return _form(request, _opened(request), snapshot, **stand_in.context)
+    typed = Typed.of(request.POST)
+    if "show" in request.POST:
+        return _form(request, typed, snapshot, **stand_in.context)
+    told = typed.as_report_by(stand_in.reporter)
+    try:
+        incident = stand_in.standby.accept(told, name=acceptance.give_up(), snapshot=snapshot)
+    except CannotReport as reason:
+        return _not_accepted(request, typed, reason, snapshot, **stand_in.context)
     return SeeOther(reverse("responding", args=[incident.name]))
 
 
 @require_GET
-@signed_in
-def on_call(request: SignedIn) -> HttpResponse:
+def on_call(request: HttpRequest) -> HttpResponse:
     """The part of the form that depends on the service: who answers, what is open there, and what the button says."""
-    return render(request, "web/on-call.html", _about_service(clean(request.GET.get("service", "")), ()))
+    service_id = clean(request.GET.get("service", ""))
+    try:
+        return within(A_SECOND, partial(_on_call, request, service_id))
+    except Error:
+        if (stand_in := stand_in_for(request)) is None:
+            raise
+        about = _about_service(stand_in.snapshot, service_id, ())
+        return render(request, "web/on-call.html", about | stand_in.context)
 
 
-def ask_to_send_again(request: HttpRequest) -> HttpResponse:
-    """A report that came with a stale form: nothing was accepted, and nothing that was typed is lost."""
-    return _form(request, Typed.of(request.POST), why="stale", status=403)
+@signed_in
+def _on_call(request: SignedIn, service_id: str) -> HttpResponse:
+    return render(request, "web/on-call.html", _about_service(Database(), service_id, ()))
+
+
+def ask_to_send_again(request: HttpRequest) -> HttpResponse | None:
+    """A report that came with a stale form: nothing was accepted, and nothing that was typed is lost. None for somebody
+    who is not signed in."""
+    typed = Typed.of(request.POST)
+    try:
+        return within(A_SECOND, partial(_ask_to_send_again, request, typed))
+    except Error:
+        if (stand_in := stand_in_for(request)) is None:
+            raise
+        return _form(request, typed, stand_in.snapshot, why="stale", status=403, **stand_in.context)
+
+
+def _ask_to_send_again(request: HttpRequest, typed: Typed) -> HttpResponse | None:
+    return _form(request, typed, Database(), why="stale", status=403) if request.user.is_authenticated else None
 
 
 # ── not accepted ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _not_accepted(request: HttpRequest, typed: Typed, reason: CannotReport) -> HttpResponse:
+def _not_accepted(
+    request: HttpRequest, typed: Typed, reason: CannotReport, directory: Directory, **more: Any
+) -> HttpResponse:
     if isinstance(reason, InvalidReport):
-        return _form(request, typed, why="invalid", status=422, errors=reason.errors)
+        return _form(request, typed, directory, why="invalid", status=422, errors=reason.errors, **more)
     if isinstance(reason, DifferentReport):
-        return _form(request, replace(typed, report_id=uuid4()), why="different", status=409, earlier=reason.earlier)
-    return _form(request, typed, status=503)  # NotSetUp: the page says what is missing
+        again = replace(typed, report_id=uuid4())
+        return _form(request, again, directory, why="different", status=409, earlier=reason.earlier, **more)
+    return _form(request, typed, directory, status=503, **more)  # NotSetUp: the page says what is missing
 
 
 def _unseen(typed: Typed) -> bool:
     """Something is open on the service that they were not shown."""
     if WHATEVER_IS_OPEN in typed.seen:
         return False
-    service = usable_service(typed.service)
+    service = usable_service(Database(), typed.service)
     return service is not None and any(one.name not in typed.seen for one in _alike(service))
 
 
@@ -122,6 +184,10 @@ def _came_before(told: Report) -> bool:
 
 def _alike(service: Service) -> list[Incident]:
     return list(Incident.objects.open().filter(service=service).select_related("priority")[:ALIKE_SHOWN])
+
+
+def _opened(request: HttpRequest) -> Typed:
+    return Typed(uuid4(), service=clean(request.GET.get("service", "")))
 
 
 def _uuid(text: str) -> UUID:
@@ -135,26 +201,29 @@ def _uuid(text: str) -> UUID:
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _form(request: HttpRequest, typed: Typed, *, why: str = "", status: int = 200, **more: object) -> HttpResponse:
+def _form(
+    request: HttpRequest, typed: Typed, directory: Directory, *, why: str = "", status: int = 200, **more: Any
+) -> HttpResponse:
     """`why` says why it is shown again: invalid, alike, different, stale; empty the first time."""
     context = {
         "here": "report",
         "typed": typed,
         "why": why,
-        "fallback": usable_service(UNKNOWN_SERVICE),
-        "teams": services_by_team(),
-        "priorities": Priority.objects.filter(listed=True),
+        "fallback": usable_service(directory, UNKNOWN_SERVICE),
+        "teams": services_by_team(directory),
+        "priorities": directory.priorities(),
         "missing_settings": missing_settings(),
         "title_limit": TITLE_LIMIT,
         "unknown_service": UNKNOWN_SERVICE,
     }
-    return render(request, "web/report.html", context | _about_service(typed.service, typed.seen) | more, status=status)
+    about = _about_service(directory, typed.service, typed.seen)
+    return render(request, "web/report.html", context | about | more, status=status)
 
 
-def _about_service(service_id: str, seen: tuple[str, ...]) -> dict[str, object]:
-    service = usable_service(service_id)
+def _about_service(directory: Directory, service_id: str, seen: tuple[str, ...]) -> dict[str, object]:
+    service = usable_service(directory, service_id)
     answers: WhoAnswers | None = None if service is None else who_answers(service)
-    alike = [] if service is None else _alike(service)
+    alike = [] if service is None or not isinstance(directory, Database) else _alike(service)
     return {
         "answers": answers,
         "alike": alike,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import DatabaseError
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -14,11 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 from incident_central.database import now, transaction
 from incident_central.incidents.models import Incident, Person, Status, listing
 from incident_central.incidents.response import INVITED_LEVELS, RESPONSE
+from incident_central.incidents.standby import standby
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
 from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web import steps
 from incident_central.web.security import SeeOther, SignedIn, signed_in
+from incident_central.web.without_database import NobodyKnows, kept_context, reporter_of
 
 #: A page that has not gone out after so long needs a person.
 PATIENCE = timedelta(seconds=20)
@@ -33,8 +35,20 @@ class ToPhone:
 
 
 @require_safe
+def responding(request: HttpRequest, name: str) -> HttpResponse:
+    """While the report is in the journal and not in the database yet, it is shown from there."""
+    here, reporter = standby(), reporter_of(request)
+    kept = here.find(name) if here is not None else None
+    if kept is None or reporter is None:
+        return _responding(request, name)
+    context = {"user": reporter, "house": NobodyKnows()} | kept_context(kept, reporter)
+    response = render(request, "web/kept.html", context)
+    response["Cache-Control"] = "no-store"  # phone numbers
+    return response
+
+
 @signed_in
-def responding(request: SignedIn, name: str) -> HttpResponse:
+def _responding(request: SignedIn, name: str) -> HttpResponse:
     rows = steps.rows_of(name)
     incident = get_object_or_404(_incidents(), pk=name)
     page = rows.get("page")

@@ -13,8 +13,12 @@ from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
 from incident_central.accounts.models import User
+from incident_central.outage import within
+from incident_central.web import without_database
 
 P = ParamSpec("P")
+
+PATIENCE = 5.0  # seconds that a page waits for the database
 
 
 class SignedIn(HttpRequest):
@@ -33,19 +37,27 @@ class SeeOther(HttpResponseRedirect):
 def signed_in(
     view: Callable[Concatenate[SignedIn, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Others are sent to the sign-in page first, and come back to where they wanted to go."""
+    """Others are sent to the sign-in page first, and come back to where they wanted to go.
 
-    @wraps(view)
+    Raises django.db.Error when the database does not answer in PATIENCE seconds.
+    """
+
     def only_signed_in(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if request.user.is_authenticated:
-            return view(cast(SignedIn, request), *args, **kwargs)
+        if isinstance(request.user, User):
+            response = view(cast(SignedIn, request), *args, **kwargs)
+            without_database.remember(request, response, request.user)
+            return response
         if cast(SignedIn, request).htmx:
             return HttpResponseClientRefresh()
         # What was posted is lost, so they come back to the form and not to the address that it was sent to.
         wanted = request.get_full_path() if request.method in ("GET", "HEAD") else came_from(request)
         return redirect_to_login(wanted, reverse("sign-in"))
 
-    return only_signed_in
+    @wraps(view)
+    def in_time(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        return within(PATIENCE, lambda: only_signed_in(request, *args, **kwargs))
+
+    return in_time
 
 
 def came_from(request: HttpRequest) -> str:

@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from incident_central.incidents.text import clean
+from incident_central.web import without_database
 from incident_central.web.security import SeeOther, safe_next
 
 TRIES = 10
@@ -42,7 +43,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)
-    return SeeOther(reverse("sign-in"))
+    response = SeeOther(reverse("sign-in"))
+    without_database.forget(response)
+    return response
 
 
 def _key(request: HttpRequest, email: str) -> str:

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Prefetch, QuerySet
-
+from incident_central.incidents.directory import Directory, chosen_service
 from incident_central.incidents.models import OnCall, Service, listing
-from incident_central.incidents.reporting import UNKNOWN_SERVICE, fallback_service
 
 WITHOUT_TEAM = "No team"
 NAMED = 3  # more people than this are counted instead of named
@@ -43,26 +41,16 @@ def who_answers(service: Service) -> WhoAnswers | None:
     )
 
 
-def usable_service(service_id: str) -> Service | None:
+def usable_service(directory: Directory, service_id: str) -> Service | None:
     """What the form's choice stands for, if it can be paged."""
-    if service_id == UNKNOWN_SERVICE:
-        fallback = fallback_service()
-        service_id = fallback.pk if fallback else ""
-    found = _listed(OnCall.objects.select_related("person")).filter(pk=service_id)
-    service = found.first() if service_id else None
+    service = chosen_service(directory, service_id)
     return service if service is not None and not service.why_unusable() else None
 
 
-def services_by_team() -> list[tuple[str, list[Service]]]:
+def services_by_team(directory: Directory) -> list[tuple[str, list[Service]]]:
     """Every service once, under its first team by name; those without a team come last."""
     teams: dict[str, list[Service]] = {}
-    for service in _listed(OnCall.objects.all()).prefetch_related("teams"):
+    for service in directory.services():
         team = next((team.name for team in service.teams.all()), WITHOUT_TEAM)
         teams.setdefault(team, []).append(service)
     return sorted(teams.items(), key=lambda item: (item[0] == WITHOUT_TEAM, item[0].casefold()))
-
-
-def _listed(on_calls: QuerySet[OnCall]) -> QuerySet[Service]:
-    """Services with who is on call for them, read at once."""
-    prefetch = Prefetch("policy__on_calls", queryset=on_calls)
-    return Service.objects.filter(listed=True).select_related("policy").prefetch_related(prefetch)
