@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 A_SECOND = 1.0  # longest that a report waits for the database, or a probe
 THREADS = 16
+PAST = {"read": "read", "write": "written"}
 
 _work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
 _here = threading.local()  # .is_database_thread
@@ -38,7 +39,7 @@ def start() -> None:
 def require_writable() -> None:
     """Raises OperationalError at once where trying to write would only cost time."""
     if not watch.writable:
-        raise OperationalError("the database cannot be written")
+        raise OperationalError(watch.why)
 
 
 def within(seconds: float, do: Callable[[], T]) -> T:
@@ -50,15 +51,16 @@ def within(seconds: float, do: Callable[[], T]) -> T:
     if getattr(_here, "is_database_thread", False):
         return do()
     if not watch.readable:
-        raise OperationalError("the database does not answer")
+        raise OperationalError(watch.why)
     future: Future[T] = Future()
     _work.put((future, do))
     try:
         return future.result(timeout=seconds)
     except TookTooLong:
         future.cancel()
-        watch.suspect()
-        raise OperationalError(f"the database did not answer within {seconds:g} s") from None
+        said = f"the database did not answer within {seconds:g} s"
+        watch.hangs(said)
+        raise OperationalError(said) from None
     except Error:
         watch.suspect()
         raise
@@ -86,10 +88,16 @@ class Watch:
         self._suspected = threading.Event()
         self._works = {"read": True, "write": True}
         self._trying_since: dict[str, float] = {}
+        self.why = "it does not answer"  # the last error that was met
 
     def suspect(self) -> None:
         """Somebody met an error."""
         self._suspected.set()
+
+    def hangs(self, said: str) -> None:
+        """Somebody waited in vain: nobody else shall, until a write goes through."""
+        self._note("write", False, said)
+        self.suspect()
 
     @property
     def readable(self) -> bool:
@@ -114,18 +122,20 @@ class Watch:
         self._trying_since[what] = time.monotonic()
         try:
             do()
-            works = True
+            self._note(what, True, "it answers")
         except Error as error:
-            works = False
-            if self._works[what]:
-                log.error("the database cannot be used: %s", " ".join(str(error).split()))
+            self._note(what, False, " ".join(str(error).split()))
         finally:
             release_connection()
-        if works and not self._works[what]:
-            log.warning("the database can be used again")
-        self._works[what] = works
         del self._trying_since[what]
-        return works
+        return self._works[what]
+
+    def _note(self, what: str, works: bool, why: str) -> None:
+        if not works:
+            self.why = why
+        if works != self._works[what]:
+            log.warning("the database can %s be %s: %s", "now" if works else "not", PAST[what], why)
+        self._works[what] = works
 
 
 watch = Watch()

@@ -14,10 +14,10 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from http.cookiejar import CookieJar
+from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -191,6 +191,10 @@ class Cluster:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(timeout=15)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def restart(self) -> None:
         self.stop()
         self.start()
@@ -239,6 +243,7 @@ class Hub:
     launcher: tuple[str, ...] = ("incident_central",)  # the module that is run, and what it takes before `serve`
     port: int = field(default_factory=lambda: demo._free_port())
     process: subprocess.Popen[str] | None = None
+    working_folder: Path = ROOT
 
     @property
     def url(self) -> str:
@@ -279,7 +284,7 @@ class Hub:
             env=self.environment,
             stderr=log,
             text=True,
-            cwd=ROOT,
+            cwd=self.working_folder,
         )
         log.close()
 
@@ -321,6 +326,30 @@ class Hub:
             connection.commit()
             return rows
 
+    @contextlib.contextmanager
+    def without_database(self) -> Iterator[None]:
+        """SQLite cannot be written, since another program holds it; PostgreSQL lets nobody in."""
+        if not self.database_url:
+            path = self.folder / "incident-central.sqlite3"
+            with contextlib.closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                yield
+            return
+        address, _, name = self.database_url.rpartition("/")
+        allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+        with psycopg.connect(f"{address}/postgres", autocommit=True) as administrator:
+            administrator.execute(allow.format(sql.Identifier(name), False))
+            # Again and again: a session that is being opened is not listed at once.
+            for _ in range(5):
+                administrator.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+                )
+                time.sleep(0.05)
+            try:
+                yield
+            finally:
+                administrator.execute(allow.format(sql.Identifier(name), True))
+
     def poll_now(self) -> None:
         """Have the next poll of PagerDuty come at once, instead of within its 15 seconds."""
         self._due_now("poll")
@@ -353,6 +382,11 @@ class Hub:
             return steps
 
         return eventually(settled)
+
+    def finished_in_time(self, name: str) -> dict[str, Json]:
+        """As finished(), for an incident that the database does not have yet."""
+        eventually(lambda: self.rows("SELECT id FROM incidents WHERE id = %s", name))
+        return self.finished(name)
 
     def service_id(self, name: str) -> str:
         (row,) = self.rows("SELECT id FROM incidents_service WHERE name = %s", name)
@@ -410,8 +444,11 @@ class Browser:
     def get(self, path: str, **headers: str) -> Page:
         return self._open(urllib.request.Request(f"{self.url}{path}", headers=headers))
 
-    def post(self, path: str, form: dict[str, str], *, token: str = "") -> Page:
+    def post(self, path: str, form: dict[str, str], *, token: str = "", cookies: Mapping[str, str] = {}) -> Page:
+        """`cookies` come on top of those that it has."""
         body = urllib.parse.urlencode({"csrfmiddlewaretoken": token or self._token(), **form}).encode()
+        for name, value in cookies.items():
+            self.cookies.set_cookie(_cookie(name, value))
         return self._open(urllib.request.Request(f"{self.url}{path}", body, {"Origin": self.url}))
 
     def sign_in(self, email: str, password: str) -> Page:
@@ -428,6 +465,13 @@ class Browser:
         except urllib.error.HTTPError as error:
             with error:
                 return Page(error.code, error.url, error.read().decode())
+
+
+def _cookie(name: str, value: str) -> Cookie:
+    domain: Json = {"domain": "127.0.0.1", "domain_specified": False, "domain_initial_dot": False}
+    path: Json = {"path": "/", "path_specified": True, "port": None, "port_specified": False}
+    rest: Json = {"secure": False, "expires": None, "discard": True, "comment": None, "comment_url": None, "rest": {}}
+    return Cookie(0, name, value, **domain, **path, **rest)
 
 
 def report_form(hub: Hub, **more: str) -> dict[str, str]:

@@ -1,0 +1,123 @@
+"""Reports while the database hangs, or when nobody knows whether it has taken one."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.crash.test_worker import on_postgresql
+from tests.processes import Cluster, Hub, Sandbox, eventually, report_form
+from tests.test_journal import LONG, started, telling
+from tests.test_trouble import assert_everything_once
+
+SHORT = re.compile(r"incident-[a-z]+-[a-z]+-\d{4}-\d\d")
+
+
+@pytest.mark.parametrize("how", ["done", "undone", "late"])
+def test_a_commit_whose_outcome_nobody_knows_pages_once_under_the_same_name(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, how: str
+) -> None:
+    sandbox, hub = unlimited, make_hub()
+    hub.launcher = ("tests.crash.uncertain", how)
+    hub.start()
+    hub.dana.get("/")
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    sent = time.monotonic()
+    name = hub.dana.post("/report", report_form(hub)).incident
+    assert SHORT.fullmatch(name)
+    eventually(lambda: sandbox.pages)
+    assert time.monotonic() - sent < 2.5, "before the late commit"
+    hub.finished_in_time(name)
+    time.sleep(1)
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert [row["id"] for row in hub.rows("SELECT id FROM incidents")] == [name]
+    assert [page["key"] for page in sandbox.pages] == [name]
+
+
+@on_postgresql
+def test_a_database_that_hangs_holds_up_no_report_and_no_page_of_ours(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, cluster: Cluster
+) -> None:
+    """Its connections stay open and nothing comes: the worst way to be gone, while many look at pages."""
+    sandbox, hub = unlimited, started(make_hub)
+    forms = [report_form(hub) for _ in range(3)]
+    with _hanging(cluster):
+        began = time.monotonic()
+        names = [hub.dana.post("/report", form).incident for form in forms]
+        eventually(lambda: {page["key"] for page in sandbox.pages} == set(names), within=5)
+        print(f"three pages after {time.monotonic() - began:.1f} s")
+        assert hub.dana.get("/").status == 500
+        assert "Report an incident" in hub.dana.get("/").text
+        assert hub.answers("/healthz")
+        assert hub.dana.get("/readyz").text.startswith("ready, but only to page: reports go to the journal.")
+    for name in names:
+        hub.finished_in_time(name)
+        assert_everything_once(hub, sandbox, name)
+    assert len(sandbox.pages) == 3
+    eventually(lambda: hub.dana.get("/readyz").text == "ready\n")
+
+
+@contextmanager
+def _hanging(cluster: Cluster) -> Iterator[None]:
+    """All of PostgreSQL's processes are stopped, and go on later."""
+    with psycopg.connect(cluster.url("postgres")) as session:
+        rows = session.execute("SELECT pid FROM pg_stat_activity").fetchall()
+    pids = [cluster.pid, *(pid for (pid,) in rows)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@on_postgresql
+def test_a_report_that_two_replicas_took_without_the_database_is_one(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, make_replica: Callable[..., Hub]
+) -> None:
+    """The first was killed before it could answer, so the browser sent it again, to the other."""
+    sandbox, first = unlimited, make_hub(SECRET_KEY="the same for all replicas, as it should be")
+    other = make_replica(first)
+    for hub in (first, other):
+        hub.start()
+        hub.dana.get("/")
+        eventually(lambda hub=hub: (hub.folder / "snapshot.json").exists())  # type: ignore[misc]
+    form = report_form(first)
+    with first.without_database():
+        names = [hub.dana.post("/report", form).incident for hub in (first, other)]
+        assert LONG.fullmatch(names[0])
+        assert names[0] == names[1]
+        for hub in (first, other):
+            telling(hub, names[0], "Reported. Mei Tanaka is being paged.")
+        first.kill()
+    other.finished_in_time(names[0])
+    first.start()
+    assert_everything_once(other, sandbox, names[0])
+    eventually(lambda: "was brought into the database" in first.log)
+    assert len(other.rows("SELECT id FROM incidents")) == len(sandbox.pages) == 1
+
+
+@on_postgresql
+def test_a_folder_that_nobody_chose_may_not_last_so_no_report_is_taken_there(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, tmp_path: Path
+) -> None:
+    sandbox, hub = unlimited, make_hub(DATA_DIR="")
+    hub.working_folder = tmp_path
+    hub.start()
+    assert "DATA_DIR is not set: while the database is gone, no report pages." in hub.log
+    form = report_form(hub)
+    hub.dana.get("/")
+    with hub.without_database():
+        answer = hub.dana.post("/report", form)
+        assert answer.status == 500
+        assert "Your report may not have been sent" in answer.text
+        assert hub.dana.get("/readyz").status == 503
+    assert sandbox.pages == []

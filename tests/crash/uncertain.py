@@ -1,0 +1,43 @@
+"""`incident-central` whose commits of reports end in doubt: `python -m tests.crash.uncertain HOW serve …`.
+
+done      committed, and then the connection broke
+undone    the connection broke before it was committed
+late      committed, three seconds later
+"""
+
+import sys
+import time
+
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def main() -> int:
+    watch_commits(sys.argv[1])
+    from incident_central import cli
+
+    return cli.main(sys.argv[2:])
+
+
+def watch_commits(how: str) -> None:
+    real = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
+
+    def commit(self: BaseDatabaseWrapper) -> None:
+        # A report's commit is the only one after which its steps are started. What is brought in is not in doubt.
+        if not self.run_on_commit or BaseDatabaseWrapper._in_doubt:  # type: ignore[attr-defined]
+            real(self)
+            return
+        BaseDatabaseWrapper._in_doubt = True  # type: ignore[attr-defined]
+        if how == "late":
+            time.sleep(3)
+        if how != "undone":
+            real(self)
+        if how != "late":
+            raise OperationalError("the connection broke")
+
+    BaseDatabaseWrapper._commit = commit  # type: ignore[attr-defined]
+    BaseDatabaseWrapper._in_doubt = False  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""The hub's own database is gone while something burns: a report pages all the same, once, and is brought in later."""
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+from django.core.signing import TimestampSigner, b62_encode
+
+from tests.processes import ADMIN, Browser, Hub, Page, Sandbox, eventually, report_form
+from tests.test_trouble import assert_everything_once
+
+MakeHub = Callable[..., Hub]
+COOKIE = "reporter"
+KEY = "a key that only this test and its hub know"
+
+LONG = re.compile(r"incident(-[a-z]+){5}-\d{4}-\d\d")
+
+
+def test_a_report_pages_at_once_and_everything_else_follows(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    hub = started(make_hub)
+    form = report_form(hub)
+    with hub.without_database():
+        sent = time.monotonic()
+        page = hub.dana.post("/report", form)
+        eventually(lambda: sandbox.pages, within=5)
+        print(f"paged {time.monotonic() - sent:.2f} s after it was sent")
+        name = page.incident
+        assert LONG.fullmatch(name)
+        assert "own database does not answer" in page.text
+        telling(hub, name, "Reported. Mei Tanaka is being paged.")
+        assert "Mei Tanaka" in sandbox.ringing
+        # The same again is the same, and the next one need not find out anew that the database is gone.
+        sent = time.monotonic()
+        assert hub.dana.post("/report", form).incident == name
+        assert time.monotonic() - sent < 0.9
+        assert sandbox.calls("conversations.create") == []
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert [one["key"] for one in sandbox.pages] == [name]
+    telling(hub, name, "Go to the Slack channel")
+    assert "Brought into the database" in hub.dana.get(f"/incidents/{name}").text
+    assert hub.dana.post("/report", form).incident == name
+
+
+def test_the_form_opens_shows_who_is_on_call_and_says_what_is_wrong(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    hub = started(make_hub)
+    filled = report_form(hub)
+    with hub.without_database():
+        first = hub.dana.post("/report", filled)
+        form = hub.dana.get("/report")
+        assert form.status == 200
+        for text in ("Checkout API", "nobody is on call", "P1", "page Incident Desk"):
+            assert text in form.text
+        assert "Mei Tanaka" in hub.dana.get(f"/on-call?service={filled['service']}").text
+        report = filled | {"report_id": str(uuid4()), "description": "kept <b>"}
+        wrong = hub.dana.post("/report", report | {"title": " ", "service": "PNOWHERE"})
+        assert wrong.status == 422
+        assert "Say in one line what is going wrong." in wrong.text
+        assert "Choose the service that is affected." in wrong.text
+        assert "kept &lt;b&gt;" in wrong.text
+        assert "own database does not answer" in wrong.text
+        other = hub.dana.post("/report", filled | {"title": "Something else"})
+        assert other.status == 409
+        assert "Report this as a new one?" in other.text
+        assert first.incident in other.text
+    hub.finished_in_time(first.incident)
+    assert_everything_once(hub, sandbox, first.incident)
+
+
+def test_pagerduty_gone_too_the_page_says_whom_to_phone_and_goes_out_later(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    hub = started(make_hub)
+    form = report_form(hub)
+    sandbox.fault("pagerduty", "down")
+    with hub.without_database():
+        name = hub.dana.post("/report", form).incident
+        told = telling(hub, name, "Nobody could be paged yet")
+        assert "Phone somebody now." in told.text
+        assert "Mei Tanaka, level 1" in told.text
+        assert 'href="tel:' in told.text
+        sandbox.mend()
+        telling(hub, name, "is being paged")
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert "Dana Okafor looked up phone numbers" in hub.dana.get(f"/incidents/{name}").text
+
+
+def test_the_database_comes_back_before_pagerduty_does(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    hub = started(make_hub)
+    form = report_form(hub)
+    sandbox.fault("pagerduty", "answer-lost", method="POST /incidents", times=1)
+    sandbox.fault("pagerduty", "down", method="GET /incidents")
+    with hub.without_database():
+        name = hub.dana.post("/report", form).incident
+        eventually(lambda: sandbox.pages)
+        telling(hub, name, "could be paged yet")
+    eventually(lambda: hub.rows("SELECT id FROM incidents WHERE id = %s", name))
+    assert hub.steps(name)["page"]["state"] in ("running", "looking", "waiting")
+    sandbox.mend()
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+
+
+def test_killed_and_started_without_its_database_it_pages_what_it_had_accepted(
+    make_hub: MakeHub, sandbox: Sandbox
+) -> None:
+    hub = started(make_hub)
+    forms = [report_form(hub) for _ in range(3)]
+    sandbox.fault("pagerduty", "down")
+    with hub.without_database():
+        with ThreadPoolExecutor(3) as threads:
+            names = [page.incident for page in threads.map(lambda form: hub.dana.post("/report", form), forms)]
+        hub.kill()
+        sandbox.mend()
+        hub.start(ready=False)
+        eventually(lambda: {one["key"] for one in sandbox.pages} == set(names))
+        telling(hub, names[0], "is being paged")
+    for name in names:
+        hub.finished_in_time(name)
+        assert_everything_once(hub, sandbox, name)
+    assert len(sandbox.pages) == 3
+
+
+def test_only_whoever_was_signed_in_lately_is_known(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    hub = started(make_hub, SECRET_KEY=KEY)
+    form = report_form(hub)
+    with hub.without_database():
+        name = hub.dana.post("/report", form).incident
+        forged = signed_days_ago(1)[:-3] + "AAA"
+        for value, known in [("", False), (forged, False), (signed_days_ago(8), False), (signed_days_ago(6), True)]:
+            somebody = Browser(hub.url)
+            somebody.get("/sign-in")
+            answer = somebody.post("/report", form | {"report_id": str(uuid4())}, cookies={COOKIE: value})
+            assert (answer.status, answer.path.endswith("/responding")) == (200 if known else 500, known), value
+            if not known:
+                assert "Page somebody yourself" in answer.text
+                assert not somebody.get(f"/incidents/{name}/responding").path.endswith("/responding")
+    eventually(lambda: len(sandbox.pages) == 2)
+
+
+def signed_days_ago(days: int) -> str:
+    """What Dana's browser was given so long ago."""
+
+    class Then(TimestampSigner):
+        def timestamp(self) -> str:
+            return b62_encode(int(time.time()) - days * 24 * 3600)
+
+    return Then(key=KEY, salt=COOKIE, fallback_keys=[]).sign_object([1, "Dana Okafor", ADMIN])
+
+
+def test_when_the_journal_is_full_people_are_told_to_phone(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    sandbox.switch(rate_limits="off")
+    hub = started(make_hub, SLACK_BOT_TOKEN="")
+    form = report_form(hub, description="€" * 20_000)
+    with hub.without_database():
+        names = [hub.dana.post("/report", form | {"report_id": str(uuid4())}).incident for _ in range(100)]
+        full = hub.dana.post("/report", form | {"report_id": str(uuid4())})
+        assert full.status == 500
+        assert "Your report may not have been sent" in full.text
+        assert "+1 555 0100" in full.text
+        eventually(lambda: len(sandbox.pages) == 100)
+    eventually(lambda: len(hub.rows("SELECT id FROM incidents")) == 100)
+    again = hub.dana.post("/report", form | {"report_id": str(uuid4())}).incident
+    assert {one["key"] for one in sandbox.pages} - {again} == set(names)
+    assert hub.incident(names[0])["description"] == "€" * 20_000
+
+
+def started(make_hub: MakeHub, **settings: str) -> Hub:
+    """A hub of this test's own, with a snapshot of its directory, in which Dana has looked at a page."""
+    hub = make_hub(**settings)
+    hub.start()
+    assert hub.dana.get("/").status == 200
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    return hub
+
+
+def responding(hub: Hub, name: str) -> Page:
+    return hub.dana.get(f"/incidents/{name}/responding")
+
+
+def telling(hub: Hub, name: str, text: str) -> Page:
+    """The page of the response, once it says this."""
+
+    def look() -> Page:
+        page = responding(hub, name)
+        assert text in page.text
+        return page
+
+    return eventually(look)
