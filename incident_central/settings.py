@@ -38,7 +38,11 @@ SETTINGS = [
         "PostgreSQL: postgresql://user:password@host:5432/name. Empty: SQLite in DATA_DIR.",
         parse.database_url,
     ),
-    Setting("DATA_DIR", "data", "Folder for the SQLite database, the generated secret key and the lock."),
+    Setting(
+        "DATA_DIR",
+        "data",
+        "Folder for the SQLite database, the generated secret key, the lock and the journal of reports.",
+    ),
     Setting(
         "SECRET_KEY",
         "",
