@@ -100,7 +100,8 @@ def _advance(job: Job, workflow: Workflow, subject: Any) -> list[Attempt]:
     rows |= {row.name: row for row in born}
     names = {step.name for step in workflow.steps}
     settled = {name for name, row in rows.items() if row.state in SETTLED or name not in names}
-    queued = [step for step in workflow.steps if rows[step.name].state == State.QUEUED]
+    gone = [workflow.step(name) for name in rows.keys() - names]  # not done any more: run, they say so
+    queued = [step for step in (*workflow.steps, *gone) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
     columns = {"state": State.WAITING, "run_at": Now()} if _here is None else _here.claim(State.RUNNING)
     StepRow.objects.filter(pk__in=[row.pk for row in ready.values()]).update(**columns)
