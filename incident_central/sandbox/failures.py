@@ -11,6 +11,7 @@ EFFECTS = {
     "down": "Nobody listens at its address.",
     "hung": "It takes calls and never answers them.",
     "slow": "Every call takes {seconds:g} seconds longer.",
+    "late": "It does the work at once, and its answer comes {seconds:g} seconds later.",
     "429": "It says that there were too many calls, and to come back in {seconds:g} seconds.",
     "429-bare": "It says that there were too many calls, and nothing else.",
     "500": "It answers with an error of its own (500).",

@@ -14,6 +14,7 @@ from incident_central.sandbox.faults import (
     DOWN,
     HTML_200,
     HUNG,
+    LATE,
     RESET,
     SLOW,
     TRUNCATED,
@@ -93,8 +94,11 @@ class Gate:
         if fault.kind == SLOW:
             fault.lifted.wait(fault.seconds)
             return self._work(request, call)
-        # What is left are the kinds that do the work and lose the answer.
+        # What is left are the kinds that do the work.
         response = self._work(request, call)
+        if fault.kind == LATE:
+            fault.lifted.wait(fault.seconds)
+            return response
         if fault.kind == TRUNCATED:
             raise Lost(part=response)
         if fault.kind == ANSWER_LOST_HANG:
