@@ -18,6 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak", nargs="?", type=int, const=2000, default=0, metavar="KILLS", help="kill so often (2000) instead of 50"
     )
+    parser.addoption(
+        "--at", action="append", metavar="PLACE", help="kill at this place instead (tests/crash/mortal.py)"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

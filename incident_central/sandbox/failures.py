@@ -17,6 +17,7 @@ EFFECTS = {
     "500": "It answers with an error of its own (500).",
     "html": "It answers with a web page instead of data.",
     "html-200": "It answers with a web page instead of data, as if all were well.",
+    "gateway-timeout": "It does the work, and a gateway in between says that it took too long (504).",
     "truncated": "It does the work, and its answer breaks off in the middle.",
     "reset": "It drops the connection before it does the work.",
     "answer-lost": "It does the work, and its answer never arrives: the connection is dropped.",

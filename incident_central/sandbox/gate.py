@@ -12,6 +12,7 @@ from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.faults import (
     ANSWER_LOST_HANG,
     DOWN,
+    GATEWAY_TIMEOUT,
     HTML_200,
     HUNG,
     LATE,
@@ -99,6 +100,8 @@ class Gate:
         if fault.kind == LATE:
             fault.lifted.wait(fault.seconds)
             return response
+        if fault.kind == GATEWAY_TIMEOUT:
+            return replace(self.api.fault_response("html", fault), status=504)
         if fault.kind == TRUNCATED:
             raise Lost(part=response)
         if fault.kind == ANSWER_LOST_HANG:

@@ -6,6 +6,7 @@ What one call alone may meet is in tests/test_trouble.py.
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 import pytest
@@ -32,7 +33,7 @@ WRITES = {
 # ── many at once ──────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("kind", ["answer-lost", "truncated", "answer-lost-hang", "reset"])
+@pytest.mark.parametrize("kind", ["answer-lost", "truncated", "gateway-timeout", "answer-lost-hang", "reset"])
 def test_every_second_write_is_in_doubt(make_hub: Callable[..., Hub], unlimited: Sandbox, kind: str) -> None:
     """Done and not told, or, with "reset", not done at all: only a look tells which."""
     sandbox, hub = unlimited, make_hub()
@@ -50,7 +51,7 @@ def test_every_second_write_is_in_doubt(make_hub: Callable[..., Hub], unlimited:
 def test_one_call_in_ten_fails_in_one_way_or_another(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
     sandbox, hub = unlimited, make_hub()
     hub.start()
-    kinds = ["500", "429", "429-bare", "html", "html-200", "truncated", "reset", "answer-lost"]
+    kinds = ["500", "429", "429-bare", "html", "html-200", "truncated", "gateway-timeout", "reset"]
     for kind in kinds:
         sandbox.fault("*", kind, every=9 * len(kinds), seconds=2)
     began = time.time()
@@ -165,7 +166,9 @@ def test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile(hub: Hu
 def test_a_page_unsent_for_four_hours_asks_a_person_first(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.fault("pagerduty", "down", method="POST /incidents")
     name = report(hub)
-    eventually(lambda: hub.steps(name)["page"]["attempts"])
+    step = eventually(lambda: (step := hub.steps(name)["page"])["attempts"] and step)
+    begun, asks = (datetime.fromisoformat(str(at)) for at in (hub.incident(name)["created_at"], step["ask_at"]))
+    assert 0 <= (asks - begun).total_seconds() - 4 * 3600 < 10
     past, ours = "2020-01-01 00:00:00", "SELECT id FROM jobs_job WHERE key = %s"
     hub.rows(f"UPDATE jobs_step SET ask_at = %s WHERE name = 'page' AND job_id IN ({ours})", past, name)  # noqa: S608
     eventually(lambda: hub.steps(name)["page"]["state"] == "failed")
@@ -226,6 +229,19 @@ def test_a_call_that_arrives_after_its_sender_died_is_waited_for(
 
 def _called(sandbox: Sandbox, method: str, times: int) -> bool:
     return len(sandbox.calls(method)) == times
+
+
+@on_sqlite
+def test_a_step_may_take_longer_than_a_process_may_be_frozen(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
+    """Three calls of eight seconds each."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    for method in ("users.lookupByEmail", "conversations.history", "chat.postMessage"):
+        sandbox.fault("slack", "slow", method=method, seconds=8)
+    name = report(hub, service_name="Data Warehouse")
+    eventually(lambda: hub.steps(name)["find_missing"]["state"] == "done", within=40)
+    assert hub.steps(name)["find_missing"]["attempts"] == 0
+    assert len(sandbox.messages(name)) == 2
 
 
 # ── asked to wait ─────────────────────────────────────────────────────────────────────────────────

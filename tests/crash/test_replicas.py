@@ -87,6 +87,64 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
     eventually(lambda: {left.incident(name)["status"] for name in called} == {"acknowledged"})
 
 
+def test_who_was_taken_over_while_it_was_frozen_for_moments_sends_and_writes_nothing_more(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, make_replica: Callable[..., Hub]
+) -> None:
+    """The session that showed that it lives broke meanwhile. It wakes while its successor is still looking, has its
+    lock again at once, and its leases would not have been over yet."""
+    sandbox, frozen = unlimited, make_hub()
+    left = make_replica(frozen)
+    _start_together([frozen, left])
+
+    # Its leases have just been renewed.
+    sandbox.fault("slack", "slow", method="conversations.setTopic", seconds=9, times=1)
+    (renewing,) = report_all([frozen], each=1)
+    began = eventually(lambda: left.steps(renewing)["topic"]["lease_until"])
+    eventually(lambda: left.steps(renewing)["topic"]["lease_until"] != began)
+
+    # In the midst of a step of several calls, and of calls that have got through.
+    slow = sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=9, times=1)
+    (halfway,) = report_all([frozen], each=1, service_name="Data Warehouse")
+    eventually(lambda: sandbox.calls("users.lookupByEmail"))
+    eventually(lambda: _states(left, halfway) == {"done": 10, "running": 1, "queued": 1})
+    owner = owner_of(left, halfway)
+    sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=6)
+    sandbox.fault("slack", "late", method="conversations.create", seconds=6)
+    names = report_all([frozen], each=3)
+    eventually(lambda: len(sandbox.calls("POST /incidents")) == len(sandbox.calls("conversations.create")) == 5)
+    sandbox.fault("pagerduty", "slow", method="GET /incidents", seconds=8)
+    sandbox.fault("slack", "slow", method="users.conversations", seconds=8)
+    freeze(frozen)
+    try:
+        left.rows("SELECT pg_terminate_backend(%s)", _holder(left, owner))
+        eventually(lambda: owner not in owners(left))
+    finally:
+        wake(frozen)
+    eventually(lambda: _holder(left, owner))
+    sandbox.control(f"/faults/{slow}", method="DELETE")
+    dropped = [f"{step} of {name}" for name in names for step in ("page", "open_channel")] + [
+        f"find_missing of {halfway}"
+    ]
+    eventually(lambda: all(f"{one} was taken over: outcome dropped" in frozen.log for one in dropped))
+    assert {_states(left, name)["looking"] for name in names} == {2}
+    sandbox.mend()
+    eventually(lambda: all_finished(left))
+    for name in (*names, renewing):
+        assert_everything_once(left, sandbox, name)
+    assert len(sandbox.calls("conversations.history")) == 1, "who is missing was looked for twice"
+
+
+def _holder(hub: Hub, owner: str) -> int | None:
+    """The session that shows that this owner lives."""
+    number = "((classid::bigint << 32) | objid::bigint)"
+    query = f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND {number} = %s"  # noqa: S608
+    return next((int(row["pid"]) for row in hub.rows(query, int(owner.removeprefix("lock-")))), None)
+
+
+def _states(hub: Hub, name: str) -> Counter[str]:
+    return Counter(str(row["state"]) for row in hub.steps(name).values())
+
+
 def _sessions(hub: Hub, which: str) -> list[Json]:
     """The frozen replica's sessions of this kind."""
     return hub.rows(f"SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen' AND {which}")  # noqa: S608

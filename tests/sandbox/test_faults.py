@@ -215,6 +215,15 @@ def test_a_late_answer_tells_of_work_that_was_done_long_ago(
     assert answers == [201]
 
 
+def test_a_gateway_says_504_of_work_that_was_done(
+    sandbox: RunningSandbox, report: Callable[[], httpx2.Response]
+) -> None:
+    sandbox.fault("pagerduty", "gateway-timeout", method=CREATE)
+    answer = report()
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (504, "text/html")
+    assert incidents(sandbox) == 1
+
+
 def test_one_call_in_three_and_at_most_twice(sandbox: RunningSandbox, raw: httpx2.Client) -> None:
     sandbox.fault("pagerduty", "500", every=3, times=2)
     statuses = [raw.get("/abilities").status_code for _ in range(12)]
