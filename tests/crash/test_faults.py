@@ -250,6 +250,7 @@ def test_a_step_may_take_longer_than_a_process_may_be_frozen(make_hub: Callable[
 @pytest.mark.parametrize(
     ("step", "provider", "method"),
     [("page", "pagerduty", "POST /incidents"), ("open_channel", "slack", "conversations.create")],
+    ids=["page", "open_channel"],
 )
 def test_what_it_was_told_to_wait_for_is_remembered_over_a_restart(
     make_hub: Callable[..., Hub], sandbox: Sandbox, step: str, provider: str, method: str

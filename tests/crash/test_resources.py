@@ -139,6 +139,7 @@ def test_no_memory_can_be_had_for_a_while(make_hub: Callable[..., Hub], unlimite
         ("threads=40", "Allow this process more of them (ulimit -u, the container's pids limit) or memory."),
         ("memory=400", "Allow this process more of them (ulimit -u, the container's pids limit) or memory."),
     ],
+    ids=["files", "threads", "memory"],
 )
 def test_with_too_little_it_does_not_start_and_says_what_is_missing(
     make_hub: Callable[..., Hub], lack: str, told: str
