@@ -1,9 +1,12 @@
 """Each protection of a response: where it is in the code, the code without it, and the test that fails then.
 
-`tests/crash/taken_out.py` takes them out one by one. docs/reliability.md tells what each is for.
+`tests/crash/taken_out.py` takes them out one by one. docs/reliability.md lists them in the same order.
 """
 
+import ast
 from dataclasses import dataclass
+
+from tests.processes import ROOT
 
 RUNNER = "incident_central/jobs/runner.py"
 OWNERSHIP = "incident_central/jobs/ownership.py"
@@ -536,3 +539,20 @@ PROTECTIONS = (
         UPGRADE,
     ),
 )
+
+
+def where(one: Protection) -> str:
+    """`module.function` that the protection is in, below `incident_central`."""
+    code = (ROOT / one.file).read_text()
+    line = code[: code.index(one.text)].count("\n") + 1
+    inside: list[str] = []
+    found: list[ast.AST] = [ast.parse(code)]
+    while found:
+        node = found.pop()
+        for child in ast.iter_child_nodes(node):
+            if getattr(child, "lineno", 0) <= line <= (getattr(child, "end_lineno", 0) or 0):
+                found.append(child)
+                if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                    inside.append(child.name)
+    module = one.file.removeprefix("incident_central/").removesuffix(".py").replace("/", ".")
+    return ".".join([module, *inside])
