@@ -344,7 +344,7 @@ PROTECTIONS = (
         RUNNER,
         "job = Job.objects.select_for_update().get(",
         "job = Job.objects.get(",
-        f"{IN_DOUBT}[postgresql-reset]",
+        f"{REPLICAS}test_steps_that_end_at_the_same_time_start_what_waited_for_both[postgresql]",
     ),
     # ── whose work it is ──────────────────────────────────────────────────────────────────────────
     Protection(

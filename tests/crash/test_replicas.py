@@ -204,6 +204,28 @@ def test_behind_a_transaction_pooler_the_lease_alone_decides(
         assert_everything_once(direct, sandbox, name)
 
 
+def test_steps_that_end_at_the_same_time_start_what_waited_for_both(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """The page, and the last look for who is missing: both wait to be written down, and then both are."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    late = [
+        sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=60),
+        sandbox.fault("slack", "late", method="conversations.history", seconds=60),
+    ]
+    names = report_all([hub], each=5, service_name="Data Warehouse")
+    eventually(lambda: len(sandbox.calls("conversations.history")) == len(sandbox.calls("POST /incidents")) == 5)
+    with psycopg.connect(hub.database_url) as session:
+        session.execute("LOCK TABLE incidents_timelineentry, incidents_responder IN EXCLUSIVE MODE")
+        for fault in late:
+            sandbox.control(f"/faults/{fault}", method="DELETE")
+        waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        eventually(lambda: len(hub.rows(waiting)) >= 2 * len(names))
+    eventually(lambda: all_finished(hub))
+    assert len(sandbox.pages) == len(names)
+
+
 def _start_together(hubs: list[Hub]) -> None:
     for hub in hubs:
         hub.begin()
