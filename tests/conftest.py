@@ -14,15 +14,19 @@ DATABASES = ["sqlite", "postgresql"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash", action="store_true", help="also run tests/crash: kills, freezes, lost databases")
-    parser.addoption("--all", action="store_true", help="fail when something could not be run on this machine")
+    parser.addoption("--all", action="store_true", help="those, too, and fail when something could not be run")
     parser.addoption(
         "--soak", nargs="?", type=int, const=2000, default=0, metavar="KILLS", help="kill so often (2000) instead of 50"
+    )
+    parser.addoption(
+        "--at", action="append", metavar="PLACE", help="kill at this place instead (tests/crash/mortal.py)"
     )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The crash tests take minutes, and want a machine that does nothing else."""
-    wanted = config.getoption("--crash") or config.getoption("--soak") or any("crash" in arg for arg in config.args)
+    """The crash tests take minutes."""
+    asked = any(config.getoption(option) for option in ("--crash", "--all", "--soak"))
+    wanted = asked or any("crash" in arg for arg in config.args)
     return True if collection_path.name == "crash" and not wanted else None
 
 

@@ -19,6 +19,7 @@ from incident_central import demo
 from incident_central.sandbox.faults import KINDS
 from incident_central.sandbox.slack.methods import METHODS
 from incident_central.sandbox.slack.scopes import SEE_EMAIL, union
+from tests.crash.protections import PROTECTIONS, where
 from tests.processes import ROOT, Hub, Sandbox, report_form
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -230,6 +231,25 @@ def test_every_request_that_is_documented_is_one_that_the_sandbox_knows(one_sand
         connection.request(method, re.sub("<.*?>", "X", path), "{}", {"Content-Type": "application/json"})
         assert b"There is no" not in connection.getresponse().read(), f"{method} {path}"
         connection.close()
+
+
+# ── reliability ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_protections_listed_are_those_that_are_taken_out() -> None:
+    table = _page("docs/reliability.md").partition("## Which protection each test guards")[2]
+    rows = re.findall(r"^\| (.+) \| `([\w.]+)` \| `(\w+\S*)` \|$", table, re.M)
+    assert rows == [(one.name, where(one), one.test.partition("::")[2]) for one in PROTECTIONS]
+    for one in PROTECTIONS:
+        assert _page(one.file).count(one.text) == 1, one.name
+        path, _, test = one.test.partition("::")
+        assert f"def {test.partition('[')[0]}(" in _page(path), one.name
+
+
+def test_every_test_that_is_named_exists() -> None:
+    files = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    for name in set(re.findall(r"`(test_\w+)`", _page("docs/reliability.md"))):
+        assert any(f"def {name}(" in text for text in files), name
 
 
 # ── reading the documentation ─────────────────────────────────────────────────────────────────────

@@ -1,6 +1,7 @@
 """Whose work it is, and which owners are dead for certain."""
 
 import fcntl
+import itertools
 import logging
 import secrets
 import time
@@ -32,7 +33,7 @@ class FolderOwnership:
 
     def __init__(self, folder: Path) -> None:
         self.owner = f"{LEASE}{secrets.randbits(63)}"
-        self.holds = True
+        self.session = 1
         self._file = (folder / "lock").open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,7 +55,8 @@ class SessionOwnership:
     """PostgreSQL: a session of each process holds an advisory lock by its owner's number; one that is free means dead.
 
     A session may break while its process lives, as when PostgreSQL restarts. So a free lock is believed only after a
-    while; the process takes its lock again at once, and as long as nothing `holds` for it, it must not send.
+    while; the process takes its lock again at once, in the next `session`. As long as that is 0 it must not send, and
+    after each change it must find out first whether its steps are still its own: it may have been frozen meanwhile.
 
     Behind a transaction pooler such a lock says nothing, and then only the lease decides. A pooler shows itself: the
     process id that it gave at connecting is not the one that the server answers with.
@@ -66,7 +68,7 @@ class SessionOwnership:
         with self._connect() as session:
             row = session.execute("SELECT pg_backend_pid()").fetchone()
             self.owner = f"{LOCK if row == (session.info.backend_pid,) else LEASE}{self._number}"
-        self.holds = True
+        self.session = 1
         self._free_since: dict[str, float] = {}
 
     def release(self) -> None:
@@ -82,18 +84,20 @@ class SessionOwnership:
     def keep(self, heard: Callable[[], None]) -> None:
         """Hold the lock as long as the process lives, and call `heard` when one that runs no steps wrote one. Behind a
         transaction pooler nothing is held or heard; there the lease and the runner's own ticks must do."""
+        sessions = itertools.count(1)
         while self.owner.startswith(LOCK):
             try:
                 with self._connect() as session:
                     session.execute("SELECT pg_advisory_lock(%s)", [self._number])
                     session.execute(f"LISTEN {WORD}")
-                    self.holds = True
+                    self.session = next(sessions)
+                    heard()
                     for _ in session.notifies():
                         heard()
             except (psycopg.Error, OSError) as error:
-                if self.holds:
+                if self.session:
                     log.warning("the session that shows that this process lives broke: %s", error)
-            self.holds = False
+            self.session = 0
             time.sleep(0.1)
 
 

@@ -65,7 +65,7 @@ def before_send() -> None:
     """To be called just before each call outside: frees the connection, and raises CallFailed when this process was
     frozen for so long, or is cut off from the database, that another may have taken the step over."""
     attempt, runner = _attempt.get(), _here
-    if attempt is not None and (clock() > attempt.deadline or not (runner is None or runner.ownership.holds)):
+    if attempt is not None and (clock() > attempt.deadline or not (runner is None or runner.may_send)):
         raise CallFailed("Not sent: Incident Central was held up for too long.", doubtful=attempt.doubtful)
     release_connection()
 
@@ -107,7 +107,8 @@ def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime |
     rows |= {row.name: row for row in born}
     names = {step.name for step in workflow.steps}
     settled = {name for name, row in rows.items() if row.state in SETTLED or name not in names}
-    queued = [step for step in workflow.steps if rows[step.name].state == State.QUEUED]
+    gone = [workflow.step(name) for name in rows.keys() - names]  # not done any more: run, they say so
+    queued = [step for step in (*workflow.steps, *gone) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
     columns = {"state": State.WAITING, "run_at": Now()} if _here is None else _here.claim(State.RUNNING)
     StepRow.objects.filter(pk__in=[row.pk for row in ready.values()]).update(**columns)
@@ -139,7 +140,7 @@ class Runner:
         self._threads = [new(target=self._run, args=[self._lanes[lane]]) for lane, n in lanes.items() for _ in range(n)]
         self._threads += [new(target=self._loop), new(target=ownership.keep, args=[self.woken.set])]
         self._active: set[Attempt] = set()  # only added to, discarded from and copied: each of these is atomic
-        self._beat_at = clock()
+        self._beat_at, self._session = clock(), 1  # of the ownership
         self._stopping = False
 
     def start(self) -> None:
@@ -158,6 +159,11 @@ class Runner:
         while self._active and clock() < until:
             time.sleep(0.02)
 
+    @property
+    def may_send(self) -> bool:
+        """Whether whoever looks sees that this process lives, and saw it ever since the leases were renewed."""
+        return self.ownership.session == self._session != 0
+
     def claim(self, state: State) -> dict[str, Any]:
         """The column values that make a step this process's."""
         owner, lease = self.ownership.owner, Now() + LEASE
@@ -174,7 +180,7 @@ class Runner:
         while not self._stopping:
             self.woken.clear()
             try:
-                if clock() > self._beat_at + HEARTBEAT:
+                if clock() > self._beat_at + HEARTBEAT or not self.may_send:
                     self._renew_leases()
                 self.start_attempts(self._claim_due())
                 pause = self._until_next()
@@ -185,13 +191,14 @@ class Runner:
             self.woken.wait(pause)
 
     def _renew_leases(self) -> None:
-        """Of what truly runs here. Only then is the moment put off up to which it may send."""
-        began = clock()
+        """Of what truly runs here: only then is the moment put off up to which it may send. What was taken over must
+        not be sent any more."""
+        began, session = clock(), self.ownership.session
         with transaction():
-            held = [one for one in self._active.copy() if _under_way(one).update(lease_until=Now() + LEASE)]
-        for attempt in held:
-            attempt.deadline = began + SENDABLE
-        self._beat_at = began
+            held = {one: _under_way(one).update(lease_until=Now() + LEASE) for one in self._active.copy()}
+        for attempt, is_ours in held.items():
+            attempt.deadline = began + SENDABLE if is_ours else 0.0
+        self._beat_at, self._session = began, session
 
     def _claim_due(self) -> list[Attempt]:
         """Steps whose time has come, and steps under way with nobody behind them: an owner that died, a lease that ran

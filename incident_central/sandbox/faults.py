@@ -10,9 +10,11 @@ WORDED = ("429", "429-bare", "500", "html", "missing-scope", "unauthorized")
 HTML_200 = "html-200"  # as "html", but with the status of success, as a proxy's sign-in page comes
 # Kinds that the server does with the connection.
 DOWN, HUNG, SLOW, RESET = "down", "hung", "slow", "reset"
-# Kinds where the work is done and the answer does not arrive whole.
-TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG = "truncated", "answer-lost", "answer-lost-hang"
-KINDS = (*WORDED, HTML_200, DOWN, HUNG, SLOW, RESET, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
+# Kinds where the work is done and the answer comes late, from somebody else, not whole, or never.
+LATE, GATEWAY_TIMEOUT, TRUNCATED = "late", "gateway-timeout", "truncated"
+ANSWER_LOST, ANSWER_LOST_HANG = "answer-lost", "answer-lost-hang"
+DONE = (LATE, GATEWAY_TIMEOUT, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
+KINDS = (*WORDED, HTML_200, DOWN, HUNG, SLOW, RESET, *DONE)
 PROVIDERS = ("pagerduty", "slack", "*")
 
 
@@ -22,7 +24,7 @@ class Fault:
 
     `every`: one matching call in so many. `times`: at most so many calls, None is no end. `until`: epoch
     seconds of the sandbox's clock at which it ends by itself. `reads`: False spares calls that only read.
-    `seconds`: how long SLOW lasts, and what Retry-After says. `needed`: the scope that a missing-scope names.
+    `seconds`: how long SLOW and LATE last, and what Retry-After says. `needed`: the scope that a missing-scope names.
     """
 
     provider: str

@@ -12,8 +12,10 @@ from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.faults import (
     ANSWER_LOST_HANG,
     DOWN,
+    GATEWAY_TIMEOUT,
     HTML_200,
     HUNG,
+    LATE,
     RESET,
     SLOW,
     TRUNCATED,
@@ -93,8 +95,13 @@ class Gate:
         if fault.kind == SLOW:
             fault.lifted.wait(fault.seconds)
             return self._work(request, call)
-        # What is left are the kinds that do the work and lose the answer.
+        # What is left are the kinds that do the work.
         response = self._work(request, call)
+        if fault.kind == LATE:
+            fault.lifted.wait(fault.seconds)
+            return response
+        if fault.kind == GATEWAY_TIMEOUT:
+            return replace(self.api.fault_response("html", fault), status=504)
         if fault.kind == TRUNCATED:
             raise Lost(part=response)
         if fault.kind == ANSWER_LOST_HANG:

@@ -106,6 +106,27 @@ def test_a_report_that_two_replicas_took_without_the_database_is_one(
 
 
 @on_postgresql
+def test_what_a_neighbour_had_accepted_before_it_died_is_paged(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, make_replica: Callable[..., Hub]
+) -> None:
+    """Two processes share a folder. One of them takes a report and is not started again."""
+    sandbox, left = unlimited, started(make_hub)
+    killed = make_replica(left)
+    killed.folder = left.folder
+    killed.start()
+    killed.dana.get("/")
+    form = report_form(left)
+    sandbox.fault("pagerduty", "down")
+    with left.without_database():
+        name = killed.dana.post("/report", form).incident
+        killed.kill()
+        sandbox.mend()
+        eventually(lambda: sandbox.page_of(name))
+    left.finished_in_time(name)
+    assert_everything_once(left, sandbox, name)
+
+
+@on_postgresql
 def test_a_folder_that_nobody_chose_may_not_last_so_no_report_is_taken_there(
     make_hub: Callable[..., Hub], unlimited: Sandbox, tmp_path: Path
 ) -> None:

@@ -62,7 +62,7 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
         eventually(lambda: _sessions(left, "state = 'idle in transaction'"))
         # Who is dead for certain is replaced at once; who may live still has until its lease ends.
         eventually(lambda: unfinished(left) == {halfway, held, *called}, within=15)
-        assert not _sessions(left, "state = 'idle in transaction'")
+        eventually(lambda: not _sessions(left, "state = 'idle in transaction'"), within=15)
         sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
         eventually(lambda: owner not in owners(left), within=40)
         assert 20 < time.monotonic() - stopped < 31
@@ -85,6 +85,64 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
         sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
     left.poll_now()
     eventually(lambda: {left.incident(name)["status"] for name in called} == {"acknowledged"})
+
+
+def test_who_was_taken_over_while_it_was_frozen_for_moments_sends_and_writes_nothing_more(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, make_replica: Callable[..., Hub]
+) -> None:
+    """The session that showed that it lives broke meanwhile. It wakes while its successor is still looking, has its
+    lock again at once, and its leases would not have been over yet."""
+    sandbox, frozen = unlimited, make_hub()
+    left = make_replica(frozen)
+    _start_together([frozen, left])
+
+    # Its leases have just been renewed.
+    sandbox.fault("slack", "slow", method="conversations.setTopic", seconds=9, times=1)
+    (renewing,) = report_all([frozen], each=1)
+    began = eventually(lambda: left.steps(renewing)["topic"]["lease_until"])
+    eventually(lambda: left.steps(renewing)["topic"]["lease_until"] != began)
+
+    # In the midst of a step of several calls, and of calls that have got through.
+    slow = sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=9, times=1)
+    (halfway,) = report_all([frozen], each=1, service_name="Data Warehouse")
+    eventually(lambda: sandbox.calls("users.lookupByEmail"))
+    eventually(lambda: _states(left, halfway) == {"done": 10, "running": 1, "queued": 1})
+    owner = owner_of(left, halfway)
+    sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=6)
+    sandbox.fault("slack", "late", method="conversations.create", seconds=6)
+    names = report_all([frozen], each=3)
+    eventually(lambda: len(sandbox.calls("POST /incidents")) == len(sandbox.calls("conversations.create")) == 5)
+    sandbox.fault("pagerduty", "slow", method="GET /incidents", seconds=8)
+    sandbox.fault("slack", "slow", method="users.conversations", seconds=8)
+    freeze(frozen)
+    try:
+        left.rows("SELECT pg_terminate_backend(%s)", _holder(left, owner))
+        eventually(lambda: owner not in owners(left))
+    finally:
+        wake(frozen)
+    eventually(lambda: _holder(left, owner))
+    sandbox.control(f"/faults/{slow}", method="DELETE")
+    dropped = [f"{step} of {name}" for name in names for step in ("page", "open_channel")] + [
+        f"find_missing of {halfway}"
+    ]
+    eventually(lambda: all(f"{one} was taken over: outcome dropped" in frozen.log for one in dropped))
+    assert {_states(left, name)["looking"] for name in names} == {2}
+    sandbox.mend()
+    eventually(lambda: all_finished(left))
+    for name in (*names, renewing):
+        assert_everything_once(left, sandbox, name)
+    assert len(sandbox.calls("conversations.history")) == 1, "who is missing was looked for twice"
+
+
+def _holder(hub: Hub, owner: str) -> int | None:
+    """The session that shows that this owner lives."""
+    number = "((classid::bigint << 32) | objid::bigint)"
+    query = f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND {number} = %s"  # noqa: S608
+    return next((int(row["pid"]) for row in hub.rows(query, int(owner.removeprefix("lock-")))), None)
+
+
+def _states(hub: Hub, name: str) -> Counter[str]:
+    return Counter(str(row["state"]) for row in hub.steps(name).values())
 
 
 def _sessions(hub: Hub, which: str) -> list[Json]:
@@ -144,6 +202,28 @@ def test_behind_a_transaction_pooler_the_lease_alone_decides(
     eventually(lambda: all_finished(direct))
     for name in names + others:
         assert_everything_once(direct, sandbox, name)
+
+
+def test_steps_that_end_at_the_same_time_start_what_waited_for_both(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """The page, and the last look for who is missing: both wait to be written down, and then both are."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    late = [
+        sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=60),
+        sandbox.fault("slack", "late", method="conversations.history", seconds=60),
+    ]
+    names = report_all([hub], each=5, service_name="Data Warehouse")
+    eventually(lambda: len(sandbox.calls("conversations.history")) == len(sandbox.calls("POST /incidents")) == 5)
+    with psycopg.connect(hub.database_url) as session:
+        session.execute("LOCK TABLE incidents_timelineentry, incidents_responder IN EXCLUSIVE MODE")
+        for fault in late:
+            sandbox.control(f"/faults/{fault}", method="DELETE")
+        waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        eventually(lambda: len(hub.rows(waiting)) >= 2 * len(names))
+    eventually(lambda: all_finished(hub))
+    assert len(sandbox.pages) == len(names)
 
 
 def _start_together(hubs: list[Hub]) -> None:

@@ -201,6 +201,29 @@ def test_a_slow_call_is_answered_in_the_end(sandbox: RunningSandbox, slack: WebC
     assert 0.4 <= time.monotonic() - began < 2
 
 
+def test_a_late_answer_tells_of_work_that_was_done_long_ago(
+    sandbox: RunningSandbox, report: Callable[[], httpx2.Response]
+) -> None:
+    sandbox.fault("pagerduty", "late", method=CREATE, seconds=60)
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(report().status_code))
+    caller.start()
+    sandbox.until(lambda: incidents(sandbox) == 1)
+    assert answers == []
+    sandbox.lift_faults()
+    caller.join(5)
+    assert answers == [201]
+
+
+def test_a_gateway_says_504_of_work_that_was_done(
+    sandbox: RunningSandbox, report: Callable[[], httpx2.Response]
+) -> None:
+    sandbox.fault("pagerduty", "gateway-timeout", method=CREATE)
+    answer = report()
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (504, "text/html")
+    assert incidents(sandbox) == 1
+
+
 def test_one_call_in_three_and_at_most_twice(sandbox: RunningSandbox, raw: httpx2.Client) -> None:
     sandbox.fault("pagerduty", "500", every=3, times=2)
     statuses = [raw.get("/abilities").status_code for _ in range(12)]

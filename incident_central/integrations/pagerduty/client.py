@@ -134,7 +134,7 @@ class PagerDuty:
         }
         if request.priority_id is not None:
             incident["priority"] = {"id": request.priority_id, "type": "priority_reference"}
-        return _page(self._write("/incidents", {"incident": incident})["incident"])
+        return _page(self._write("/incidents", body={"incident": incident})["incident"])
 
     def find_page(self, key: str, *, service_id: str, since: datetime) -> Page | None:
         """The newest page with this key made after `since`, in whatever state and on whatever service it is by now.
@@ -150,7 +150,7 @@ class PagerDuty:
         return max(ours, key=lambda page: page.created_at, default=None)
 
     def read_page(self, page_id: str) -> Page:
-        return _page(self._get(f"/incidents/{page_id}")["incident"])
+        return _page(self._get("/incidents/{}", page_id)["incident"])
 
     def open_pages(self) -> list[Page]:
         rows = self._all("/incidents", statuses=["triggered", "acknowledged"], date_range="all")
@@ -158,10 +158,10 @@ class PagerDuty:
 
     def add_note(self, page_id: str, text: str) -> None:
         """Not safe to repeat by itself: look among notes() first."""
-        self._write(f"/incidents/{page_id}/notes", {"note": {"content": text}})
+        self._write("/incidents/{}/notes", page_id, body={"note": {"content": text}})
 
     def notes(self, page_id: str) -> list[str]:
-        return [note["content"] for note in self._get(f"/incidents/{page_id}/notes")["notes"]]
+        return [note["content"] for note in self._get("/incidents/{}/notes", page_id)["notes"]]
 
     # ── one attempt ───────────────────────────────────────────────────────────────────────────────
 
@@ -174,11 +174,12 @@ class PagerDuty:
                 return []
             raise
 
-    def _get(self, path: str) -> Json:
-        return self._once(f"GET {path}", lambda: self._client.jget(path), writes=False)
+    def _get(self, path: str, *ids: str) -> Json:
+        """The ids go where the path has {}: without them it names the kind of call, and kinds are what is limited."""
+        return self._once(f"GET {path}", lambda: self._client.jget(path.format(*ids)), writes=False)
 
-    def _write(self, path: str, body: Json) -> Json:
-        return self._once(f"POST {path}", lambda: self._client.jpost(path, json=body), writes=True)
+    def _write(self, path: str, *ids: str, body: Json) -> Json:
+        return self._once(f"POST {path}", lambda: self._client.jpost(path.format(*ids), json=body), writes=True)
 
     def _once(self, call: str, request: Callable[[], T], *, writes: bool) -> T:
         self._closed.check(call)

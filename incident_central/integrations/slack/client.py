@@ -235,7 +235,7 @@ def _failure(error: SlackApiError, *, writes: bool) -> IntegrationError:
     if response.status_code >= 500 or word in TRY_AGAIN:
         said = f"Slack said {word or response.status_code}: trouble on its side."
         return IntegrationError(said, code=word or str(response.status_code), doubtful=writes)
-    if not word:
+    if not word.isidentifier():  # slack_sdk puts the web page of a proxy there, which says nothing of the call
         said = "Slack answered something that is not its API's answer (a proxy, or trouble on its side)."
         return IntegrationError(said, code="unreadable", doubtful=writes)
     return _refusal(response.data)

@@ -1,0 +1,634 @@
+"""Each protection of a response: where it is in the code, the code without it, and the test that fails then.
+
+`tests/crash/taken_out.py` takes them out one by one. docs/reliability.md lists them in the same order.
+"""
+
+import ast
+from dataclasses import dataclass
+
+from tests.processes import ROOT
+
+RUNNER = "incident_central/jobs/runner.py"
+OWNERSHIP = "incident_central/jobs/ownership.py"
+WORKFLOW = "incident_central/jobs/workflow.py"
+RESPONSE = "incident_central/incidents/response.py"
+REPORTING = "incident_central/incidents/reporting.py"
+MODELS = "incident_central/incidents/models.py"
+DATABASE = "incident_central/database.py"
+SERVE = "incident_central/serve.py"
+BASE = "incident_central/integrations/base.py"
+PAGERDUTY = "incident_central/integrations/pagerduty/client.py"
+SLACK = "incident_central/integrations/slack/client.py"
+STANDBY = "incident_central/incidents/standby.py"
+JOURNAL = "incident_central/incidents/journal.py"
+OUTAGE = "incident_central/outage.py"
+WITHOUT_DATABASE = "incident_central/web/without_database.py"
+INCIDENT_TABLES = "incident_central/incidents/migrations/0001_initial.py"
+JOB_TABLES = "incident_central/jobs/migrations/0001_initial.py"
+
+KILLS = "tests/crash/test_kills.py::test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice[sqlite-0]"
+LOST = "tests/test_trouble.py::test_an_answer_that_is_lost_after_the_work_was_done_doubles_nothing"
+IN_DOUBT = "tests/crash/test_faults.py::test_every_second_write_is_in_doubt"
+FAULTS = "tests/crash/test_faults.py::"
+TROUBLE = "tests/test_trouble.py::"
+REPLICAS = "tests/crash/test_replicas.py::"
+FROZEN = f"{REPLICAS}test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once[postgresql]"
+FOR_MOMENTS = (
+    f"{REPLICAS}test_who_was_taken_over_while_it_was_frozen_for_moments_sends_and_writes_nothing_more[postgresql]"
+)
+GONE = "tests/crash/test_database_gone.py::"
+JOURNAL_CRASH = "tests/crash/test_journal.py::"
+RESOURCES = "tests/crash/test_resources.py::"
+UPGRADE = "tests/crash/test_upgrade.py::test_what_one_version_began_the_next_ones_finish[sqlite]"
+WORKERS = "tests/crash/test_worker.py::test_the_web_answers_and_whichever_worker_lives_pages[postgresql]"
+
+
+@dataclass(frozen=True)
+class Protection:
+    """`text` stands exactly once in `file`. With `instead` in its place, `test` fails."""
+
+    name: str
+    file: str
+    text: str
+    instead: str
+    test: str
+    options: tuple[str, ...] = ()
+
+
+PROTECTIONS = (
+    # ── a report is accepted, once ────────────────────────────────────────────────────────────────
+    Protection(
+        "incident, job and first steps are one transaction",
+        REPORTING,
+        "    runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at)\n",
+        "    from django.db import connection\n"
+        "    connection.on_commit(lambda: runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at))\n",
+        KILLS,
+        ("--at", "recording report"),
+    ),
+    Protection(
+        "one incident for each sender and report id",
+        INCIDENT_TABLES,
+        "fields=('sender', 'report_id')",
+        "fields=('sender', 'report_id', 'id')",
+        "tests/test_reporting.py::test_a_form_sent_five_times_at_once_is_one_incident[sqlite]",
+    ),
+    # ── what was done is not done again ───────────────────────────────────────────────────────────
+    Protection(
+        "a step found running is in doubt",
+        RUNNER,
+        '        if abandoned:\n            columns["doubtful_since"] = Now()\n',
+        "",
+        KILLS,
+        ("--at", "left chat.postMessage"),
+    ),
+    Protection(
+        "a step in doubt is looked up before it is done again",
+        RUNNER,
+        "record = self._look(attempt, row) if row.doubtful else None",
+        "record = None",
+        f"{LOST}[sqlite-summary]",
+    ),
+    Protection(
+        "the outcome and what it means are one transaction",
+        RUNNER,
+        """            if record is not None:
+                record()
+            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
+""",
+        """            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
+        if record is not None:
+            with transaction():
+                record()
+""",
+        KILLS,
+        ("--at", "recorded conversations.create"),
+    ),
+    Protection(
+        "a call may be on its way when its sender is dead",
+        RESPONSE,
+        "ON_ITS_WAY = timedelta(seconds=2)",
+        "ON_ITS_WAY = timedelta(0)",
+        f"{FAULTS}test_a_call_that_arrives_after_its_sender_died_is_waited_for[sqlite]",
+    ),
+    Protection(
+        "PagerDuty is asked for our key before a page is repeated",
+        RESPONSE,
+        "    look_for_page,\n    lane",
+        "    None,\n    lane",
+        f"{LOST}[sqlite-page]",
+    ),
+    Protection(
+        "the page is looked for in every state",
+        PAGERDUTY,
+        'date_range="all", sort_by',
+        'date_range="all", statuses=["triggered", "acknowledged"], sort_by',
+        f"{TROUBLE}test_a_page_resolved_by_hand_before_we_heard_of_it_is_not_sent_again[sqlite]",
+    ),
+    Protection(
+        "a page refused as a duplicate is looked for",
+        PAGERDUTY,
+        "    if DUPLICATE in detail:\n",
+        "    if not detail and DUPLICATE in detail:\n",
+        f"{FAULTS}test_pages_that_are_not_listed_for_ten_seconds_are_refused_and_found[sqlite]",
+    ),
+    Protection(
+        "our channel is looked for before another is opened",
+        RESPONSE,
+        ", look=look_for_channel)",
+        ")",
+        f"{LOST}[sqlite-open_channel]",
+    ),
+    Protection(
+        "a channel is ours only if we made it",
+        SLACK,
+        ' and row.get("creator") == bot_user]',
+        "]",
+        f"{FAULTS}test_somebody_elses_channel_is_not_taken_for_ours[sqlite]",
+    ),
+    Protection(
+        "the summary is looked for before it is posted again",
+        RESPONSE,
+        ", look=look_for_summary)",
+        ")",
+        f"{LOST}[sqlite-summary]",
+    ),
+    Protection(
+        "the announcement is looked for before it is posted again",
+        RESPONSE,
+        "look=look_for_announcement, ",
+        "",
+        f"{IN_DOUBT}[sqlite-answer-lost]",
+    ),
+    Protection(
+        "who is missing is looked for before it is posted again",
+        RESPONSE,
+        "    if chat().find_message(_channel(incident), message.marker, since=incident.created_at) is None:\n",
+        "    if True:\n",
+        f"{FAULTS}test_who_is_missing_is_named_once_though_the_answer_was_lost[sqlite]",
+    ),
+    Protection(
+        "a message is found by its own marker",
+        SLACK,
+        ' and metadata.get("event_payload", {}).get("marker") == marker:',
+        ":",
+        f"{IN_DOUBT}[sqlite-reset]",
+    ),
+    Protection(
+        "the incident's bookmark is looked for before it is added again",
+        RESPONSE,
+        ", look=look_for_incident_bookmark)",
+        ")",
+        f"{LOST}[sqlite-bookmark_incident]",
+    ),
+    Protection(
+        "the page's bookmark is looked for before it is added again",
+        RESPONSE,
+        ", look=look_for_page_bookmark)",
+        ")",
+        f"{IN_DOUBT}[sqlite-answer-lost]",
+    ),
+    Protection(
+        "the note is looked for before it is written again",
+        RESPONSE,
+        ', look=look_for_note, lane="pagerduty")',
+        ', lane="pagerduty")',
+        f"{LOST}[sqlite-note]",
+    ),
+    Protection(
+        "PagerDuty's broken connection means doubt",
+        PAGERDUTY,
+        'broke before it answered.", code="broken", doubtful=writes)',
+        'broke before it answered.", code="broken")',
+        f"{LOST}[sqlite-note]",
+    ),
+    Protection(
+        "PagerDuty's silence means doubt",
+        PAGERDUTY,
+        'did not answer in time.", code="timeout", doubtful=writes)',
+        'did not answer in time.", code="timeout")',
+        f"{IN_DOUBT}[sqlite-answer-lost-hang]",
+    ),
+    Protection(
+        "PagerDuty's 5xx means doubt",
+        PAGERDUTY,
+        "return IntegrationError(said, code=code, doubtful=writes)",
+        "return IntegrationError(said, code=code)",
+        f"{IN_DOUBT}[sqlite-gateway-timeout]",
+    ),
+    Protection(
+        "Slack's broken connection means doubt",
+        SLACK,
+        'broke before it answered.", code="broken", doubtful=writes)',
+        'broke before it answered.", code="broken")',
+        f"{LOST}[sqlite-summary]",
+    ),
+    Protection(
+        "Slack's silence means doubt",
+        SLACK,
+        'did not answer in time.", code="timeout", doubtful=writes)',
+        'did not answer in time.", code="timeout")',
+        f"{IN_DOUBT}[sqlite-answer-lost-hang]",
+    ),
+    Protection(
+        "Slack's 5xx means doubt",
+        SLACK,
+        "code=word or str(response.status_code), doubtful=writes)",
+        "code=word or str(response.status_code))",
+        f"{IN_DOUBT}[sqlite-gateway-timeout]",
+    ),
+    Protection(
+        "PagerDuty's client makes one attempt",
+        PAGERDUTY,
+        "    max_network_attempts = 0\n",
+        "",
+        f"{LOST}[sqlite-note]",
+    ),
+    Protection(
+        "Slack's client makes one attempt",
+        SLACK,
+        ", retry_handlers=[])",
+        ")",
+        f"{LOST}[sqlite-summary]",
+    ),
+    Protection(
+        "an old answer does not undo what was read since",
+        MODELS,
+        "        if self.read_at is not None and asked_at < self.read_at:\n            return\n",
+        "",
+        f"{FAULTS}test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile[sqlite]",
+    ),
+    # ── what was not done is done ─────────────────────────────────────────────────────────────────
+    Protection(
+        "while look-ups fail the page goes out again",
+        RESPONSE,
+        "    look_at_most=LOOK_AT_MOST,\n",
+        "",
+        f"{FAULTS}test_while_look_ups_fail_it_pages_again_after_half_a_minute_and_not_before[sqlite]",
+    ),
+    Protection(
+        "but not before half a minute",
+        RESPONSE,
+        "LOOK_AT_MOST = timedelta(seconds=30)",
+        "LOOK_AT_MOST = timedelta(0)",
+        f"{FAULTS}test_while_look_ups_fail_it_pages_again_after_half_a_minute_and_not_before[sqlite]",
+    ),
+    Protection(
+        "for the page no refusal is final",
+        RESPONSE,
+        "    never_give_up=True,\n    ask_after",
+        "    ask_after",
+        f"{TROUBLE}test_a_service_that_refuses_the_page_is_tried_again_and_the_channel_opens[sqlite]",
+    ),
+    Protection(
+        "a priority that is refused is left out",
+        RESPONSE,
+        "    amend=drop_refused_priority,\n",
+        "",
+        f"{TROUBLE}test_a_refused_priority_is_left_out_and_the_page_goes_out[sqlite]",
+    ),
+    Protection(
+        "a web page in Slack's place is not Slack's refusal",
+        SLACK,
+        "    if not word.isidentifier():",
+        "    if not word:",
+        f"{FAULTS}test_one_call_in_ten_fails_in_one_way_or_another[sqlite]",
+    ),
+    Protection(
+        "after four hours a person is asked first",
+        RUNNER,
+        "            elif record is None and _under_way(attempt).filter(ask_at__lt=Now()).exists():\n"
+        "                self._settle(attempt, State.FAILED, error=ASK)\n",
+        "",
+        f"{FAULTS}test_a_page_unsent_for_four_hours_asks_a_person_first[sqlite]",
+    ),
+    Protection(
+        "what was done by hand is looked for once more",
+        RUNNER,
+        "record = self._look(attempt, row) if row.doubtful else None",
+        "record = self._look(attempt, row) if row.doubtful and not row.by_hand else None",
+        f"{TROUBLE}test_phoned_by_hand_after_a_lost_answer_still_finds_the_page_that_got_through[sqlite]",
+    ),
+    Protection(
+        "Retry-After is written down",
+        RUNNER,
+        "(error.retry_after or 0) + random.random())",
+        "0)",
+        f"{FAULTS}test_what_it_was_told_to_wait_for_is_remembered_over_a_restart[sqlite-open_channel]",
+    ),
+    Protection(
+        "Retry-After holds back all calls of its kind",
+        BASE,
+        "        if left > 0:\n",
+        "        if left > LONGEST_WAIT:\n",
+        f"{TROUBLE}test_no_call_leaves_before_its_retry_after[sqlite]",
+    ),
+    Protection(
+        "PagerDuty's client does not wait by itself",
+        PAGERDUTY,
+        "        self.retry = {429: 1}",
+        "        self.retry = {}",
+        f"{FAULTS}test_what_it_was_told_to_wait_for_is_remembered_over_a_restart[sqlite-page]",
+    ),
+    Protection(
+        "the page has threads of its own",
+        RESPONSE,
+        '    lane="page",\n',
+        '    lane="slack",\n',
+        f"{FAULTS}test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once[sqlite]",
+    ),
+    Protection(
+        "a call that hangs holds no connection to the database",
+        RUNNER,
+        "doubtful=attempt.doubtful)\n    release_connection()\n",
+        "doubtful=attempt.doubtful)\n",
+        f"{FAULTS}test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once[postgresql]",
+    ),
+    Protection(
+        "two steps that end at the same time see each other",
+        RUNNER,
+        "job = Job.objects.select_for_update().get(",
+        "job = Job.objects.get(",
+        f"{REPLICAS}test_steps_that_end_at_the_same_time_start_what_waited_for_both[postgresql]",
+    ),
+    # ── whose work it is ──────────────────────────────────────────────────────────────────────────
+    Protection(
+        "one process a folder",
+        OWNERSHIP,
+        "            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "            pass\n",
+        "tests/test_serve.py::test_a_second_process_on_the_same_folder_is_refused",
+    ),
+    Protection(
+        "SQLite: what a predecessor left is taken back at once",
+        OWNERSHIP,
+        "return [owner for owner in owners if owner != self.owner]",
+        "return []",
+        "tests/test_kills.py::test_killed_before_it_was_answered_and_sent_again_it_is_one_incident[sqlite]",
+    ),
+    Protection(
+        "PostgreSQL: a free lock is taken over at once",
+        OWNERSHIP,
+        "return [owner for owner, since in self._free_since.items() if time.monotonic() > since + BELIEVED_AFTER]",
+        "return []",
+        WORKERS,
+    ),
+    Protection(
+        "but only after it was free for a while",
+        OWNERSHIP,
+        "BELIEVED_AFTER = 0.9",
+        "BELIEVED_AFTER = 0.0",
+        f"{GONE}test_a_restart_of_postgresql_under_a_call_does_not_make_the_caller_look_dead",
+    ),
+    Protection(
+        "behind a pooler locks say nothing",
+        OWNERSHIP,
+        "if row == (session.info.backend_pid,) else",
+        "if row else",
+        f"{REPLICAS}test_behind_a_transaction_pooler_the_lease_alone_decides[postgresql]",
+    ),
+    Protection(
+        "a lease that ran out is taken over",
+        RUNNER,
+        "Q(owner__in=dead) | Q(lease_until__lt=Now()) | lost_by_us",
+        "Q(owner__in=dead) | lost_by_us",
+        f"{REPLICAS}test_behind_a_transaction_pooler_the_lease_alone_decides[postgresql]",
+    ),
+    Protection(
+        "an outcome that could not be written is found out again soon",
+        RUNNER,
+        "Q(owner__in=dead) | Q(lease_until__lt=Now()) | lost_by_us",
+        "Q(owner__in=dead) | Q(lease_until__lt=Now())",
+        f"{GONE}test_sqlite_locked_by_another_program_for_a_while[sqlite]",
+    ),
+    Protection(
+        "what runs here is not taken for lost",
+        RUNNER,
+        " & abandoned & ~Q(pk__in=mine))",
+        " & abandoned)",
+        f"{FAULTS}test_a_step_may_take_longer_than_a_process_may_be_frozen[sqlite]",
+    ),
+    Protection(
+        "leases are renewed while a step runs",
+        RUNNER,
+        "                    self._renew_leases()\n",
+        "                    pass\n",
+        f"{FAULTS}test_a_step_may_take_longer_than_a_process_may_be_frozen[sqlite]",
+    ),
+    Protection(
+        "a step is claimed by one process",
+        RUNNER,
+        '.select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]',
+        "[:AT_ONCE]",
+        WORKERS,
+    ),
+    Protection(
+        "the fence: who was taken over writes nothing",
+        RUNNER,
+        "fence=attempt.fence, state__in=UNDER_WAY)",
+        "state__in=UNDER_WAY)",
+        FOR_MOMENTS,
+    ),
+    Protection(
+        "the deadline: who was frozen sends nothing",
+        RUNNER,
+        "clock() > attempt.deadline or ",
+        "",
+        FROZEN,
+    ),
+    Protection(
+        "who was taken over sends nothing",
+        RUNNER,
+        "began + SENDABLE if is_ours else 0.0",
+        "began + SENDABLE",
+        FOR_MOMENTS,
+    ),
+    Protection(
+        "who cannot show that it lives sends nothing",
+        RUNNER,
+        "return self.ownership.session == self._session != 0",
+        "return self.ownership.session == self._session",
+        f"{GONE}test_who_cannot_show_that_it_lives_sends_nothing",
+    ),
+    Protection(
+        "who could not show it for a while finds out first what is its own",
+        RUNNER,
+        "return self.ownership.session == self._session != 0",
+        "return self.ownership.session != 0",
+        FOR_MOMENTS,
+    ),
+    Protection(
+        "who is frozen in a transaction lets go of its locks",
+        DATABASE,
+        "            connection.cursor().execute(IF_FROZEN)\n",
+        "",
+        FROZEN,
+    ),
+    Protection(
+        "leases are on the database's clock",
+        RUNNER,
+        "owner, lease = self.ownership.owner, Now() + LEASE",
+        "from django.utils import timezone\n\n        owner, lease = self.ownership.owner, timezone.now() + LEASE",
+        FROZEN,
+    ),
+    Protection(
+        "news is ordered by the database's clock",
+        DATABASE,
+        "        return row[0]\n",
+        "        return timezone.now()\n",
+        FROZEN,
+    ),
+    Protection(
+        "periodic work is one job",
+        JOB_TABLES,
+        "fields=('workflow', 'key')",
+        "fields=('workflow', 'key', 'created_at')",
+        FROZEN,
+    ),
+    # ── our own house ─────────────────────────────────────────────────────────────────────────────
+    Protection(
+        "readiness is told by a write that reaches the disk",
+        DATABASE,
+        "UPDATE django_migrations SET applied = CURRENT_TIMESTAMP WHERE",
+        "SELECT name FROM django_migrations WHERE",
+        f"{GONE}test_sqlite_on_a_disk_that_is_full_for_a_while[sqlite]",
+    ),
+    Protection(
+        "threads are started at the start",
+        RUNNER,
+        "            self._lanes[attempt.step.lane].put(attempt)\n",
+        "            threading.Thread(target=self._try, args=[attempt], daemon=True).start()\n",
+        f"{RESOURCES}test_no_thread_can_be_started_any_more[sqlite]",
+    ),
+    Protection(
+        "a process that has lost a thread ends",
+        SERVE,
+        "    threading.excepthook = _end_instead_of_limping\n",
+        "",
+        f"{RESOURCES}test_a_thread_that_dies_takes_the_process_with_it[sqlite]",
+    ),
+    Protection(
+        "out of files, it waits before it looks again who connects",
+        SERVE,
+        "            time.sleep(0.5)\n            raise BlockingIOError",
+        "            raise BlockingIOError",
+        f"{RESOURCES}test_no_file_can_be_opened_for_a_while[sqlite]",
+    ),
+    Protection(
+        "too few files are told at the start",
+        SERVE,
+        "    if files < FILES:\n",
+        "    if not files:\n",
+        f"{RESOURCES}test_with_too_little_it_does_not_start_and_says_what_is_missing[files-sqlite]",
+    ),
+    # ── while our own database is gone ────────────────────────────────────────────────────────────
+    Protection(
+        "a report waits for the database on another's thread",
+        OUTAGE,
+        "    future: Future[T] = Future()\n",
+        "    return do()\n    future: Future[T] = Future()\n",
+        f"{JOURNAL_CRASH}test_a_database_that_hangs_holds_up_no_report_and_no_page_of_ours[postgresql]",
+    ),
+    Protection(
+        "what took too long is not committed later",
+        REPORTING,
+        "            if self._given_up:\n",
+        "            if False:\n",
+        f"{JOURNAL_CRASH}test_a_database_that_hangs_holds_up_no_report_and_no_page_of_ours[postgresql]",
+    ),
+    Protection(
+        "what may have been committed keeps its name",
+        REPORTING,
+        "            self._given_up = True\n            return self._name\n",
+        '            self._given_up = True\n            return ""\n',
+        f"{JOURNAL_CRASH}test_a_commit_whose_outcome_nobody_knows_pages_once_under_the_same_name[sqlite-done]",
+    ),
+    Protection(
+        "what was paged from the journal is looked for first",
+        STANDBY,
+        "reporting.record(incident, begun_at=incident.created_at)",
+        "reporting.record(incident)",
+        "tests/test_journal.py::test_a_report_pages_at_once_and_everything_else_follows[sqlite]",
+    ),
+    Protection(
+        "what the journal holds is paged after a restart",
+        STANDBY,
+        "        self._take_over(self._journal)\n",
+        "",
+        "tests/test_journal.py::test_killed_and_started_without_its_database_it_pages_what_it_had_accepted[sqlite]",
+    ),
+    Protection(
+        "what a neighbour's journal holds is paged when it died",
+        STANDBY,
+        "                self._take_over_abandoned()\n",
+        "                pass\n",
+        f"{JOURNAL_CRASH}test_what_a_neighbour_had_accepted_before_it_died_is_paged[postgresql]",
+    ),
+    Protection(
+        "the journal's room on disk is taken beforehand",
+        JOURNAL,
+        "            self._take_room()\n",
+        "            os.ftruncate(self._file, SLOTS * SLOT)\n",
+        f"{GONE}test_sqlite_on_a_disk_that_is_full_for_a_while[sqlite]",
+    ),
+    Protection(
+        "the same report gets the same name everywhere",
+        STANDBY,
+        'of=f"{report.sender} {report.report_id}"',
+        'of=f"{id(self)} {report.report_id}"',
+        f"{JOURNAL_CRASH}test_a_report_that_two_replicas_took_without_the_database_is_one[postgresql]",
+    ),
+    Protection(
+        "the same report is the same in the journal, too",
+        STANDBY,
+        "            reporting.remember(incident)\n",
+        "",
+        "tests/test_journal.py::test_the_form_opens_shows_who_is_on_call_and_says_what_is_wrong[sqlite]",
+    ),
+    Protection(
+        "who reports is signed, and not for ever",
+        WITHOUT_DATABASE,
+        "    them = _read(request, REMEMBERED)\n",
+        "    them = _read(request, 10 * REMEMBERED)\n",
+        "tests/test_journal.py::test_only_whoever_was_signed_in_lately_is_known[sqlite]",
+    ),
+    # ── from version to version ───────────────────────────────────────────────────────────────────
+    Protection(
+        "a renamed step is known by the name it had",
+        WORKFLOW,
+        " or name in step.was)",
+        ")",
+        UPGRADE,
+    ),
+    Protection(
+        "a removed step that was not begun is off",
+        RUNNER,
+        "for step in (*workflow.steps, *gone) if",
+        "for step in workflow.steps if",
+        UPGRADE,
+    ),
+    Protection(
+        "a removed step holds up nobody",
+        RUNNER,
+        " or name not in names}",
+        "}",
+        UPGRADE,
+    ),
+)
+
+
+def where(one: Protection) -> str:
+    """`module.function` that the protection is in, below `incident_central`."""
+    code = (ROOT / one.file).read_text()
+    line = code[: code.index(one.text)].count("\n") + 1
+    inside: list[str] = []
+    found: list[ast.AST] = [ast.parse(code)]
+    while found:
+        node = found.pop()
+        for child in ast.iter_child_nodes(node):
+            if getattr(child, "lineno", 0) <= line <= (getattr(child, "end_lineno", 0) or 0):
+                found.append(child)
+                if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                    inside.append(child.name)
+    module = one.file.removeprefix("incident_central/").removesuffix(".py").replace("/", ".")
+    return ".".join([module, *inside])

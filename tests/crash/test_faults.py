@@ -1,0 +1,268 @@
+"""PagerDuty and Slack fail in every way they can, many responses under way: each report is answered once all the same.
+
+What one call alone may meet is in tests/test_trouble.py.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+import pytest
+
+from tests.crash.account import assert_each_once
+from tests.crash.lives import Lives
+from tests.crash.replicas import all_finished, report_all
+from tests.crash.test_worker import on_sqlite
+from tests.processes import Hub, Json, Sandbox, eventually
+from tests.test_trouble import assert_everything_once, report
+
+WRITES = {
+    "POST /incidents",
+    "POST /incidents/{id}/notes",
+    "bookmarks.add",
+    "chat.postMessage",
+    "conversations.create",
+    "conversations.invite",
+    "conversations.setTopic",
+    "pins.add",
+}
+
+
+# ── many at once ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", ["answer-lost", "truncated", "gateway-timeout", "answer-lost-hang", "reset"])
+def test_every_second_write_is_in_doubt(make_hub: Callable[..., Hub], unlimited: Sandbox, kind: str) -> None:
+    """Done and not told, or, with "reset", not done at all: only a look tells which."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    # One that hangs holds its response up for ten seconds, so there are fewer of those.
+    times = 1 if kind == "answer-lost-hang" else 5
+    for method in WRITES:
+        sandbox.fault("*", kind, method=method, every=2, times=times)
+    names = report_all([hub], each=10)
+    eventually(lambda: all_finished(hub), within=90)
+    assert_each_once(hub, sandbox, names)
+    assert Counter(call["method"] for call in sandbox.calls() if call["fault"]) == dict.fromkeys(WRITES, times)
+
+
+def test_one_call_in_ten_fails_in_one_way_or_another(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    kinds = ["500", "429", "429-bare", "html", "html-200", "truncated", "gateway-timeout", "reset"]
+    for kind in kinds:
+        sandbox.fault("*", kind, every=9 * len(kinds), seconds=2)
+    began = time.time()
+    names = report_all([hub], each=25)
+    eventually(lambda: all_finished(hub), within=90)
+    sandbox.mend()
+    assert_each_once(hub, sandbox, names)
+    calls = sandbox.calls(since=began)
+    failed = [call for call in calls if call["fault"]]
+    assert {call["fault"] for call in failed} == set(kinds)
+    assert len(failed) > 0.07 * len(calls)
+    # One that had left already when the refusal was read may still arrive.
+    for refused in (call for call in failed if call["fault"] == "429"):
+        told, until = refused["finished_at"] + 0.7, refused["finished_at"] + 2
+        assert not [one for one in calls if _same(one, refused) and told < one["arrived_at"] < until]
+
+
+def _same(one: Json, other: Json) -> bool:
+    return (one["provider"], one["method"]) == (other["provider"], other["method"])
+
+
+def test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """More calls hang than Slack has threads, or the database connections."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    sandbox.fault("slack", "hung")
+    report_all([hub], each=20)
+    names = report_all([hub], each=1)
+    eventually(lambda: len(sandbox.pages) == 21, within=8)  # none of Slack's calls has timed out yet
+    assert hub.answers("/readyz")
+    sandbox.mend()
+    names = [str(row["id"]) for row in hub.rows("SELECT id FROM incidents")]
+    eventually(lambda: all_finished(hub), within=60)
+    assert_each_once(hub, sandbox, names)
+
+
+# ── the page in doubt ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_while_look_ups_fail_it_pages_again_after_half_a_minute_and_not_before(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    sandbox.fault("pagerduty", "500", method="GET /incidents")
+    open_one = _page_in_doubt(hub, sandbox, "answer-lost")
+    resolved = _page_in_doubt(hub, sandbox, "answer-lost")
+    never = _page_in_doubt(hub, sandbox, "reset")
+    sandbox.resolve(sandbox.page_of(resolved)["id"], sandbox.user_id("Mei Tanaka"))
+
+    posts = {name: eventually(partial(_twice, sandbox, name), within=60) for name in (open_one, resolved, never)}
+    for first, second, *_ in posts.values():
+        assert second["arrived_at"] > first["finished_at"] + 30
+    assert posts[open_one][1]["status"] == 400, "PagerDuty refuses a second one while the first is open"
+    assert posts[never][1]["status"] == 201, "a possible second page beats none"
+    _, second_page = [page for page in sandbox.pages if page["key"] == resolved]  # the one case that we name
+    eventually(lambda: hub.steps(never)["page"]["state"] == "done")
+
+    sandbox.mend()
+    for name in (open_one, never):
+        hub.finished(name)
+        assert_everything_once(hub, sandbox, name)
+    hub.finished(resolved)
+    assert hub.incident(resolved)["pagerduty_id"] == second_page["id"]
+
+
+def _page_in_doubt(hub: Hub, sandbox: Sandbox, kind: str) -> str:
+    sandbox.fault("pagerduty", kind, method="POST /incidents", times=1)
+    name = report(hub)
+    eventually(lambda: hub.steps(name)["page"]["doubtful_since"])
+    return name
+
+
+def _twice(sandbox: Sandbox, name: str) -> list[Json]:
+    """The calls that paged for it, once there are two."""
+    calls = [one for one in sandbox.calls("POST /incidents") if one["body"]["incident"]["incident_key"] == name]
+    assert len([one for one in calls if one["finished_at"]]) >= 2
+    return calls
+
+
+def test_pages_that_are_not_listed_for_ten_seconds_are_refused_and_found(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    sandbox.control("/switches", {"pagerduty": {"listed_after": "10"}})
+    sandbox.fault("pagerduty", "answer-lost", method="POST /incidents", times=5)
+    names = report_all([hub], each=5)
+    eventually(lambda: all_finished(hub), within=60)
+    assert_each_once(hub, sandbox, names)
+    assert {call["error"].partition(":")[0] for call in sandbox.calls("POST /incidents") if call["status"] == 400} == {
+        "Arguments Caused Error"
+    }
+
+
+def test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
+    late = sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=8)
+    name = report(hub)
+    page = eventually(lambda: sandbox.page_of(name))
+    sandbox.acknowledge(page["id"], sandbox.user_id("Mei Tanaka"))
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged", within=7)
+    assert hub.steps(name)["page"]["state"] == "running"
+    sandbox.control(f"/faults/{late}", method="DELETE")
+    hub.finished(name)
+    assert hub.incident(name)["status"] == "acknowledged"
+    assert_everything_once(hub, sandbox, name)
+
+
+def test_a_page_unsent_for_four_hours_asks_a_person_first(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "down", method="POST /incidents")
+    name = report(hub)
+    step = eventually(lambda: (step := hub.steps(name)["page"])["attempts"] and step)
+    begun, asks = (datetime.fromisoformat(str(at)) for at in (hub.incident(name)["created_at"], step["ask_at"]))
+    assert 0 <= (asks - begun).total_seconds() - 4 * 3600 < 10
+    past, ours = "2020-01-01 00:00:00", "SELECT id FROM jobs_job WHERE key = %s"
+    hub.rows(f"UPDATE jobs_step SET ask_at = %s WHERE name = 'page' AND job_id IN ({ours})", past, name)  # noqa: S608
+    eventually(lambda: hub.steps(name)["page"]["state"] == "failed")
+    assert "Press Retry if it is." in hub.steps(name)["page"]["error"]
+    sandbox.mend()
+    assert [page for page in sandbox.pages if page["key"] == name] == []
+    hub.dana.post(f"/incidents/{name}/steps/page", {})
+    hub.finished(name)
+    assert_everything_once(hub, sandbox, name)
+
+
+# ── Slack in doubt ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_somebody_elses_channel_is_not_taken_for_ours(hub: Hub, sandbox: Sandbox) -> None:
+    """Ours was not made, the bot is in theirs, and it bears our name."""
+    sandbox.fault("slack", "reset", method="conversations.create", times=1)
+    lookups = sandbox.fault("slack", "500", method="users.conversations")
+    name = report(hub)
+    eventually(lambda: hub.steps(name)["open_channel"]["doubtful_since"])
+    bot = sandbox.state["slack"]["bot_user_id"]
+    sandbox.plant("slack", "channels", create={"name": name, "members": [bot]})
+    sandbox.control(f"/faults/{lookups}", method="DELETE")
+    hub.finished(name)
+    assert hub.incident(name)["slack_channel_name"] == f"{name}-2"
+    assert sandbox.messages(name) == []
+
+
+def test_who_is_missing_is_named_once_though_the_answer_was_lost(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("slack", "answer-lost", method="chat.postMessage", times=3)
+    name = report(hub, service_name="Data Warehouse")
+    hub.finished(name)
+    assert len([one for one in sandbox.messages(name) if "should be here" in one["text"]]) == 1
+    assert len(sandbox.messages(name)) == 2
+    assert len(sandbox.messages("incidents", f"{name}/announcement")) == 1
+
+
+@on_sqlite
+def test_a_call_that_arrives_after_its_sender_died_is_waited_for(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """Not found at the first look, since it is still on its way."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    hub.kill()
+    for method, times in (("conversations.create", 3), ("chat.postMessage", 6), ("bookmarks.add", 6)):
+        sandbox.fault("slack", "slow", method=method, times=times, seconds=1.7)
+    with Lives(hub) as lives:
+        lives.begin()
+        names = report_all([hub], each=3)
+        for method, times in (("conversations.create", 3), ("chat.postMessage", 6)):
+            eventually(partial(_called, sandbox, method, times))
+            lives.kill()
+            lives.begin()
+        eventually(lambda: all_finished(hub))
+    assert_each_once(hub, sandbox, names)
+
+
+def _called(sandbox: Sandbox, method: str, times: int) -> bool:
+    return len(sandbox.calls(method)) == times
+
+
+@on_sqlite
+def test_a_step_may_take_longer_than_a_process_may_be_frozen(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
+    """Three calls of eight seconds each."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    for method in ("users.lookupByEmail", "conversations.history", "chat.postMessage"):
+        sandbox.fault("slack", "slow", method=method, seconds=8)
+    name = report(hub, service_name="Data Warehouse")
+    eventually(lambda: hub.steps(name)["find_missing"]["state"] == "done", within=40)
+    assert hub.steps(name)["find_missing"]["attempts"] == 0
+    assert len(sandbox.messages(name)) == 2
+
+
+# ── asked to wait ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("step", "provider", "method"),
+    [("page", "pagerduty", "POST /incidents"), ("open_channel", "slack", "conversations.create")],
+    ids=["page", "open_channel"],
+)
+def test_what_it_was_told_to_wait_for_is_remembered_over_a_restart(
+    make_hub: Callable[..., Hub], sandbox: Sandbox, step: str, provider: str, method: str
+) -> None:
+    hub = make_hub()
+    hub.start()
+    sandbox.fault(provider, "429", method=method, times=1, seconds=7)
+    name = report(hub)
+    eventually(lambda: hub.steps(name)[step]["attempts"])
+    hub.kill()
+    hub.start()
+    hub.finished(name)
+    refused, made = sandbox.calls(method)
+    assert made["arrived_at"] >= refused["finished_at"] + 7
+    assert_everything_once(hub, sandbox, name)
