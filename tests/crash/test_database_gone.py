@@ -251,7 +251,8 @@ def _fill(disk: Path) -> Path:
 
 
 def _begin_some(hub: Hub, sandbox: Sandbox) -> tuple[list[str], Form]:
-    """Responses that are in the middle of their calls, and one more report."""
+    """Responses that are in the middle of their calls, and one more report. There is a snapshot of the directory."""
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
     sandbox.control("/latency", {"pagerduty": 0.7, "slack": 0.7})
     names = report_all([hub], each=6)
     eventually(lambda: len(_writes(sandbox, "conversations.create")) == 6)
@@ -266,7 +267,7 @@ def _hub_stands(hub: Hub, sandbox: Sandbox, form: Form, seconds: float, *, says:
     began = time.time()
     assert hub.answers("/healthz")
     eventually(lambda: says in _readyz(hub))
-    assert _readyz(hub).startswith("ready, but only to page")
+    assert _readyz(hub).startswith("ready, but only to page"), hub.log
     name = hub.dana.post("/report", form).incident
     assert LONG.fullmatch(name)
     eventually(lambda: sandbox.page_of(name), within=5)
