@@ -52,6 +52,7 @@ class Control:
                 ("POST", r"/latency", self._set_latency),
                 ("POST", r"/theme", self._set_theme),
                 ("POST", r"/plant", self._plant),
+                ("POST", r"/pagerduty/incidents", self._open_incident),
                 ("POST", r"/pagerduty/incidents/(\w+)/(\w+)", self._press),
                 ("POST", r"/slack/channels/(\w+)/messages", self._write),
             )
@@ -221,9 +222,11 @@ class Control:
         return Response.json(record)
 
     def _press(self, given: Given, incident_id: str, action: str) -> Response:
-        account = self.sandbox.pagerduty.account
-        phones.press(account, incident_id=incident_id, action=action, user_id=str(given.get("user")))
+        self.sandbox.pagerduty.press(incident_id, action, given)
         return Response.json({})
+
+    def _open_incident(self, given: Given) -> Response:
+        return Response.json({"id": self.sandbox.pagerduty.open_incident(given)}, status=201)
 
     def _write(self, given: Given, channel_id: str) -> Response:
         text, user_id = str(given.get("text") or ""), str(given.get("user"))

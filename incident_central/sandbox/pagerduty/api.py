@@ -9,13 +9,23 @@ from dataclasses import asdict
 from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.company import HARBOUR_FINCH, Company
 from incident_central.sandbox.faults import Fault
-from incident_central.sandbox.pagerduty import escalation, incident_calls, on_call_calls, planting, setup_calls
+from incident_central.sandbox.pagerduty import (
+    action_calls,
+    escalation,
+    incident_calls,
+    log_calls,
+    on_call_calls,
+    people,
+    planting,
+    setup_calls,
+)
 from incident_central.sandbox.pagerduty.account import Key
 from incident_central.sandbox.pagerduty.asked import Asked
 from incident_central.sandbox.pagerduty.errors import not_found, refused
 from incident_central.sandbox.pagerduty.founding import founded
 from incident_central.sandbox.pagerduty.limits import Limits
 from incident_central.sandbox.pagerduty.open_questions import PAGERDUTY_SWITCHES
+from incident_central.sandbox.pagerduty.people import Given
 from incident_central.sandbox.pagerduty.records import Incident
 from incident_central.sandbox.server import Refused, Request, Response, answered
 from incident_central.sandbox.switches import Switches
@@ -46,11 +56,20 @@ ROUTES: dict[str, Callable[[Asked], Response]] = {
     "PUT /incidents": incident_calls.update_incidents,
     "GET /incidents/{id}": incident_calls.get_incident,
     "PUT /incidents/{id}": incident_calls.update_incident,
-    "GET /incidents/{id}/notes": incident_calls.list_notes,
-    "POST /incidents/{id}/notes": incident_calls.create_note,
-    "GET /incidents/{id}/log_entries": incident_calls.list_log_entries,
+    "GET /incidents/{id}/notes": action_calls.list_notes,
+    "POST /incidents/{id}/notes": action_calls.create_note,
+    "PUT /incidents/{id}/notes/{note_id}": action_calls.update_note,
+    "DELETE /incidents/{id}/notes/{note_id}": action_calls.delete_note,
+    "POST /incidents/{id}/snooze": action_calls.snooze_incident,
+    "PUT /incidents/{id}/merge": action_calls.merge_incidents,
+    "POST /incidents/{id}/status_updates": action_calls.create_status_update,
+    "POST /incidents/{id}/responder_requests": action_calls.request_responders,
+    "PUT /incidents/{id}/responder_requests/cancel": action_calls.cancel_responders,
+    "GET /incidents/{id}/log_entries": log_calls.list_incident_log,
+    "GET /log_entries": log_calls.list_account_log,
+    "GET /log_entries/{id}": log_calls.get_log_entry,
 }
-PATTERNS = {route: re.compile(re.escape(route).replace(r"\{id\}", "([^/]+)")) for route in ROUTES}
+PATTERNS = {route: re.compile(re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(route))) for route in ROUTES}
 
 
 class PagerDutyApi:
@@ -60,9 +79,7 @@ class PagerDutyApi:
 
     def __init__(self, *, clock: Clock, api_url: str, page_url: str, company: Company = HARBOUR_FINCH) -> None:
         self.switches = Switches(PAGERDUTY_SWITCHES)
-        self.account = founded(company, clock=clock, switches=self.switches)
-        self.api_url = api_url
-        self.page_url = page_url
+        self.account = founded(company, clock=clock, switches=self.switches, api_url=api_url, page_url=page_url)
         self._limits = Limits(clock=clock, switches=self.switches)
 
     def method_of(self, request: Request) -> str:
@@ -122,6 +139,18 @@ class PagerDutyApi:
         with self.account.lock:
             return planting.plant(self.account, collection, record_id, values=values, delete=delete)
 
+    def press(self, incident_id: str, action: str, given: Given) -> None:
+        """What somebody does in PagerDuty itself. See people.press."""
+        self.tick()
+        with self.account.lock:
+            people.press(self.account, incident_id, action, given)
+
+    def open_incident(self, given: Given) -> str:
+        """A new incident that came by no API call; its id. See people.open_incident."""
+        self.tick()
+        with self.account.lock:
+            return people.open_incident(self.account, given).id
+
     def tick(self) -> None:
         """What waited for the clock happens."""
         escalation.run_due(self.account)
@@ -143,7 +172,7 @@ class PagerDutyApi:
             raise not_found()
         self.tick()
         with self.account.lock:
-            asked = Asked(self.account, request, key, self.api_url, self.page_url, ids)
+            asked = Asked(self.account, request, key, ids)
             if not self.only_reads(request):
                 asked.must_write(before_body=True)
             return ROUTES[route](asked)

@@ -21,5 +21,18 @@ PAGERDUTY_SWITCHES = (
     Switch("listed_after", ("0", "2", "10", "60"), "Seconds until a new incident shows up in lists."),
     Switch("date_range_with_key", ("works", "ignored"), "date_range=all together with incident_key."),
     Switch("no_statuses", ("every status", "open only"), "What a list without statuses[] holds."),
+    Switch("log_order", ("newest first", "oldest first"), "In which order log entries come."),
+    Switch("logged_after", ("0", "2", "10"), "Seconds until a log entry shows up in lists."),
+    Switch("acknowledge_entry", ("acknowledge", "acknowledgement"), "What comes before _log_entry in its type."),
+    Switch(
+        "unlisted_log_entries",
+        ("written", "left out"),
+        "Types that the API description does not list: merge, reopening, priority, responders, status updates.",
+    ),
+    Switch("snooze_triggered", ("refused", "acknowledges"), "Snoozing what nobody acknowledged: 1012, or it does."),
+    Switch("merging_api_incidents", ("refused", "accepted"), "Merging incidents made by the API, without alerts."),
+    Switch("moved_service", ("keeps who has it", "pages its policy"), "Moving an incident to another service."),
+    Switch("responder_requests", ("on", "off: 402"), "Whether the plan has responder requests."),
+    Switch("automatic_agent", ("null", "the service"), "The agent of webhook events that nobody caused."),
     Switch("time_zone", (TIME_ZONE, "America/New_York", "Asia/Kolkata"), "The account's time zone."),
 )
