@@ -12,8 +12,14 @@ HTML_200 = "html-200"  # as "html", but with the status of success, as a proxy's
 DOWN, HUNG, SLOW, RESET = "down", "hung", "slow", "reset"
 # Kinds where the work is done and the answer does not arrive whole.
 TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG = "truncated", "answer-lost", "answer-lost-hang"
-KINDS = (*WORDED, HTML_200, DOWN, HUNG, SLOW, RESET, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
-PROVIDERS = ("pagerduty", "slack", "*")
+# Kinds that happen to webhooks, on their way from PagerDuty; the method is the type of the event.
+DOUBLED, LATE, SHUFFLED, LOST = "doubled", "late", "shuffled", "lost"
+WRONG_SIGNATURE, TWO_SIGNATURES = "wrong-signature", "two-signatures"
+WEBHOOK_KINDS = (DOUBLED, LATE, SHUFFLED, LOST, WRONG_SIGNATURE, TWO_SIGNATURES)
+CALL_KINDS = (*WORDED, HTML_200, DOWN, HUNG, SLOW, RESET, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
+KINDS = (*CALL_KINDS, *WEBHOOK_KINDS)
+WEBHOOKS = "webhooks"
+PROVIDERS = ("pagerduty", "slack", "*", WEBHOOKS)
 
 
 @dataclass
@@ -22,7 +28,8 @@ class Fault:
 
     `every`: one matching call in so many. `times`: at most so many calls, None is no end. `until`: epoch
     seconds of the sandbox's clock at which it ends by itself. `reads`: False spares calls that only read.
-    `seconds`: how long SLOW lasts, and what Retry-After says. `needed`: the scope that a missing-scope names.
+    `seconds`: how long SLOW lasts, how late LATE and SHUFFLED come, and what Retry-After says. `needed`: the
+    scope that a missing-scope names.
     """
 
     provider: str
@@ -42,8 +49,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise ValueError(f"provider is {self.provider!r}. Choose one of: {', '.join(PROVIDERS)}.")
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
+        kinds = WEBHOOK_KINDS if self.provider == WEBHOOKS else CALL_KINDS
+        if self.kind not in kinds:
+            raise ValueError(f"kind is {self.kind!r}. Choose one of: {', '.join(kinds)}.")
         if self.every < 1 or (self.times is not None and self.times < 1) or self.seconds < 0:
             raise ValueError("every and times are at least 1, seconds at least 0.")
 
@@ -92,7 +100,8 @@ class Faults:
         """The fault that this call meets, counted as used; None when it goes well."""
         with self._lock:
             for fault in self._faults.values():
-                if fault.provider not in (provider, "*") or fault.method not in (method, "*"):
+                everywhere = fault.provider == "*" and provider != WEBHOOKS
+                if not (everywhere or fault.provider == provider) or fault.method not in (method, "*"):
                     continue
                 if (reads and not fault.reads) or (fault.until is not None and now >= fault.until):
                     continue

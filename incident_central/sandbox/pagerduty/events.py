@@ -52,7 +52,7 @@ LONGEST_TEXT = 10_000
 
 @dataclass(frozen=True)
 class Event:
-    """What happened, as it was then. A ping is of no incident."""
+    """What happened, as it was then. A ping is of no incident; `subscription_id` is the only one that gets it."""
 
     id: str
     type: str
@@ -61,6 +61,7 @@ class Event:
     incident_id: str | None = None
     service_id: str | None = None
     team_ids: tuple[str, ...] = ()
+    subscription_id: str | None = None
 
 
 def announce(
@@ -80,37 +81,42 @@ def announce(
     """
     if not account.subscriptions:
         return
-    shapes = Shapes(account, UTC)
     if agent is None and account.switches["automatic_agent"] == "the service":
         agent = incident.service_id
     # What came through the API names no client: fact sheet 8 shows one only for what a person did.
     client = {"name": "PagerDuty"} if channel in ("website", "mobile") else None
-    event = made(
-        event_type,
-        at,
-        _data(shapes, incident, event_type, about),
-        agent=_agent(shapes, agent),
-        client=client,
-        incident=incident,
-        team_ids=account.services[incident.service_id].team_ids,
-    )
-    account.events.append(event)
+    account.events.append(of_now(account, incident, event_type, at=at, agent=agent, client=client, about=about))
 
 
-def ping(at: float) -> Event:
-    return made(PING, at, {"message": "Hello from your friend Pagey!", "type": "ping"})
-
-
-def made(
+def of_now(
+    account: Account,
+    incident: Incident,
     event_type: str,
-    at: float,
-    data: Json,
     *,
-    agent: Json | None = None,
+    at: float,
+    agent: str | None = None,
     client: dict[str, str] | None = None,
-    incident: Incident | None = None,
-    team_ids: list[str] | None = None,
+    about: Note | StatusUpdate | Responder | None = None,
 ) -> Event:
+    """An event that tells of an incident as it is now."""
+    shapes = Shapes(account, UTC)
+    event_id, json = _envelope(
+        event_type, at, _data(shapes, incident, event_type, about), agent=_agent(shapes, agent), client=client
+    )
+    team_ids = tuple(account.services[incident.service_id].team_ids)
+    return Event(event_id, event_type, at, json, incident.id, incident.service_id, team_ids)
+
+
+def ping(at: float, *, subscription_id: str | None = None) -> Event:
+    """A test; without an id for whoever gets it."""
+    data: Json = {"message": "Hello from your friend Pagey!", "type": "ping"}
+    event_id, json = _envelope(PING, at, data, agent=None, client=None)
+    return Event(event_id, PING, at, json, subscription_id=subscription_id)
+
+
+def _envelope(
+    event_type: str, at: float, data: Json, *, agent: Json | None, client: dict[str, str] | None
+) -> tuple[str, Json]:
     event_id = "01" + "".join(secrets.choice(ID_LETTERS) for _ in range(24))
     moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     content: Json = {
@@ -122,15 +128,7 @@ def made(
         "client": client,
         "data": data,
     }
-    return Event(
-        id=event_id,
-        type=event_type,
-        at=at,
-        json={"event": content},
-        incident_id=incident.id if incident else None,
-        service_id=incident.service_id if incident else None,
-        team_ids=tuple(team_ids or ()),
-    )
+    return event_id, {"event": content}
 
 
 def incident_data(shapes: Shapes, incident: Incident) -> Json:

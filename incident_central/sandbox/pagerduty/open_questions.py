@@ -34,5 +34,9 @@ PAGERDUTY_SWITCHES = (
     Switch("moved_service", ("keeps who has it", "pages its policy"), "Moving an incident to another service."),
     Switch("responder_requests", ("on", "off: 402"), "Whether the plan has responder requests."),
     Switch("automatic_agent", ("null", "the service"), "The agent of webhook events that nobody caused."),
+    Switch("webhook_created", ("200", "201"), "The status of a new webhook subscription."),
+    Switch("webhook_retry", ("10", "1", "60"), "Seconds until a webhook is tried again, then doubling to an hour."),
+    Switch("webhook_redirects", ("dropped", "retried"), "What a redirect does to a webhook."),
+    Switch("large_webhooks", ("in order", "out of order", "missing"), "Webhooks of 55 to 256 KB."),
     Switch("time_zone", (TIME_ZONE, "America/New_York", "Asia/Kolkata"), "The account's time zone."),
 )

@@ -24,6 +24,7 @@ from incident_central.sandbox.pagerduty.records import (
     User,
     fresh_id,
 )
+from incident_central.sandbox.pagerduty.subscriptions import Subscription
 
 COLLECTIONS: dict[str, type[Any]] = {
     "users": User,
@@ -34,6 +35,7 @@ COLLECTIONS: dict[str, type[Any]] = {
     "priorities": Priority,
     "windows": MaintenanceWindow,
     "incidents": Incident,
+    "subscriptions": Subscription,
 }
 # Lists of records inside a record, which a plant gives as lists of plain objects.
 PARTS: dict[str, type[Any]] = {
