@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Given = dict[str, Any]
 NUMBERS = ("every", "times", "seconds", "until")
+MOST_IN_A_FLOOD = 20_000
 
 
 class Control:
@@ -52,7 +53,11 @@ class Control:
                 ("POST", r"/latency", self._set_latency),
                 ("POST", r"/theme", self._set_theme),
                 ("POST", r"/plant", self._plant),
+                ("POST", r"/pagerduty/incidents", self._open_incident),
                 ("POST", r"/pagerduty/incidents/(\w+)/(\w+)", self._press),
+                ("GET", r"/deliveries\.json", self._list_deliveries),
+                ("POST", r"/webhooks/flood", self._flood),
+                ("POST", r"/webhooks/(\w+)/(ping|enable|disable)", self._tend),
                 ("POST", r"/slack/channels/(\w+)/messages", self._write),
             )
         ]
@@ -221,9 +226,31 @@ class Control:
         return Response.json(record)
 
     def _press(self, given: Given, incident_id: str, action: str) -> Response:
-        account = self.sandbox.pagerduty.account
-        phones.press(account, incident_id=incident_id, action=action, user_id=str(given.get("user")))
+        self.sandbox.pagerduty.press(incident_id, action, given)
         return Response.json({})
+
+    def _open_incident(self, given: Given) -> Response:
+        return Response.json({"id": self.sandbox.pagerduty.open_incident(given)}, status=201)
+
+    def _flood(self, given: Given) -> Response:
+        """`count` webhooks, at once or spread over `seconds`."""
+        count, seconds = int(given.get("count", 100)), float(given.get("seconds", 0))
+        if not 1 <= count <= MOST_IN_A_FLOOD or not 0 <= seconds <= 3600:
+            raise ValueError(f"count is 1 to {MOST_IN_A_FLOOD}, seconds 0 to 3600.")
+        self.sandbox.pagerduty.flood(count, seconds)
+        return Response.json({})
+
+    def _tend(self, given: Given, subscription_id: str, action: str) -> Response:
+        self.sandbox.pagerduty.tend(subscription_id, action)
+        return Response.json({})
+
+    def _list_deliveries(self, request: Request) -> Response:
+        """All, or those with this `state`, `event_type`, `incident_id` or `subscription_id`."""
+        wanted = {name: values[-1] for name, values in request.query.items()}
+        deliveries = self.sandbox.pagerduty.deliveries(whole=True)
+        return Response.json(
+            [one for one in deliveries if all(one.get(name) == value for name, value in wanted.items())]
+        )
 
     def _write(self, given: Given, channel_id: str) -> Response:
         text, user_id = str(given.get("text") or ""), str(given.get("user"))

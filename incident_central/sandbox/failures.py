@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from incident_central.sandbox.faults import Fault
 
-NAMES = {"pagerduty": "PagerDuty", "slack": "Slack", "*": "PagerDuty and Slack"}
+NAMES = {"pagerduty": "PagerDuty", "slack": "Slack", "*": "PagerDuty and Slack", "webhooks": "Webhooks"}
 EFFECTS = {
     "down": "Nobody listens at its address.",
     "hung": "It takes calls and never answers them.",
@@ -24,6 +24,12 @@ EFFECTS = {
     "answer-lost-hang": "It does the work, and its answer never arrives: the connection stays silent.",
     "missing-scope": "The token lacks the scope {needed}.",
     "unauthorized": "It does not know the token any more.",
+    "doubled": "Each comes twice.",
+    "delayed": "Each comes {seconds:g} seconds late, and later ones overtake it.",
+    "shuffled": "They are gathered for {seconds:g} seconds, and sent in another order.",
+    "lost": "They never arrive.",
+    "wrong-signature": "They are signed with another secret.",
+    "two-signatures": "They carry a second signature, as while a secret is changed.",
 }
 
 
@@ -62,6 +68,12 @@ FAILURES = (
             "needed": "channels:manage",
         },
     ),
+    Failure("webhooks-lost", "Webhooks are lost", {"provider": "webhooks", "kind": "lost"}),
+    Failure("webhooks-doubled", "Webhooks come twice", {"provider": "webhooks", "kind": "doubled"}),
+    Failure("webhooks-delayed", "Webhooks come late", {"provider": "webhooks", "kind": "delayed", "seconds": 20}),
+    Failure("webhooks-shuffled", "Webhooks are shuffled", {"provider": "webhooks", "kind": "shuffled"}),
+    Failure("webhooks-forged", "Webhooks are signed wrongly", {"provider": "webhooks", "kind": "wrong-signature"}),
+    Failure("webhooks-rotated", "Webhooks have two signatures", {"provider": "webhooks", "kind": "two-signatures"}),
 )
 
 

@@ -14,8 +14,14 @@ DOWN, HUNG, SLOW, RESET = "down", "hung", "slow", "reset"
 LATE, GATEWAY_TIMEOUT, TRUNCATED = "late", "gateway-timeout", "truncated"
 ANSWER_LOST, ANSWER_LOST_HANG = "answer-lost", "answer-lost-hang"
 DONE = (LATE, GATEWAY_TIMEOUT, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
-KINDS = (*WORDED, HTML_200, DOWN, HUNG, SLOW, RESET, *DONE)
-PROVIDERS = ("pagerduty", "slack", "*")
+# Kinds that happen to webhooks, on their way from PagerDuty; the method is the type of the event.
+DOUBLED, DELAYED, SHUFFLED, LOST = "doubled", "delayed", "shuffled", "lost"
+WRONG_SIGNATURE, TWO_SIGNATURES = "wrong-signature", "two-signatures"
+WEBHOOK_KINDS = (DOUBLED, DELAYED, SHUFFLED, LOST, WRONG_SIGNATURE, TWO_SIGNATURES)
+CALL_KINDS = (*WORDED, HTML_200, DOWN, HUNG, SLOW, RESET, *DONE)
+KINDS = (*CALL_KINDS, *WEBHOOK_KINDS)
+WEBHOOKS = "webhooks"
+PROVIDERS = ("pagerduty", "slack", "*", WEBHOOKS)
 
 
 @dataclass
@@ -24,7 +30,8 @@ class Fault:
 
     `every`: one matching call in so many. `times`: at most so many calls, None is no end. `until`: epoch
     seconds of the sandbox's clock at which it ends by itself. `reads`: False spares calls that only read.
-    `seconds`: how long SLOW and LATE last, and what Retry-After says. `needed`: the scope that a missing-scope names.
+    `seconds`: how long SLOW and LATE last, by how much DELAYED and SHUFFLED come later, and what Retry-After says.
+    `needed`: the scope that a missing-scope names.
     """
 
     provider: str
@@ -44,8 +51,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:
             raise ValueError(f"provider is {self.provider!r}. Choose one of: {', '.join(PROVIDERS)}.")
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
+        kinds = WEBHOOK_KINDS if self.provider == WEBHOOKS else CALL_KINDS
+        if self.kind not in kinds:
+            raise ValueError(f"kind is {self.kind!r}. Choose one of: {', '.join(kinds)}.")
         if self.every < 1 or (self.times is not None and self.times < 1) or self.seconds < 0:
             raise ValueError("every and times are at least 1, seconds at least 0.")
 
@@ -94,7 +102,8 @@ class Faults:
         """The fault that this call meets, counted as used; None when it goes well."""
         with self._lock:
             for fault in self._faults.values():
-                if fault.provider not in (provider, "*") or fault.method not in (method, "*"):
+                everywhere = fault.provider == "*" and provider != WEBHOOKS
+                if not (everywhere or fault.provider == provider) or fault.method not in (method, "*"):
                     continue
                 if (reads and not fault.reads) or (fault.until is not None and now >= fault.until):
                     continue

@@ -10,7 +10,9 @@ from django.template import Context, Engine
 
 from incident_central.sandbox import company
 from incident_central.sandbox.failures import FAILURES, failure_of, in_words
+from incident_central.sandbox.faults import WEBHOOKS
 from incident_central.sandbox.pagerduty import phones
+from incident_central.sandbox.pagerduty import view as website
 from incident_central.sandbox.pagerduty.phones import Phone
 from incident_central.sandbox.pagerduty.records import TRIGGERED
 from incident_central.sandbox.server import Refused, Request, Response
@@ -67,7 +69,12 @@ def _view(sandbox: Sandbox, channel_id: str, *, theme: str) -> dict[str, Any]:
         "themes": THEMES,
         "phones": [_phone(phone, now) for phone in ringing],
         "not_answering": _first_name_ringing(ringing),
-        "offers": _offers(sandbox),
+        "offers": _offers(sandbox, webhooks=False),
+        "webhook_offers": _offers(sandbox, webhooks=True),
+        "incidents": website.incidents(sandbox.pagerduty.account),
+        "names": website.names(sandbox.pagerduty.account),
+        "acting": company.PEOPLE[2].name,
+        **website.webhooks(sandbox.pagerduty.account, sandbox.pagerduty.outbox),
         "faults": [{"id": fault.id, "words": in_words(fault)} for fault in faults],
         "skipped": _duration(sandbox.clock.offset) if sandbox.clock.offset >= 1 else "",
         **_chat(sandbox, channel_id),
@@ -104,10 +111,11 @@ def _first_name_ringing(shown_phones: list[Phone]) -> str:
     return min(escalating)[1].split()[0] if escalating else ""
 
 
-def _offers(sandbox: Sandbox) -> list[dict[str, str]]:
-    """The buttons for what is not going wrong yet."""
+def _offers(sandbox: Sandbox, *, webhooks: bool) -> list[dict[str, str]]:
+    """The buttons for what is not going wrong yet, of webhooks or of all else."""
     on = [failure_of(fault) for fault in sandbox.faults.all()]
-    return [{"name": failure.name, "label": failure.label} for failure in FAILURES if failure not in on]
+    offered = [one for one in FAILURES if one not in on and (one.fault["provider"] == WEBHOOKS) == webhooks]
+    return [{"name": failure.name, "label": failure.label} for failure in offered]
 
 
 def _chat(sandbox: Sandbox, channel_id: str) -> dict[str, Any]:

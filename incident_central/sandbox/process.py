@@ -72,6 +72,7 @@ class Sandbox:
 
     def close(self) -> None:
         self.clock.stop()
+        self.pagerduty.stop()
         self.faults.clear()
         for listener in (self.page_listener, *self.listeners.values()):
             listener.close()
@@ -84,8 +85,11 @@ class Sandbox:
         self.calls.clear()
         self.latency.pagerduty = self.latency.slack = self.latency.connect = 0.0
         self.clock.offset = 0.0
+        if hasattr(self, "pagerduty"):
+            self.pagerduty.stop()
+        api_url = self.listeners["pagerduty"].url
         self.pagerduty = PagerDutyApi(
-            clock=self.clock, api_url=self.listeners["pagerduty"].url, page_url=page_url, company=played
+            clock=self.clock, faults=self.faults, api_url=api_url, page_url=page_url, company=played
         )
         self.slack = SlackApi(clock=self.clock, page_url=page_url, workspace=self.workspace, people=played.people)
 

@@ -70,8 +70,8 @@ Handler = Callable[[Request], Response]
 class Api(Protocol):
     """One provider.
 
-    Constructors: `PagerDutyApi(*, clock, page_url, company)` and `SlackApi(*, clock, page_url, workspace,
-    people=company.PEOPLE)`, where `people` may be the thousands of a larger company. SlackApi also has
+    Constructors: `PagerDutyApi(*, clock, faults, api_url, page_url, company)` and `SlackApi(*, clock, page_url,
+    workspace, people=company.PEOPLE)`, where `people` may be the thousands of a larger company. SlackApi also has
     `person_writes(*, channel_id, user_id, text)`, which raises ValueError where that person cannot write.
     """
 

@@ -14,6 +14,8 @@ import pytest
 from slack_sdk import WebClient
 
 from incident_central.sandbox.failures import FAILURES
+from tests.sandbox.receiver import Receiver
+from tests.sandbox.test_pagerduty_subscriptions import make
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
@@ -99,6 +101,44 @@ def test_the_buttons_on_a_phone_act_on_pagerduty(sandbox: RunningSandbox, pager:
     send(sandbox, f"{path}/resolve", user=user(pager, "Oskar Lindqvist"))
     assert pager.rget(f"/incidents/{incident}")["status"] == "resolved"
     assert "Every phone is silent." in words(page(sandbox))
+
+
+def test_people_act_in_pagerduty_itself_by_the_pages_forms(
+    sandbox: RunningSandbox, pager: LocalPagerDuty, incident: str
+) -> None:
+    html = page(sandbox)
+    actions = set(re.findall(rf'formaction="/pagerduty/incidents/{incident}/(\w+)"', html))
+    fields = {"user": "Dana Okafor", "content": "Looking", "priority": "P2", "to": "Priya Nair", "seconds": "3600"}
+    for action in ("note", "priority", "reassign", "ask", "snooze"):
+        assert action in actions
+        send(sandbox, f"/pagerduty/incidents/{incident}/{action}", **fields)
+    assert pager.rget(f"/incidents/{incident}/notes")[0]["content"] == "Looking"
+    html = page(sandbox)
+    assert "P2 · Checkout API · Dana Okafor" in words(html), "whoever snoozes has it"
+    assert "You are asked to help: Please help with this incident" in words(html)
+    send(sandbox, f"/pagerduty/incidents/{incident}/join", user=user(pager, "Priya Nair"))
+    (responder,) = pager.rget(f"/incidents/{incident}")["incidents_responders"]
+    assert responder["state"] == "joined"
+
+
+def test_monitoring_opens_an_incident_by_the_pages_form(sandbox: RunningSandbox) -> None:
+    send(sandbox, "/pagerduty/incidents", title="Disk is full", service="Search")
+    assert re.search(r"#\d+ Disk is full Triggered Search · Jonas Weber", words(page(sandbox).replace("<br>", " ")))
+
+
+def test_webhooks_are_shown_as_they_go_and_a_subscription_can_be_switched_off(
+    sandbox: RunningSandbox, pager: LocalPagerDuty
+) -> None:
+    assert "Nobody has subscribed to webhooks yet." in words(page(sandbox))
+    with Receiver().listening() as receiver:
+        subscription = make(pager, method={"url": receiver.url})["id"]
+        send(sandbox, f"/webhooks/{subscription}/ping")
+        sandbox.until(lambda: "answered 202 Delivered" in words(page(sandbox)))
+    assert "pagey.ping" in words(page(sandbox))
+    send(sandbox, f"/webhooks/{subscription}/disable")
+    assert "Switched off for a day" in words(page(sandbox))
+    send(sandbox, f"/webhooks/{subscription}/enable")
+    assert "Switched off for a day" not in words(page(sandbox))
 
 
 def test_mei_does_not_answer_and_the_next_phone_rings(sandbox: RunningSandbox, incident: str) -> None:

@@ -11,6 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from slack_sdk import WebClient
 
+from tests.sandbox.test_pagerduty_subscriptions import make
+
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
 
@@ -57,6 +59,20 @@ def test_a_phone_rings_and_falls_silent_without_reloading(
     expect(phone).to_contain_text("Acknowledged")
     phone.get_by_role("button", name="Resolve").click()
     expect(page.get_by_text("Every phone is silent.")).to_be_visible()
+
+
+def test_what_somebody_unfolds_stays_open_while_the_page_refreshes(page: Page, pager: LocalPagerDuty) -> None:
+    report(pager, "Checkout API")
+    incident = page.locator("#in-pagerduty li")
+    incident.get_by_text("Act").click()
+    note = incident.get_by_label("Note")
+    note.fill("Somebody looks at it")
+    pager.rput("/incidents/4201", json={"type": "incident_reference", "status": "acknowledged"})
+    expect(incident).to_contain_text("Acknowledged")
+    expect(note).to_have_value("Somebody looks at it")
+    incident.get_by_role("button", name="Add note").click()
+    expect(page.get_by_role("heading", name="Sandbox")).to_be_visible()
+    assert pager.rget("/incidents/4201/notes")[0]["content"] == "Somebody looks at it"
 
 
 def test_what_somebody_is_typing_is_left_alone(page: Page, slack: WebClient, sandbox: RunningSandbox) -> None:
@@ -110,8 +126,11 @@ def test_nothing_keeps_anybody_from_using_it(
     channel = slack.conversations_create(name="incident-brave-otter-2026-11")["channel"]["id"]
     slack.chat_postMessage(channel=channel, text="Everybody is *here*: `now`")
     sandbox.ask("POST", "/faults", {"failure": "slack-slow"})
+    subscription = make(pager)  # nobody listens there
+    pager.post(f"/webhook_subscriptions/{subscription['id']}/ping")
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(sandbox.page)
+    page.locator("#in-pagerduty summary").first.click()
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing scrolls sideways"

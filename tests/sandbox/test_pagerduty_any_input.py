@@ -21,6 +21,8 @@ CHECKOUT = {"id": fixed_id("service", "Checkout API"), "type": "service_referenc
 FIELDS = (
     *("type", "title", "service", "priority", "urgency", "body", "incident_key", "assignments", "escalation_policy"),
     *("incident_type", "conference_bridge", "status", "resolution", "escalation_level", "id"),
+    *("duration", "source_incidents", "message", "subject", "requester_id", "responder_request_targets"),
+    *("delivery_method", "events", "filter", "active", "description", "content"),
 )
 PARAMETERS = (
     *("limit", "offset", "total", "query", "name", "since", "until", "time_zone", "sort_by", "date_range", "filter"),
@@ -67,22 +69,32 @@ def answers_properly(answer: httpx2.Response) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(wrapper=st.sampled_from(["incident", "incidents", "note", "schedule"]), data=st.data())
+@given(
+    wrapper=st.sampled_from(["incident", "incidents", "note", "schedule", "webhook_subscription", ""]), data=st.data()
+)
 def test_any_body_is_taken_or_refused(raw: httpx2.Client, wrapper: str, data: st.DataObject) -> None:
     change = data.draw(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=4))
     known = {"type": "incident", "title": "It is slow", "service": CHECKOUT}
     one = data.draw(st.sampled_from([known | change, change, anything]))
     content = data.draw(one) if isinstance(one, st.SearchStrategy) else one
-    body = {wrapper: [content, content] if wrapper == "incidents" else content}
+    body = {wrapper: [content, content] if wrapper == "incidents" else content} if wrapper else content
     for method, path in (
         ("POST", "/incidents"),
         ("PUT", "/incidents"),
         ("PUT", "/incidents/4201"),
         ("POST", "/incidents/4201/notes"),
         ("POST", "/schedules/preview"),
+        ("POST", "/incidents/4201/snooze"),
+        ("PUT", "/incidents/4201/merge"),
+        ("POST", "/incidents/4201/status_updates"),
+        ("POST", "/incidents/4201/responder_requests"),
+        ("PUT", "/incidents/4201/responder_requests/cancel"),
+        ("POST", "/webhook_subscriptions"),
+        ("PUT", "/webhook_subscriptions/PNONE"),
     ):
         answers_properly(raw.request(method, path, json=body))
     answers_properly(raw.get("/incidents", params={"date_range": "all", "include[]": ["services", "agents"]}))
+    answers_properly(raw.get("/log_entries", params={"include[]": ["incidents", "channels"]}))
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import pytest
 
 from incident_central.sandbox.company import FROM_USER
+from tests.sandbox.asking import asked_for, assignees, change, create, reference, refusal
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
@@ -17,39 +17,8 @@ DUPLICATE = "Open incident with matching dedup key already exists on this servic
 DAY = 24 * 3600
 
 
-def reference(pager: LocalPagerDuty, resource: str, name: str) -> dict[str, str]:
-    found = pager.find(resource, name)
-    assert found is not None
-    return {"id": found["id"], "type": f"{found['type']}_reference"}
-
-
-def asked_for(pager: LocalPagerDuty, service: str = "Checkout API", **more: Any) -> dict[str, Any]:
-    body = {"type": "incident", "title": "Card payments fail", "service": reference(pager, "services", service)}
-    return {"incident": {**body, **more}}
-
-
-def create(pager: LocalPagerDuty, service: str = "Checkout API", **more: Any) -> dict[str, Any]:
-    incident: dict[str, Any] = pager.jpost("/incidents", json=asked_for(pager, service, **more))["incident"]
-    return incident
-
-
-def change(pager: LocalPagerDuty, incident: dict[str, Any], **more: Any) -> dict[str, Any]:
-    body = {"incident": {"type": "incident_reference", **more}}
-    changed: dict[str, Any] = pager.jput(f"/incidents/{incident['id']}", json=body)["incident"]
-    return changed
-
-
-def refusal(answer: httpx2.Response) -> tuple[int, int, list[str] | None]:
-    error = answer.json()["error"]
-    return answer.status_code, error["code"], error.get("errors")
-
-
 def listed(pager: LocalPagerDuty, **params: Any) -> list[int]:
     return [incident["incident_number"] for incident in pager.list_all("/incidents", params=params)]
-
-
-def assignees(incident: dict[str, Any]) -> list[str]:
-    return [assignment["assignee"]["summary"] for assignment in incident["assignments"]]
 
 
 def test_an_incident_pages_the_first_level_of_its_services_policy(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.pagerduty import rotas
 from incident_central.sandbox.pagerduty.records import (
+    BY_MONITORING,
     TRIGGERED,
     Incident,
+    LogEntry,
     MaintenanceWindow,
     Policy,
     Priority,
@@ -21,6 +25,10 @@ from incident_central.sandbox.pagerduty.records import (
     User,
 )
 from incident_central.sandbox.switches import Switches
+
+if TYPE_CHECKING:
+    from incident_central.sandbox.pagerduty.events import Event
+    from incident_central.sandbox.pagerduty.subscriptions import Subscription
 
 ACCOUNT_KEY, READ_ONLY_KEY, USER_KEY = "account", "read-only", "user"
 
@@ -35,11 +43,16 @@ class Key:
 
 
 class Account:
-    """All records by id. Whoever reads or writes them holds `lock`."""
+    """All records by id. Whoever reads or writes them holds `lock`.
 
-    def __init__(self, *, clock: Clock, switches: Switches, keys: Iterable[Key]) -> None:
+    `api_url` and `page_url` are where links lead: to the API and to the website, which is the state page.
+    """
+
+    def __init__(self, *, clock: Clock, switches: Switches, api_url: str, page_url: str, keys: Iterable[Key]) -> None:
         self.clock = clock
         self.switches = switches
+        self.api_url = api_url
+        self.page_url = page_url
         self.lock = threading.RLock()
         self.keys = {key.secret: key for key in keys}
         self.users: dict[str, User] = {}
@@ -51,6 +64,9 @@ class Account:
         self.windows: dict[str, MaintenanceWindow] = {}
         self.incidents: dict[str, Incident] = {}
         self.open: dict[str, Incident] = {}  # those of them that are not resolved
+        self.log: list[LogEntry] = []  # of all incidents, by time
+        self.subscriptions: dict[str, Subscription] = {}
+        self.events: list[Event] = []  # the outbox: what happened since webhooks were last made of it
         self.last_number = 4200
 
     @property
@@ -74,6 +90,26 @@ class Account:
         self.open.pop(incident.id, None)
         if incident.is_open:
             self.open[incident.id] = incident
+
+    def shown_key(self, incident: Incident) -> str | None:
+        """Incidents that came from events have no key of their own: their alerts have (fact sheet 7)."""
+        return None if incident.origin == BY_MONITORING else incident.key
+
+    def forget_incident(self, incident_id: str) -> None:
+        self.incidents.pop(incident_id, None)
+        self.open.pop(incident_id, None)
+        self.log = [entry for entry in self.log if entry.incident_id != incident_id]
+
+    def write_log(self, entry: LogEntry) -> None:
+        """In its place by time: what the clock does is told a moment after it was due."""
+        self.incidents[entry.incident_id].log.append(entry)
+        insort(self.log, entry, key=lambda one: one.at)
+
+    def logged(self, *, since: float | None, until: float | None) -> list[LogEntry]:
+        """Entries of all incidents, oldest first, from `since` up to but not at `until`."""
+        first = bisect_left(self.log, since, key=lambda one: one.at) if since is not None else 0
+        end = bisect_left(self.log, until, key=lambda one: one.at) if until is not None else len(self.log)
+        return self.log[first:end]
 
     def on_call(self, policy: Policy, level: int, *, now: float) -> list[str]:
         """The ids of the users whom this level (from 1) of a policy reaches now."""

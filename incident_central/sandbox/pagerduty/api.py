@@ -8,15 +8,30 @@ from dataclasses import asdict
 
 from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.company import HARBOUR_FINCH, Company
-from incident_central.sandbox.faults import Fault
-from incident_central.sandbox.pagerduty import escalation, incident_calls, on_call_calls, planting, setup_calls
+from incident_central.sandbox.faults import Fault, Faults
+from incident_central.sandbox.pagerduty import (
+    action_calls,
+    escalation,
+    incident_calls,
+    log_calls,
+    on_call_calls,
+    people,
+    planting,
+    setup_calls,
+    webhook_calls,
+)
 from incident_central.sandbox.pagerduty.account import Key
 from incident_central.sandbox.pagerduty.asked import Asked
 from incident_central.sandbox.pagerduty.errors import not_found, refused
+from incident_central.sandbox.pagerduty.events import ping
 from incident_central.sandbox.pagerduty.founding import founded
 from incident_central.sandbox.pagerduty.limits import Limits
 from incident_central.sandbox.pagerduty.open_questions import PAGERDUTY_SWITCHES
+from incident_central.sandbox.pagerduty.outbox import Outbox
+from incident_central.sandbox.pagerduty.people import Given
 from incident_central.sandbox.pagerduty.records import Incident
+from incident_central.sandbox.pagerduty.sending import Sending
+from incident_central.sandbox.pagerduty.subscriptions import Subscription
 from incident_central.sandbox.server import Refused, Request, Response, answered
 from incident_central.sandbox.switches import Switches
 
@@ -46,11 +61,28 @@ ROUTES: dict[str, Callable[[Asked], Response]] = {
     "PUT /incidents": incident_calls.update_incidents,
     "GET /incidents/{id}": incident_calls.get_incident,
     "PUT /incidents/{id}": incident_calls.update_incident,
-    "GET /incidents/{id}/notes": incident_calls.list_notes,
-    "POST /incidents/{id}/notes": incident_calls.create_note,
-    "GET /incidents/{id}/log_entries": incident_calls.list_log_entries,
+    "GET /incidents/{id}/notes": action_calls.list_notes,
+    "POST /incidents/{id}/notes": action_calls.create_note,
+    "PUT /incidents/{id}/notes/{note_id}": action_calls.update_note,
+    "DELETE /incidents/{id}/notes/{note_id}": action_calls.delete_note,
+    "POST /incidents/{id}/snooze": action_calls.snooze_incident,
+    "PUT /incidents/{id}/merge": action_calls.merge_incidents,
+    "POST /incidents/{id}/status_updates": action_calls.create_status_update,
+    "POST /incidents/{id}/responder_requests": action_calls.request_responders,
+    "PUT /incidents/{id}/responder_requests/cancel": action_calls.cancel_responders,
+    "GET /incidents/{id}/log_entries": log_calls.list_incident_log,
+    "GET /webhook_subscriptions": webhook_calls.list_subscriptions,
+    "POST /webhook_subscriptions": webhook_calls.create_subscription,
+    "GET /webhook_subscriptions/{id}": webhook_calls.get_subscription,
+    "PUT /webhook_subscriptions/{id}": webhook_calls.update_subscription,
+    "DELETE /webhook_subscriptions/{id}": webhook_calls.delete_subscription,
+    "POST /webhook_subscriptions/{id}/enable": webhook_calls.enable_subscription,
+    "POST /webhook_subscriptions/{id}/ping": webhook_calls.ping_subscription,
+    "GET /log_entries": log_calls.list_account_log,
+    "GET /log_entries/{id}": log_calls.get_log_entry,
 }
-PATTERNS = {route: re.compile(re.escape(route).replace(r"\{id\}", "([^/]+)")) for route in ROUTES}
+SHOWN_DELIVERIES = 500
+PATTERNS = {route: re.compile(re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(route))) for route in ROUTES}
 
 
 class PagerDutyApi:
@@ -58,11 +90,13 @@ class PagerDutyApi:
 
     name = "pagerduty"
 
-    def __init__(self, *, clock: Clock, api_url: str, page_url: str, company: Company = HARBOUR_FINCH) -> None:
+    def __init__(
+        self, *, clock: Clock, faults: Faults, api_url: str, page_url: str, company: Company = HARBOUR_FINCH
+    ) -> None:
         self.switches = Switches(PAGERDUTY_SWITCHES)
-        self.account = founded(company, clock=clock, switches=self.switches)
-        self.api_url = api_url
-        self.page_url = page_url
+        self.account = founded(company, clock=clock, switches=self.switches, api_url=api_url, page_url=page_url)
+        self.outbox = Outbox(self.account, faults)
+        self._sending = Sending(self.account, self.outbox)
         self._limits = Limits(clock=clock, switches=self.switches)
 
     def method_of(self, request: Request) -> str:
@@ -103,6 +137,8 @@ class PagerDutyApi:
                     for service in self.account.services.values()
                 ],
                 "users": [asdict(user) for user in self.account.users.values()],
+                "subscriptions": [self._subscription_state(one) for one in self.account.subscriptions.values()],
+                "deliveries": self.deliveries(whole=False)[-SHOWN_DELIVERIES:],
             }
 
     def _incident_state(self, incident: Incident) -> dict[str, object]:
@@ -116,15 +152,66 @@ class PagerDutyApi:
             "assignees": [account.users[assignment.user_id].name for assignment in incident.assignments],
         }
 
+    def _subscription_state(self, subscription: Subscription) -> dict[str, object]:
+        """The record without its secret: PagerDuty shows that once."""
+        shown = {name: value for name, value in asdict(subscription).items() if name != "secret"}
+        return {**shown, "temporarily_disabled": subscription.is_disabled(self.account.clock.now())}
+
+    def deliveries(self, *, whole: bool) -> list[dict[str, object]]:
+        """Every delivery that was made, oldest first; `whole` with the body."""
+        with self.account.lock:
+            return [delivery.as_json(whole=whole) for delivery in self.outbox.deliveries]
+
     def plant(
         self, *, collection: str, record_id: str | None, values: dict[str, object] | None, delete: bool
     ) -> dict[str, object] | None:
         with self.account.lock:
             return planting.plant(self.account, collection, record_id, values=values, delete=delete)
 
+    def press(self, incident_id: str, action: str, given: Given) -> None:
+        """What somebody does in PagerDuty itself. See people.press."""
+        self.tick()
+        with self.account.lock:
+            people.press(self.account, incident_id, action, given)
+            self._sending.heed()
+
+    def open_incident(self, given: Given) -> str:
+        """A new incident that came by no API call; its id. See people.open_incident."""
+        self.tick()
+        with self.account.lock:
+            incident = people.open_incident(self.account, given)
+            self._sending.heed()
+            return incident.id
+
+    def flood(self, count: int, seconds: float) -> None:
+        """So many webhooks in so many seconds, to every subscription that wants them. See Outbox.flood."""
+        with self.account.lock:
+            self.outbox.flood(count, seconds)
+            self._sending.heed()
+
+    def tend(self, subscription_id: str, action: str) -> None:
+        """Enable, disable or ping a subscription, as in PagerDuty's own settings. Raises ValueError."""
+        with self.account.lock:
+            subscription = self.account.subscriptions.get(subscription_id)
+            if subscription is None:
+                raise ValueError("No such subscription. Start over may have put it away.")
+            if action == "enable":
+                subscription.disabled_until, subscription.dropped_in_a_row = None, 0
+            elif action == "disable":
+                self.outbox.disable(subscription)
+            else:
+                self.account.events.append(ping(self.account.clock.now(), subscription_id=subscription_id))
+            self._sending.heed()
+
     def tick(self) -> None:
-        """What waited for the clock happens."""
-        escalation.run_due(self.account)
+        """What waited for the clock happens, and webhooks tell of it."""
+        with self.account.lock:
+            escalation.run_due(self.account)
+            self._sending.heed()
+
+    def stop(self) -> None:
+        """Send no more webhooks."""
+        self._sending.stop()
 
     def _key(self, request: Request) -> Key:
         given = re.fullmatch(r"Token token=(\S+)", request.headers.get("Authorization") or "")
@@ -143,10 +230,12 @@ class PagerDutyApi:
             raise not_found()
         self.tick()
         with self.account.lock:
-            asked = Asked(self.account, request, key, self.api_url, self.page_url, ids)
+            asked = Asked(self.account, request, key, ids)
             if not self.only_reads(request):
                 asked.must_write(before_body=True)
-            return ROUTES[route](asked)
+            response = ROUTES[route](asked)
+            self._sending.heed()
+            return response
 
 
 def _route(request: Request) -> tuple[str, tuple[str, ...]]:

@@ -29,8 +29,6 @@ class Asked:
     account: Account
     request: Request
     key: Key
-    api_url: str
-    page_url: str
     ids: tuple[str, ...] = ()
     now: float = field(init=False)
 
@@ -98,13 +96,7 @@ class Asked:
 
     def shapes(self, *, zone: tzinfo | None = None) -> Shapes:
         """Times in the account's zone, unless the call names one or `zone` says otherwise."""
-        return Shapes(
-            account=self.account,
-            api_url=self.api_url,
-            page_url=self.page_url,
-            zone=self.zone(zone or self.account.zone),
-            include=frozenset(self.many("include")),
-        )
+        return Shapes(self.account, self.zone(zone or self.account.zone), frozenset(self.many("include")))
 
     # ── body ──
 
@@ -113,6 +105,12 @@ class Asked:
         content = self._parsed_body().get(wrapper)
         if not isinstance(content, dict):
             raise invalid("Title cannot be empty." if wrapper == "incident" else f"{wrapper} is missing")
+        self.must_write(before_body=False)
+        return content
+
+    def whole_body(self) -> Json:
+        """The body of a call that has no wrapper."""
+        content = self._parsed_body()
         self.must_write(before_body=False)
         return content
 

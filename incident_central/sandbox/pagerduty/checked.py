@@ -104,6 +104,12 @@ def level_in(account: Account, policy: Policy, given: object) -> int | None:
     return level
 
 
+def nobody_on_call(account: Account) -> None:
+    """What happens with a policy that reaches nobody is not known: a switch says whether it is refused."""
+    if account.switches["nobody_on_call"] == "refused":
+        raise refused(400, 1015, "Escalation Policy Has No User On Call", [])
+
+
 def bridge_in(given: object) -> dict[str, object] | None:
     if given is None:
         return None

@@ -32,14 +32,14 @@ WEEK = 7 * 24 * 3600
 AGE_OF_THE_ACCOUNT = 500 * 24 * 3600
 
 
-def founded(company: plain.Company, *, clock: Clock, switches: Switches) -> Account:
+def founded(company: plain.Company, *, clock: Clock, switches: Switches, api_url: str, page_url: str) -> Account:
     """A fresh account without incidents."""
     keys = (
         Key(plain.PAGERDUTY_KEY, ACCOUNT_KEY),
         Key(plain.PAGERDUTY_READ_ONLY_KEY, READ_ONLY_KEY),
         Key(plain.PAGERDUTY_USER_KEY, USER_KEY, user_id=_user_id(company.people[0])),
     )
-    account = Account(clock=clock, switches=switches, keys=keys)
+    account = Account(clock=clock, switches=switches, api_url=api_url, page_url=page_url, keys=keys)
     began = clock.now() - AGE_OF_THE_ACCOUNT
     _add_people(account, company, began)
     _add_rotas(account, company)

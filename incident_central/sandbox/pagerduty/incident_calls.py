@@ -1,4 +1,4 @@
-"""The calls about incidents: create, get, list with its filters, update, notes, log entries."""
+"""The calls about incidents: create, get, list with its filters, update."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import UTC, timedelta
 from incident_central.sandbox.pagerduty import incidents
 from incident_central.sandbox.pagerduty.asked import Asked
 from incident_central.sandbox.pagerduty.errors import invalid, not_found
-from incident_central.sandbox.pagerduty.incident_shapes import incident_json, log_entry_json, note_json
-from incident_central.sandbox.pagerduty.records import STATUSES, Incident, LogEntry
+from incident_central.sandbox.pagerduty.incident_shapes import incident_json
+from incident_central.sandbox.pagerduty.records import STATUSES, Incident
 from incident_central.sandbox.pagerduty.shapes import Json
 from incident_central.sandbox.server import Response
 
@@ -51,36 +51,6 @@ def list_incidents(asked: Asked) -> Response:
         found = [incident for incident in found if keep(incident)]
     shapes = asked.shapes(zone=UTC)
     return asked.page("incidents", _in_order(asked, found), lambda incident: incident_json(shapes, incident))
-
-
-def list_notes(asked: Asked) -> Response:
-    shapes = asked.shapes()
-    newest_first = reversed(_found(asked).notes)
-    return Response.json({"notes": [note_json(shapes, note) for note in newest_first]})
-
-
-def create_note(asked: Asked) -> Response:
-    requester, incident = asked.requester(), _found(asked)
-    content = asked.body("note").get("content")
-    note = incidents.add_note(asked.account, incident, content, requester=requester)
-    return Response.json({"note": note_json(asked.shapes(), note)})
-
-
-def list_log_entries(asked: Asked) -> Response:
-    """Newest first."""
-    incident, shapes = _found(asked), asked.shapes()
-    since, until = asked.time("since"), asked.time("until")
-    entries = [
-        entry
-        for entry in reversed(incident.log)
-        if (since is None or entry.at >= since) and (until is None or entry.at < until)
-        if not asked.flag("is_overview") or entry.type != "notify"
-    ]
-
-    def entry_json(entry: LogEntry) -> Json:
-        return log_entry_json(shapes, incident, entry)
-
-    return asked.page("log_entries", entries, entry_json)
 
 
 def _json(asked: Asked, incident: Incident) -> Json:

@@ -1,11 +1,19 @@
-"""Incidents, notes and log entries as JSON (fact sheet 7)."""
+"""Incidents, their notes, status updates and responders as JSON (fact sheet 7)."""
 
 from __future__ import annotations
 
 from datetime import UTC
-from typing import cast
 
-from incident_central.sandbox.pagerduty.records import Assignment, Incident, LogEntry, Note
+from incident_central.sandbox.pagerduty.actions import is_mergeable
+from incident_central.sandbox.pagerduty.log_shapes import agent_link, log_entry_link
+from incident_central.sandbox.pagerduty.records import (
+    Assignment,
+    Incident,
+    Note,
+    Responder,
+    ResponderRequest,
+    StatusUpdate,
+)
 from incident_central.sandbox.pagerduty.shapes import Json, Shapes
 
 
@@ -14,9 +22,10 @@ def incident_json(shapes: Shapes, incident: Incident) -> Json:
     account = shapes.account
     service = account.services[incident.service_id]
     trigger = incident.log[0]
-    counts = {"all": 0, "triggered": 0, "resolved": 0}
+    open_alerts = incident.alerts if incident.is_open else 0
+    counts = {"all": incident.alerts, "triggered": open_alerts, "resolved": incident.alerts - open_alerts}
     shape: Json = {
-        **shapes.reference("incident", incident.id, f"[#{incident.number}] {incident.title}"),
+        **incident_link(shapes, incident),
         "type": "incident",
         "incident_number": incident.number,
         "title": incident.title,
@@ -24,16 +33,16 @@ def incident_json(shapes: Shapes, incident: Incident) -> Json:
         "created_at": shapes.time(incident.created_at),
         "updated_at": shapes.time(incident.updated_at),
         "status": incident.status,
-        "incident_key": incident.key,
+        "incident_key": account.shown_key(incident),
         "service": shapes.service_link(incident.service_id),
         "assignments": [_person(shapes, one, "assignee", "assignees") for one in incident.assignments],
         "assigned_via": incident.assigned_via,
         "last_status_change_at": shapes.time(incident.status_changed_at),
-        "last_status_change_by": _agent(shapes, incident.status_changed_by or incident.service_id),
+        "last_status_change_by": agent_link(shapes, incident.status_changed_by or incident.service_id),
         "resolved_at": shapes.time(incident.resolved_at),
-        "first_trigger_log_entry": log_entry_link(shapes, incident, trigger),
+        "first_trigger_log_entry": log_entry_link(shapes, trigger, incident_json),
         "alert_counts": counts,
-        "is_mergeable": True,
+        "is_mergeable": is_mergeable(account, incident),
         "incident_type": {"name": incident.incident_type},
         "escalation_policy": shapes.policy_link(incident.policy_id),
         "teams": shapes.team_links(service.team_ids),
@@ -45,10 +54,11 @@ def incident_json(shapes: Shapes, incident: Incident) -> Json:
         "alert_grouping": None,
         "priority": _priority(shapes, incident.priority_id),
         "urgency": incident.urgency,
-        "resolve_reason": None,
-        "incidents_responders": [],
-        "responder_requests": [],
+        "resolve_reason": _resolve_reason(shapes, incident),
     }
+    if account.switches["responder_requests"] == "on":
+        shape["incidents_responders"] = [responder_json(shapes, incident, one) for one in incident.responders]
+        shape["responder_requests"] = [request_json(shapes, incident, one) for one in incident.requests]
     if "body" in shapes.include:
         shape["body"] = {"type": "incident_body", "details": incident.details}
     if "conference_bridge" in shapes.include:
@@ -56,6 +66,10 @@ def incident_json(shapes: Shapes, incident: Incident) -> Json:
     if "custom_fields" in shapes.include:
         shape["custom_fields"] = []
     return shape
+
+
+def incident_link(shapes: Shapes, incident: Incident) -> Json:
+    return shapes.reference("incident", incident.id, f"[#{incident.number}] {incident.title}")
 
 
 def note_json(shapes: Shapes, note: Note) -> Json:
@@ -66,52 +80,62 @@ def note_json(shapes: Shapes, note: Note) -> Json:
         "channel": {"summary": "The PagerDuty website or APIs"},
         "content": note.content,
         "created_at": shapes.time(note.created_at),
-        "updated_at": shapes.time(note.created_at),
+        "updated_at": shapes.time(note.updated_at),
     }
 
 
-def log_entry_link(shapes: Shapes, incident: Incident, entry: LogEntry) -> Json:
-    if "first_trigger_log_entries" in shapes.include:
-        return log_entry_json(shapes, incident, entry)
-    return {**_log_entry_head(shapes, incident, entry), "type": f"{entry.type}_log_entry_reference"}
-
-
-def log_entry_json(shapes: Shapes, incident: Incident, entry: LogEntry) -> Json:
-    summary = f"[#{incident.number}] {incident.title}"
+def status_update_json(shapes: Shapes, update: StatusUpdate) -> Json:
+    """A status update; subject and HTML only where they were given."""
     shape: Json = {
-        **_log_entry_head(shapes, incident, entry),
-        "created_at": shapes.time(entry.at),
-        "agent": _agent(shapes, entry.agent_id or incident.service_id),
-        "channel": {"type": entry.channel},
-        "service": shapes.service_link(incident.service_id),
-        "incident": (
-            incident_json(shapes, incident)
-            if "incidents" in shapes.include
-            else shapes.reference("incident", incident.id, summary)
-        ),
-        "teams": shapes.team_links(shapes.account.services[incident.service_id].team_ids),
-        "contexts": [],
+        "id": update.id,
+        "message": update.message,
+        "sender": shapes.user_link(update.user_id, name=""),
+        "created_at": shapes.time(update.created_at),
     }
-    if entry.type == "trigger":
-        shape["event_details"] = {"description": incident.title}
-    if "note" in entry.more:
-        shape["note"] = entry.more["note"]
-    if entry.type == "assign":
-        assignees = cast("list[str]", entry.more["assignee_ids"])
-        shape["assignees"] = [shapes.user_link(user_id, name="") for user_id in assignees]
-    if entry.type == "notify":
-        shape["user"] = shapes.user_link(str(entry.more["user_id"]), name="")
-        shape["channel"] = {"type": "auto", "notification": {"type": "phone_notification", "status": "success"}}
+    if update.subject is not None:
+        shape |= {"subject": update.subject, "html_message": update.html_message}
     return shape
 
 
-def _log_entry_head(shapes: Shapes, incident: Incident, entry: LogEntry) -> Json:
+def request_json(shapes: Shapes, incident: Incident, request: ResponderRequest) -> Json:
+    """A responder request; each target with those whom it made responders."""
+
+    def target(target_id: str) -> Json:
+        is_user = target_id in shapes.account.users
+        asked = [
+            one
+            for one in incident.responders
+            if one.request_id == request.id and target_id == (one.user_id if is_user else one.policy_id)
+        ]
+        name = shapes.account.users[target_id].name if is_user else shapes.account.policies[target_id].name
+        return {
+            "type": "user" if is_user else "escalation_policy",
+            "id": target_id,
+            "summary": name,
+            "incidents_responders": [responder_json(shapes, incident, one) for one in asked],
+        }
+
     return {
-        "id": entry.id,
-        "type": f"{entry.type}_log_entry",
-        "summary": entry.summary,
-        "self": f"{shapes.api_url}/log_entries/{entry.id}?incident_id={incident.id}",
-        "html_url": f"{shapes.page_url}/pagerduty/incidents/{incident.id}/log_entries/{entry.id}",
+        "id": request.id,
+        "incident": incident_link(shapes, incident),
+        "requester": shapes.user_link(request.requester_id, name=""),
+        "requested_at": shapes.time(request.at),
+        "message": request.message,
+        "responder_request_targets": [{"responder_request_target": target(id_)} for id_ in request.target_ids],
+    }
+
+
+def responder_json(shapes: Shapes, incident: Incident, responder: Responder) -> Json:
+    policies = [shapes.account.policies[id_].name for id_ in (responder.policy_id,) if id_ is not None]
+    return {
+        "state": responder.state,
+        "user": shapes.user_link(responder.user_id, name=""),
+        "incident": incident_link(shapes, incident),
+        "updated_at": shapes.time(responder.updated_at),
+        "message": responder.message,
+        "requester": shapes.user_link(responder.requester_id, name=""),
+        "requested_at": shapes.time(responder.requested_at),
+        "escalation_policy_requests": policies,
     }
 
 
@@ -121,11 +145,12 @@ def _person(shapes: Shapes, one: Assignment, role: str, include: str) -> Json:
     return {"at": shapes.time(one.at), role: shapes.user_link(one.user_id, name=name)}
 
 
-def _agent(shapes: Shapes, agent_id: str) -> Json:
-    if agent_id in shapes.account.users:
-        return shapes.user_link(agent_id, name="agents")
-    service = shapes.account.services[agent_id]
-    return shapes.reference("service", service.id, service.name)
+def _resolve_reason(shapes: Shapes, incident: Incident) -> Json | None:
+    """Only a merge gives one."""
+    if incident.merged_into is None:
+        return None
+    target = shapes.account.incidents[incident.merged_into]
+    return {"type": "merge_resolve_reason", "incident": incident_link(shapes, target)}
 
 
 def _priority(shapes: Shapes, priority_id: str | None) -> Json | None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 
-from incident_central.sandbox.pagerduty import checked, escalation
+from incident_central.sandbox.pagerduty import checked, escalation, history
 from incident_central.sandbox.pagerduty.account import Account
 from incident_central.sandbox.pagerduty.errors import invalid, not_found, refused
+from incident_central.sandbox.pagerduty.escalation import DELEGATE, ESCALATE, EVENTS, REASSIGN, REOPENED
+from incident_central.sandbox.pagerduty.events import announce
 from incident_central.sandbox.pagerduty.records import (
     ACKNOWLEDGED,
+    BY_API,
+    BY_HAND,
+    BY_MONITORING,
+    BY_POLICY,
+    BY_WEBSITE,
     RESOLVED,
     STATUSES,
     TRIGGERED,
     Incident,
-    Note,
     User,
     fresh_id,
 )
@@ -23,8 +29,11 @@ from incident_central.sandbox.server import Refused
 MOST_IN_ONE_UPDATE = 250
 
 
-def create(account: Account, given: Mapping[str, object], *, requester: User) -> Incident:
-    """A new incident, and the first phones ring. Raises Refused, as the API does, and stores nothing then."""
+def create(account: Account, given: Mapping[str, object], *, requester: User | None, origin: str = BY_API) -> Incident:
+    """A new incident, and the first phones ring. Raises Refused, as the API does, and stores nothing then.
+
+    `requester` None is a monitoring tool, whose incidents hold an alert.
+    """
     now = account.clock.now()
     if given.get("type") != "incident":
         raise invalid("Type must be incident")
@@ -39,8 +48,8 @@ def create(account: Account, given: Mapping[str, object], *, requester: User) ->
     assignee_ids = checked.assignees_in(account, given.get("assignments"))
     policy = checked.policy_in(account, given.get("escalation_policy")) or account.policies[service.policy_id]
     level = escalation.first_level(account, policy, at=now)
-    if level is None and not assignee_ids and account.switches["nobody_on_call"] == "refused":
-        raise refused(400, 1015, "Escalation Policy Has No User On Call", [])
+    if level is None and not assignee_ids:
+        checked.nobody_on_call(account)
 
     account.last_number += 1
     incident = Incident(
@@ -56,29 +65,35 @@ def create(account: Account, given: Mapping[str, object], *, requester: User) ->
         details=details,
         conference_bridge=checked.bridge_in(given.get("conference_bridge")),
         incident_type=checked.type_name_in(given.get("incident_type")),
+        origin=origin,
+        alerts=1 if origin == BY_MONITORING else 0,
     )
     account.incidents[incident.id] = incident
-    escalation.trigger(account, incident, by=requester.id, at=now)
-    escalation.log(incident, "trigger", "Triggered through the API", at=now, agent=requester.id)
     _page_first(account, incident, requester, assignee_ids=assignee_ids, level=level)
     return incident
 
 
 def _page_first(
-    account: Account, incident: Incident, requester: User, *, assignee_ids: list[str], level: int | None
+    account: Account, incident: Incident, requester: User | None, *, assignee_ids: list[str], level: int | None
 ) -> None:
-    now = incident.created_at
+    now, by = incident.created_at, requester.id if requester else None
+    agent, channel = by or incident.service_id, "website" if incident.origin == BY_WEBSITE else "api"
+    escalation.trigger(account, incident, by=by, at=now)
+    door = "the website" if channel == "website" else "the API"
+    history.log(account, incident, "trigger", f"Triggered through {door}", at=now, agent=agent, channel=channel)
     assigned = assignee_ids
     if not assigned and level is not None:
         assigned = account.on_call(account.policies[incident.policy_id], level, now=now)
-    if requester.id in assigned:
+    if by in assigned:
         # Whoever creates an incident for himself needs no page: it starts acknowledged (fact sheet 1).
-        incident.assigned_via = "direct_assignment" if assignee_ids else "escalation_policy"
-        escalation.acknowledge(account, incident, by=requester.id, at=now)
+        incident.assigned_via = BY_HAND if assignee_ids else BY_POLICY
     elif assignee_ids:
-        escalation.page_people(account, incident, assignee_ids, at=now, agent=requester.id)
+        escalation.page_people(account, incident, assignee_ids, at=now, agent=agent, channel=channel)
     elif level is not None:
-        escalation.page_level(account, incident, level, at=now, agent=requester.id)
+        escalation.page_level(account, incident, level, at=now, agent=agent, channel=channel)
+    announce(account, incident, "incident.triggered", at=now, agent=by, channel=channel)
+    if by is not None and by in assigned:
+        escalation.acknowledge(account, incident, by=by, at=now, channel=channel)
 
 
 def update_all(account: Account, changes: list[object], *, requester: User) -> list[Incident]:
@@ -87,11 +102,14 @@ def update_all(account: Account, changes: list[object], *, requester: User) -> l
         raise refused(413, 2001, "Too many incidents", [f"At most {MOST_IN_ONE_UPDATE} incidents a request."])
     ids = [str(change.get("id")) for change in changes if isinstance(change, dict)]
     before = {id_: copy.deepcopy(account.incidents[id_]) for id_ in ids if id_ in account.incidents}
+    log, announced = list(account.log), len(account.events)
     try:
         return [_update_one(account, change, requester=requester) for change in changes]
     except Refused:
         for incident in before.values():
             account.put_incident(incident)
+        account.log = log
+        del account.events[announced:]
         raise
 
 
@@ -105,7 +123,9 @@ def _update_one(account: Account, change: object, *, requester: User) -> Inciden
     return incident
 
 
-def update(account: Account, incident: Incident, given: Mapping[str, object], *, requester: User) -> None:
+def update(
+    account: Account, incident: Incident, given: Mapping[str, object], *, requester: User, channel: str = "api"
+) -> None:
     """Change one incident: first what it says, then who has it, then its status."""
     now = account.clock.now()
     if given.get("type") not in ("incident", "incident_reference"):
@@ -116,23 +136,24 @@ def update(account: Account, incident: Incident, given: Mapping[str, object], *,
     _check_open(account, incident, given)
     assignee_ids = checked.assignees_in(account, given.get("assignments"))
     policy = checked.policy_in(account, given.get("escalation_policy"))
+    if "service" in given and not assignee_ids and account.switches["moved_service"] == "pages its policy":
+        policy = policy or account.policies[checked.open_service(account, given["service"]).policy_id]
     level = checked.level_in(account, policy or account.policies[incident.policy_id], given.get("escalation_level"))
+    if policy is not None and not assignee_ids:
+        level = level or escalation.first_level(account, policy, at=now)
+        if level is None:
+            checked.nobody_on_call(account)
 
-    _rewrite(account, incident, given)
+    _rewrite(account, incident, given, by=requester.id, at=now, channel=channel)
     incident.updated_at = now
     if policy is not None:
         incident.policy_id, incident.loop = policy.id, 0
-        level = level or escalation.first_level(account, policy, at=now)
-    if assignee_ids:
-        _triggered_again(account, incident, requester, at=now)
-        escalation.page_people(account, incident, assignee_ids, at=now, agent=requester.id)
-    elif level is not None:
-        _triggered_again(account, incident, requester, at=now)
-        escalation.log(incident, "escalate", f"Escalated to level {level}", at=now, agent=requester.id)
-        escalation.page_level(account, incident, level, at=now, agent=requester.id)
+    if assignee_ids or level is not None:
+        way = REASSIGN if assignee_ids else DELEGATE if policy is not None else ESCALATE
+        _hand_over(account, incident, way, assignee_ids, level, by=requester.id, at=now, channel=channel)
     if "status" in given:
-        resolution = given.get("resolution")
-        set_status(account, incident, str(status), requester=requester, resolution=str(resolution or "") or None)
+        resolution = str(given.get("resolution") or "") or None
+        set_status(account, incident, str(status), requester=requester, channel=channel, resolution=resolution)
 
 
 def set_status(
@@ -145,27 +166,18 @@ def set_status(
     resolution: str | None = None,
 ) -> None:
     """Acknowledge, resolve or trigger again. A resolved incident that is acknowledged or triggered reopens."""
-    now = account.clock.now()
+    now, by = account.clock.now(), requester.id
     if status == incident.status and status != ACKNOWLEDGED:
         return
     if status == RESOLVED:
-        escalation.resolve(account, incident, by=requester.id, at=now, channel=channel, resolution=resolution)
+        escalation.resolve(account, incident, by=by, at=now, channel=channel, resolution=resolution)
     elif status == ACKNOWLEDGED:
         if not incident.is_open:
-            escalation.trigger(account, incident, by=requester.id, at=now)
-        escalation.acknowledge(account, incident, by=requester.id, at=now, channel=channel)
+            _reopen(account, incident, by=by, at=now, channel=channel)
+            announce(account, incident, REOPENED, at=now, agent=by, channel=channel)
+        escalation.acknowledge(account, incident, by=by, at=now, channel=channel)
     else:
-        _trigger_again(account, incident, requester, at=now)
-
-
-def add_note(account: Account, incident: Incident, content: object, *, requester: User) -> Note:
-    if not isinstance(content, str) or not content.strip():
-        raise invalid("Content cannot be empty.")
-    now = account.clock.now()
-    note = Note(fresh_id(), requester.id, content, now)
-    incident.notes.append(note)
-    escalation.log(incident, "annotate", f"Note added by {requester.name}", at=now, agent=requester.id)
-    return note
+        _trigger_again(account, incident, by=by, at=now, channel=channel)
 
 
 def _check_open(account: Account, incident: Incident, given: Mapping[str, object]) -> None:
@@ -179,35 +191,97 @@ def _check_open(account: Account, incident: Incident, given: Mapping[str, object
         raise refused(400, 1002, "Incident Already Acknowledged", ["Incident Already Acknowledged"])
 
 
-def _rewrite(account: Account, incident: Incident, given: Mapping[str, object]) -> None:
-    """Title, urgency, priority and so on. Everything is checked before the first of them is changed."""
-    title = checked.title_in(given["title"]) if "title" in given else incident.title
-    urgency = checked.urgency_in(given["urgency"]) if "urgency" in given else incident.urgency
-    bridge = checked.bridge_in(given.get("conference_bridge")) or incident.conference_bridge
-    service_id = incident.service_id
-    if "service" in given:
-        service_id = checked.open_service(account, given["service"]).id
+def _rewrite(
+    account: Account, incident: Incident, given: Mapping[str, object], *, by: str, at: float, channel: str
+) -> None:
+    """Title, urgency, priority and so on. Everything is checked before the first of them is changed.
+
+    Each change is logged; a title and an urgency make no event (fact sheet 8).
+    """
+    old = copy.copy(incident)
+    title = checked.title_in(given["title"]) if "title" in given else old.title
+    urgency = checked.urgency_in(given["urgency"]) if "urgency" in given else old.urgency
+    bridge = checked.bridge_in(given.get("conference_bridge")) or old.conference_bridge
+    kind = checked.type_name_in(given["incident_type"]) if "incident_type" in given else old.incident_type
+    service_id = checked.open_service(account, given["service"]).id if "service" in given else old.service_id
     if "priority" in given:
         priority = checked.priority_in(account, given["priority"])
         incident.priority_id = priority.id if priority else None
-    if "incident_type" in given:
-        incident.incident_type = checked.type_name_in(given["incident_type"])
-    incident.title, incident.urgency = title, urgency
+    incident.title, incident.urgency, incident.incident_type = title, urgency, kind
     incident.conference_bridge, incident.service_id = bridge, service_id
 
+    fields = {
+        name: (getattr(old, field), getattr(incident, field))
+        for name, field in (
+            ("title", "title"),
+            ("service", "service_id"),
+            ("incident_type", "incident_type"),
+            ("conference_bridge", "conference_bridge"),
+        )
+        if getattr(old, field) != getattr(incident, field)
+    }
+    history.log_fields(account, incident, fields, at=at, agent=by, channel=channel)
+    if urgency != old.urgency:
+        summary = f"Urgency changed from {old.urgency} to {urgency}"
+        history.log(account, incident, "urgency_change", summary, at=at, agent=by, channel=channel)
+    if incident.priority_id != old.priority_id:
+        history.log_priority(account, incident, old.priority_id, at=at, agent=by, channel=channel)
+        announce(account, incident, "incident.priority_updated", at=at, agent=by, channel=channel)
+    for name, event in (
+        ("service", "incident.service_updated"),
+        ("incident_type", "incident.incident_type.changed"),
+        ("conference_bridge", "incident.conference_bridge.updated"),
+    ):
+        if name in fields:
+            announce(account, incident, event, at=at, agent=by, channel=channel)
 
-def _triggered_again(account: Account, incident: Incident, requester: User, *, at: float) -> None:
-    """Somebody new is paged: an acknowledgement of before no longer counts."""
-    if incident.status != TRIGGERED:
-        escalation.trigger(account, incident, by=requester.id, at=at)
+
+def _hand_over(
+    account: Account,
+    incident: Incident,
+    way: str,
+    assignee_ids: list[str],
+    level: int | None,
+    *,
+    by: str,
+    at: float,
+    channel: str,
+) -> None:
+    """Somebody else is paged: an acknowledgement of before no longer counts, and what was resolved is open again."""
+    event = EVENTS[way] if incident.is_open else REOPENED
+    if not incident.is_open:
+        _reopen(account, incident, by=by, at=at, channel=channel)
+    elif incident.status != TRIGGERED:
+        escalation.trigger(account, incident, by=by, at=at)
+    if level is None or assignee_ids:
+        escalation.page_people(account, incident, assignee_ids, at=at, agent=by, channel=channel)
+    else:
+        escalation.page_level(account, incident, level, at=at, agent=by, channel=channel, why=way)
+    announce(account, incident, event, at=at, agent=by, channel=channel)
 
 
-def _trigger_again(account: Account, incident: Incident, requester: User, *, at: float) -> None:
-    was_open = incident.is_open
-    escalation.trigger(account, incident, by=requester.id, at=at)
-    escalation.log(incident, "unacknowledge", f"Triggered by {requester.name}", at=at, agent=requester.id)
-    level = incident.level if was_open else 1
-    found = escalation.first_level(account, account.policies[incident.policy_id], at=at, start=level)
-    if found is not None:
-        incident.loop = 0
-        escalation.page_level(account, incident, found, at=at, agent=requester.id)
+def _trigger_again(account: Account, incident: Incident, *, by: str, at: float, channel: str) -> None:
+    """Un-acknowledge, or reopen: whoever had it is paged, or the policy from its start."""
+    event = "incident.unacknowledged" if incident.is_open else REOPENED
+    if incident.is_open:
+        escalation.trigger(account, incident, by=by, at=at)
+        summary = f"Unacknowledged by {account.users[by].name}"
+        history.log(account, incident, "unacknowledge", summary, at=at, agent=by, channel=channel)
+    else:
+        _reopen(account, incident, by=by, at=at, channel=channel)
+    policy = account.policies[incident.policy_id]
+    level = escalation.first_level(account, policy, at=at, start=incident.level)
+    if incident.assigned_via == BY_HAND and incident.assignments:
+        user_ids = [assignment.user_id for assignment in incident.assignments]
+        escalation.page_people(account, incident, user_ids, at=at, agent=by, channel=channel)
+    elif level is not None:
+        escalation.page_level(account, incident, level, at=at, agent=by, channel=channel)
+    announce(account, incident, event, at=at, agent=by, channel=channel)
+
+
+def _reopen(account: Account, incident: Incident, *, by: str, at: float, channel: str) -> None:
+    """Open and triggered again; whom to page is for the caller to say (fact sheet 7, since 2025-09-18)."""
+    escalation.trigger(account, incident, by=by, at=at)
+    incident.reopened_at = at
+    incident.level, incident.loop = 1, 0
+    history.log(account, incident, "reopen", f"Reopened by {account.users[by].name}", at=at, agent=by, channel=channel)

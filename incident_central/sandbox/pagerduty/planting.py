@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
+from incident_central.sandbox.pagerduty import history
 from incident_central.sandbox.pagerduty.account import Account
 from incident_central.sandbox.pagerduty.records import (
     Assignment,
@@ -23,6 +24,7 @@ from incident_central.sandbox.pagerduty.records import (
     User,
     fresh_id,
 )
+from incident_central.sandbox.pagerduty.subscriptions import Subscription
 
 COLLECTIONS: dict[str, type[Any]] = {
     "users": User,
@@ -33,6 +35,7 @@ COLLECTIONS: dict[str, type[Any]] = {
     "priorities": Priority,
     "windows": MaintenanceWindow,
     "incidents": Incident,
+    "subscriptions": Subscription,
 }
 # Lists of records inside a record, which a plant gives as lists of plain objects.
 PARTS: dict[str, type[Any]] = {
@@ -86,11 +89,14 @@ def plant(
             setattr(record, name, value)
     if isinstance(record, Incident):
         account.put_incident(record)
+        if record_id is None:
+            # Every incident in PagerDuty has an entry that tells how it began, and links to it.
+            history.log(account, record, "trigger", "Triggered through the API", at=record.created_at)
     return asdict(record)
 
 
 def _typed(kind: type[Any], values: dict[str, object]) -> dict[str, object]:
-    known = {field.name for field in fields(kind)} - {"id", "log", "notes"}
+    known = {field.name for field in fields(kind)} - {"id", "log", "notes", "status_updates", "requests", "responders"}
     if unknown := set(values) - known:
         raise ValueError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}. It has: {sorted(known)}.")
     return {
@@ -128,8 +134,10 @@ def _delete(account: Account, collection: str, record_id: str) -> None:
         raise ValueError(f"An incident names {record_id}. Start over, or delete the incident first.")
     if any(record_id == service.policy_id for service in account.services.values()):
         raise ValueError(f"A service has the policy {record_id}. Give it another one first.")
+    if collection == "incidents":
+        account.forget_incident(record_id)
+        return
     del getattr(account, collection)[record_id]
-    account.open.pop(record_id, None)
     lists = [schedule.user_ids for schedule in account.schedules.values()]
     lists += [rule.target_ids for policy in account.policies.values() for rule in policy.rules]
     lists += [window.service_ids for window in account.windows.values()]
@@ -142,9 +150,18 @@ def _delete(account: Account, collection: str, record_id: str) -> None:
 
 
 def _named_by(incident: Incident) -> set[str | None]:
-    people = [assignment.user_id for assignment in (*incident.assignments, *incident.acknowledgements)]
-    people += [note.user_id for note in incident.notes]
+    """Every id that its page, its log or its answers would look for."""
+    ids = [one.user_id for one in (*incident.assignments, *incident.acknowledgements)]
+    ids += [note.user_id for note in incident.notes]
+    ids += [update.user_id for update in incident.status_updates]
+    for request in incident.requests:
+        ids += [request.requester_id, *request.target_ids]
+    for responder in incident.responders:
+        ids += [responder.user_id, responder.requester_id]
     for entry in incident.log:
-        named = entry.more.get("assignee_ids", [])
-        people += named if isinstance(named, list) else []
-    return {incident.service_id, incident.policy_id, incident.priority_id, *people}
+        ids += [str(entry.agent_id), str(entry.more.get("user_id"))]
+        for name in ("assignee_ids", "responder_ids", "source_ids"):
+            named = entry.more.get(name, [])
+            ids += named if isinstance(named, list) else []
+    changed_by = incident.status_changed_by
+    return {incident.service_id, incident.policy_id, incident.priority_id, incident.merged_into, changed_by, *ids}

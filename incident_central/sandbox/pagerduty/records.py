@@ -11,6 +11,9 @@ ID_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 TRIGGERED, ACKNOWLEDGED, RESOLVED = "triggered", "acknowledged", "resolved"
 STATUSES = (TRIGGERED, ACKNOWLEDGED, RESOLVED)
 BY_POLICY, BY_HAND = "escalation_policy", "direct_assignment"
+# Where an incident came from, which decides whether it can be merged.
+BY_API, BY_WEBSITE, BY_MONITORING = "api", "website", "monitoring"
+PENDING, JOINED, DECLINED, CANCELLED = "pending", "joined", "declined", "user_cancelled"
 
 
 def fixed_id(*words: str) -> str:
@@ -65,10 +68,15 @@ class User:
     contact_methods: list[ContactMethod] = field(default_factory=list)
     notification_rules: list[NotificationRule] = field(default_factory=list)
 
+    def first_to_ring(self, urgency: str) -> ContactMethod | None:
+        """The first contact method that rings for an incident of this urgency."""
+        ringing = {method.id: method for method in self.contact_methods if method.rings}
+        ruled = [rule.contact_method_id for rule in self.notification_rules if rule.urgency == urgency]
+        return next((ringing[id_] for id_ in ruled if id_ in ringing), None)
+
     def can_be_paged(self, urgency: str) -> bool:
         """Whether a phone of theirs rings at once for an incident of this urgency."""
-        ringing = {method.id for method in self.contact_methods if method.rings}
-        return any(rule.urgency == urgency and rule.contact_method_id in ringing for rule in self.notification_rules)
+        return self.first_to_ring(urgency) is not None
 
 
 @dataclass
@@ -165,18 +173,60 @@ class Note:
     user_id: str
     content: str
     created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True)
+class StatusUpdate:
+    id: str
+    user_id: str
+    message: str
+    created_at: float
+    subject: str | None = None
+    html_message: str | None = None
 
 
 @dataclass
-class LogEntry:
-    """`type` without "_log_entry"; `agent_id` of a user or a service, None is PagerDuty itself."""
+class Responder:
+    """Somebody who was asked to help, alone or as one whom a policy reaches (`policy_id`)."""
+
+    user_id: str
+    request_id: str
+    requester_id: str
+    message: str
+    requested_at: float
+    updated_at: float
+    policy_id: str | None = None
+    state: str = PENDING
+
+
+@dataclass(frozen=True)
+class ResponderRequest:
+    """`target_ids` are users and escalation policies."""
 
     id: str
+    requester_id: str
+    message: str
+    at: float
+    target_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """`type` without "_log_entry"; `agent_id` of a user or a service, None is PagerDuty itself.
+
+    `channel` is a type, such as "api", "website" or "timeout"; `channel_more` what else the channel tells, and
+    `more` what else the entry does. Ids in them are those of users, services, policies and priorities.
+    """
+
+    id: str
+    incident_id: str
     type: str
     at: float
     summary: str
     agent_id: str | None
     channel: str = "api"
+    channel_more: dict[str, object] = field(default_factory=dict)
     more: dict[str, object] = field(default_factory=dict)
 
 
@@ -209,7 +259,14 @@ class Incident:
     status_changed_at: float = 0.0
     status_changed_by: str | None = None
     incident_type: str = "incident_default"
+    origin: str = BY_API
+    alerts: int = 0
+    reopened_at: float | None = None
+    merged_into: str | None = None
     notes: list[Note] = field(default_factory=list)
+    status_updates: list[StatusUpdate] = field(default_factory=list)
+    requests: list[ResponderRequest] = field(default_factory=list)
+    responders: list[Responder] = field(default_factory=list)
     log: list[LogEntry] = field(default_factory=list)
 
     @property

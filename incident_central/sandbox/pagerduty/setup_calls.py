@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from incident_central.sandbox.pagerduty import responders
 from incident_central.sandbox.pagerduty.asked import Asked
 from incident_central.sandbox.pagerduty.errors import invalid, not_found, refused
 from incident_central.sandbox.pagerduty.records import Policy, Schedule, Service, Team, User
@@ -12,7 +13,7 @@ from incident_central.sandbox.pagerduty.shapes import Json
 from incident_central.sandbox.server import Response
 
 Named = TypeVar("Named", User, Team, Service, Policy, Schedule)
-ABILITIES = ("teams", "urgencies", "read_only_users", "service_support_hours", "coordinated_responding")
+ABILITIES = ("teams", "urgencies", "read_only_users", "service_support_hours", responders.ABILITY)
 ACCOUNT_KEY_HAS_NO_USER = (
     "Because this request was made using an account-level access token, we were unable to determine the "
     "user's identity. Please use a user-level token."
@@ -20,13 +21,20 @@ ACCOUNT_KEY_HAS_NO_USER = (
 
 
 def list_abilities(asked: Asked) -> Response:
-    return Response.json({"abilities": list(ABILITIES)})
+    return Response.json({"abilities": [ability for ability in ABILITIES if _has(asked, ability)]})
 
 
 def has_ability(asked: Asked) -> Response:
+    """204 has it, 402 has not, 404 unknown (fact sheet 1)."""
     if asked.ids[0] not in ABILITIES:
         raise not_found()
+    if not _has(asked, asked.ids[0]):
+        raise refused(402, 2014, "Account does not have the abilities to perform the action", [])
     return Response(204)
+
+
+def _has(asked: Asked, ability: str) -> bool:
+    return ability != responders.ABILITY or asked.account.switches["responder_requests"] == "on"
 
 
 def own_user(asked: Asked) -> Response:

@@ -34,8 +34,6 @@ class Shapes:
     """`zone` is where times are told in; `include` the names that include[] gave."""
 
     account: Account
-    api_url: str
-    page_url: str
     zone: tzinfo
     include: frozenset[str] = frozenset()
 
@@ -49,12 +47,12 @@ class Shapes:
 
     def reference(self, kind: str, record_id: str, summary: str, *, path: str | None = None, web: bool = True) -> Json:
         plural = path or f"{_plural(kind)}/{record_id}"
-        web_url = f"{self.page_url}/pagerduty/{WEB_PATHS.get(kind, _plural(kind))}/{record_id}"
+        web_url = f"{self.account.page_url}/pagerduty/{WEB_PATHS.get(kind, _plural(kind))}/{record_id}"
         return {
             "id": record_id,
             "type": f"{kind}_reference",
             "summary": summary,
-            "self": f"{self.api_url}/{plural}",
+            "self": f"{self.account.api_url}/{plural}",
             "html_url": web_url if web else None,
         }
 
@@ -100,7 +98,7 @@ class Shapes:
             "id": method.id,
             "type": method.type,
             "summary": method.label,
-            "self": f"{self.api_url}/users/{user.id}/contact_methods/{method.id}",
+            "self": f"{self.account.api_url}/users/{user.id}/contact_methods/{method.id}",
             "html_url": None,
             "label": method.label,
             "address": method.address,
@@ -129,7 +127,7 @@ class Shapes:
             "id": rule.id,
             "type": "assignment_notification_rule",
             "summary": _rule_summary(rule),
-            "self": f"{self.api_url}/users/{user.id}/notification_rules/{rule.id}",
+            "self": f"{self.account.api_url}/users/{user.id}/notification_rules/{rule.id}",
             "html_url": None,
             "start_delay_in_minutes": rule.start_delay_in_minutes,
             "created_at": self.time(rule.created_at),

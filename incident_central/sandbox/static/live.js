@@ -13,7 +13,8 @@
       if (shown.getAttribute(name) !== fresh.getAttribute(name)) shown.setAttribute(name, fresh.getAttribute(name));
     }
     for (const name of shown.getAttributeNames()) {
-      if (!fresh.hasAttribute(name)) shown.removeAttribute(name);
+      // What somebody has unfolded stays so.
+      if (!fresh.hasAttribute(name) && name !== "open") shown.removeAttribute(name);
     }
     const old = [...shown.childNodes];
     const now = [...fresh.childNodes];
