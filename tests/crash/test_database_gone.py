@@ -262,7 +262,7 @@ def _begin_some(hub: Hub, sandbox: Sandbox) -> tuple[list[str], Form]:
 def _hub_stands(hub: Hub, sandbox: Sandbox, form: Form, seconds: float, *, says: str) -> None:
     """For so long the hub cannot write, but it answers, says why it is not ready, and does not keep calling."""
     until = time.monotonic() + seconds
-    time.sleep(2)  # what was under way ends
+    eventually(lambda: _quiet(sandbox, since=time.time() - 2))  # what was under way has ended
     began = time.time()
     assert hub.answers("/healthz")
     status, told = _readyz(hub)
@@ -295,6 +295,11 @@ def _readyz(hub: Hub) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def _quiet(sandbox: Sandbox, *, since: float) -> bool:
+    """Nothing that changes anything is under way, or came or ended since then."""
+    return all(call["finished_at"] is not None and call["finished_at"] < since for call in _writes(sandbox))
 
 
 def _writes(sandbox: Sandbox, *methods: str, since: float = 0) -> list[Json]:
