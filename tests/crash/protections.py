@@ -416,13 +416,6 @@ PROTECTIONS = (
         f"{FAULTS}test_a_step_may_take_longer_than_a_process_may_be_frozen[sqlite]",
     ),
     Protection(
-        "a step is claimed by one process",
-        RUNNER,
-        '.select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]',
-        "[:AT_ONCE]",
-        WORKERS,
-    ),
-    Protection(
         "the fence: who was taken over writes nothing",
         RUNNER,
         "fence=attempt.fence, state__in=UNDER_WAY)",

@@ -263,7 +263,7 @@ def _hub_stands(hub: Hub, sandbox: Sandbox, form: Form, seconds: float, *, says:
     """For so long the hub cannot write, but it answers, says what it is ready for, and does not keep calling. A report
     pages, and nothing else."""
     until = time.monotonic() + seconds
-    time.sleep(2)  # what was under way ends
+    eventually(lambda: _quiet(sandbox, since=time.time() - 2))  # what was under way has ended
     began = time.time()
     assert hub.answers("/healthz")
     eventually(lambda: says in _readyz(hub))
@@ -293,6 +293,11 @@ def _assert_heals(hub: Hub, sandbox: Sandbox, names: list[str], form: Form) -> N
 
 def _readyz(hub: Hub) -> str:
     return Browser(hub.url).get("/readyz").text
+
+
+def _quiet(sandbox: Sandbox, *, since: float) -> bool:
+    """Nothing that changes anything is under way, or came or ended since then."""
+    return all(call["finished_at"] is not None and call["finished_at"] < since for call in _writes(sandbox))
 
 
 def _writes(sandbox: Sandbox, *methods: str, since: float = 0) -> list[Json]:

@@ -7,14 +7,12 @@ import random
 import statistics
 import time
 from collections.abc import Callable
-from uuid import uuid4
 
 import pytest
 
 from tests.crash.account import assert_each_once
 from tests.crash.lives import Lives, Reports
-from tests.processes import Hub, Sandbox, eventually, report_form
-from tests.test_trouble import assert_everything_once
+from tests.processes import Hub, Sandbox, eventually
 
 AT_ONCE = 10  # responses under way when it is killed, at least
 MOMENTS = ["leaves", "left", "answered", "recording", "recorded"]
@@ -110,18 +108,3 @@ def restarted(hub: Hub, reports: Reports) -> list[float]:
         time.sleep(0.02)
     assert not left
     return took
-
-
-def test_killed_before_it_was_answered_and_sent_again_it_is_one_incident(
-    make_hub: Callable[..., Hub], sandbox: Sandbox
-) -> None:
-    hub = make_hub()
-    hub.start()
-    form = report_form(hub, report_id=str(uuid4()))
-    name = hub.dana.post("/report", form).incident
-    hub.kill()
-    hub.start()
-    assert hub.dana.post("/report", form).incident == name
-    hub.finished(name)
-    assert len(hub.rows("SELECT id FROM incidents")) == 1
-    assert_everything_once(hub, sandbox, name)

@@ -20,6 +20,7 @@ from tests.test_trouble import assert_everything_once
 pytestmark = on_postgresql
 
 TEN_MINUTES = 600
+LEASE_AND_LOOK = 30 + 6  # seconds; the second part is for a machine that does other things, too
 #: What is called again and again, whatever is reported: the first call of each kind of periodic work.
 PERIODIC = ["GET /incidents", "GET /teams", "users.list"]
 REST_OF_IT = ["GET /priorities", "GET /users", "GET /escalation_policies", "GET /services", "GET /oncalls", "auth.test"]
@@ -65,7 +66,7 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
         eventually(lambda: not _sessions(left, "state = 'idle in transaction'"), within=15)
         sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
         eventually(lambda: owner not in owners(left), within=40)
-        assert 20 < time.monotonic() - stopped < 31
+        assert 20 < time.monotonic() - stopped < LEASE_AND_LOOK
         eventually(lambda: all_finished(left))
     finally:
         sandbox.control(f"/faults/{slow}", method="DELETE")
@@ -198,7 +199,7 @@ def test_behind_a_transaction_pooler_the_lease_alone_decides(
     others = report_all([left, direct], each=2)
     eventually(lambda: unfinished(direct) == set(names), within=10)
     eventually(lambda: owner not in owners(direct), within=40)
-    assert 20 < time.monotonic() - stopped < 31
+    assert 20 < time.monotonic() - stopped < LEASE_AND_LOOK
     eventually(lambda: all_finished(direct))
     for name in names + others:
         assert_everything_once(direct, sandbox, name)
@@ -207,23 +208,29 @@ def test_behind_a_transaction_pooler_the_lease_alone_decides(
 def test_steps_that_end_at_the_same_time_start_what_waited_for_both(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
-    """The page, and the last look for who is missing: both wait to be written down, and then both are."""
+    """The page, and the last look for who is missing. In a database whose commits take seconds neither sees the end of
+    the other, nor do the page's followers, unless they wait for it."""
     sandbox, hub = unlimited, make_hub()
     hub.start()
     late = [
         sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=60),
         sandbox.fault("slack", "late", method="conversations.history", seconds=60),
     ]
-    names = report_all([hub], each=5, service_name="Data Warehouse")
-    eventually(lambda: len(sandbox.calls("conversations.history")) == len(sandbox.calls("POST /incidents")) == 5)
-    with psycopg.connect(hub.database_url) as session:
-        session.execute("LOCK TABLE incidents_timelineentry, incidents_responder IN EXCLUSIVE MODE")
-        for fault in late:
-            sandbox.control(f"/faults/{fault}", method="DELETE")
-        waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        eventually(lambda: len(hub.rows(waiting)) >= 2 * len(names))
+    names = report_all([hub], each=3, service_name="Data Warehouse")
+    eventually(lambda: len(sandbox.calls("conversations.history")) == len(sandbox.calls("POST /incidents")) == 3)
+    hub.rows(SLOW_COMMITS)
+    for fault in late:
+        sandbox.control(f"/faults/{fault}", method="DELETE")
     eventually(lambda: all_finished(hub))
     assert len(sandbox.pages) == len(names)
+
+
+SLOW_COMMITS = """
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN PERFORM pg_sleep(CASE NEW.name WHEN 'page' THEN 1 ELSE 2.5 END); RETURN NULL; END$$;
+    CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON jobs_step DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+        WHEN (NEW.name IN ('page', 'find_missing') AND NEW.state = 'done') EXECUTE FUNCTION slow()
+"""
 
 
 def _start_together(hubs: list[Hub]) -> None:
