@@ -69,8 +69,6 @@ def _jobs(file: Path | None, *, quick: bool, libraries: set[str]) -> int:
     before, began = machine.description(), time.monotonic()
     with open_comparison(libraries) as stage:
         found = measure_jobs(stage, QUICK_COMPARISON if quick else FULL_COMPARISON)
-    print(compare.table(found))
-    print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
     if file is not None:
         contents = {
             "quick": quick,
@@ -79,6 +77,8 @@ def _jobs(file: Path | None, *, quick: bool, libraries: set[str]) -> int:
             "contestants": {str(contestant): one.as_json() for contestant, one in found.items()},
         }
         file.write_text(json.dumps(contents, indent=2) + "\n")
+    print(compare.table(found))
+    print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
     return 0
 
 

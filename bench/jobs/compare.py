@@ -1,7 +1,6 @@
 """bin/bench jobs: the table and the JSON of what was measured."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from bench.figures import Series
 from bench.jobs.measure import IDEAL, Figures

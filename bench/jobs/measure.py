@@ -27,7 +27,7 @@ class Plan:
     rest: float  # seconds before memory is looked at
 
 
-FULL = Plan(4, 50, 150, kills=20, takeovers=5, outages=3, gone=10, quiet=60, rest=10)
+FULL = Plan(2, 60, 150, kills=12, takeovers=3, outages=3, gone=10, quiet=45, rest=5)
 QUICK = Plan(1, 4, 6, kills=1, takeovers=1, outages=1, gone=1, quiet=20, rest=0.5)
 CALL, SLOW = 0.1, 0.25  # seconds a call takes where times are taken, and where processes are killed
 IDEAL = 2 * CALL  # channel, then what follows it
@@ -114,7 +114,7 @@ def upgrade(stage: Stage, contestant: Contestant, plan: Plan, figures: Figures) 
         team.start()
         calls = team.calls(early + later)
         added = [f"{key}/{ADDED}" for key in early + later]
-        standin.wait(lambda: standin.missing(calls + added) == 0, quiet=plan.quiet / 2)
+        standin.wait(lambda: standin.missing(calls + added) == 0, quiet=plan.quiet)
         figures.add("upgraded", 6 - sum(standin.missing(team.calls([key])) > 0 for key in early + later))
         figures.add("added", 6 - standin.missing(added))
         figures.add("upgraded twice", standin.repeated(calls + added))
@@ -156,12 +156,8 @@ def outage(stage: Stage, contestant: Contestant, plan: Plan, figures: Figures) -
     """The database's server stops and comes back; whoever ends by itself meanwhile is started anew."""
     for _ in range(plan.outages if contestant.database == "PostgreSQL" else 0):
         with stage.team(contestant) as team, _under_way(stage, team) as keys:
-            assert stage.cluster is not None
             process = team.members["a"].process
-            stage.cluster.stop()
-            time.sleep(plan.gone)
-            stage.cluster.start()
-            back_at = time.time()
+            back_at = stage.database_gone(plan.gone)
             finished = _finished(stage, team, keys, plan)
             figures.add("ended by itself", process.poll() is not None)
             figures.time("healed", back_at, finished)

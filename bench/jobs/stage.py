@@ -2,14 +2,14 @@
 
 import json
 import os
-import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import venv
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -59,6 +59,20 @@ def interpreter(library: str) -> Path:
     return python
 
 
+class Server(Cluster):
+    """PostgreSQL, which stops at once even while somebody connects to it again and again."""
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        while self._process.poll() is None:
+            # Whoever connects now is refused by a process of its own, and PostgreSQL waits up to a minute for that one.
+            for child in children.read_text().split() if children.exists() else ():
+                with suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGKILL)
+            time.sleep(0.02)
+
+
 @contextmanager
 def open_stage(libraries: set[str]) -> Iterator["Stage"]:
     """Everything that is needed to have these compete, taken down again at the end."""
@@ -67,7 +81,7 @@ def open_stage(libraries: set[str]) -> Iterator["Stage"]:
         folder = Path(taken_down.enter_context(tempfile.TemporaryDirectory(prefix="ic-bench-")))
         standin = StandIn()
         taken_down.callback(standin.close)
-        cluster = Cluster() if postgresql_binaries() is not None else None
+        cluster = Server() if postgresql_binaries() is not None else None
         if cluster is not None:
             taken_down.callback(cluster.close)
         yield Stage(folder, standin, cluster, pythons)
@@ -87,7 +101,7 @@ class Stage:
         return [one for one in found if one.database == "SQLite" or self.cluster is not None]
 
     def new_keys(self, number: int) -> list[str]:
-        return [f"{next(self._number)}-{random.getrandbits(32):x}" for _ in range(number)]  # noqa: S311
+        return [f"response-{next(self._number)}" for _ in range(number)]
 
     def new_database(self, contestant: Contestant) -> str:
         if contestant.database == "PostgreSQL" and self.cluster is not None:
@@ -95,6 +109,14 @@ class Stage:
         folder = self.folder / f"data-{next(self._number)}"
         folder.mkdir()
         return f"sqlite:///{folder / 'incident-central.sqlite3'}"
+
+    def database_gone(self, seconds: float) -> float:
+        """Stop PostgreSQL and start it again after this long. Returns when it answered again."""
+        if self.cluster is not None:
+            self.cluster.stop()
+            time.sleep(seconds)
+            self.cluster.start()
+        return time.time()
 
     @contextmanager
     def team(self, contestant: Contestant) -> Iterator["Team"]:
@@ -194,9 +216,7 @@ class Member:
         self._tell("rescue", "")
 
     def _tell(self, word: str, key: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps([word, key]) + "\n")
-        self.process.stdin.flush()
+        print(json.dumps([word, key]), file=self.process.stdin, flush=True)
 
     def kill(self) -> None:
         """kill -9."""

@@ -1,11 +1,10 @@
 """The tool that all contenders call: takes as long as it is told, and keeps the moment at which each call arrived."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Condition, Thread
+from threading import Lock, Thread
 
 
 @dataclass
@@ -19,9 +18,10 @@ class Calls:
 class StandIn:
     def __init__(self) -> None:
         self.latency = 0.0  # seconds a call and a look
-        self.calls: dict[str, Calls] = defaultdict(Calls)
+        self.calls: dict[str, Calls] = {}
+        self.number = 0
         self.found = 0  # looks that found that a call had got through
-        self.changed = Condition()
+        self.lock = Lock()
         standin = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -30,17 +30,15 @@ class StandIn:
 
             def do_POST(self) -> None:
                 key = self.headers["Idempotency-Key"]
-                with standin.changed:
-                    standin.calls[key].arrived.append(time.time())
-                    standin.changed.notify_all()
+                with standin.lock:
+                    standin.number += 1
+                    standin.calls.setdefault(key, Calls()).arrived.append(time.time())
                 self._answer(200)
-                with standin.changed:
-                    standin.calls[key].answered.append(time.time())
-                    standin.changed.notify_all()
+                standin.calls[key].answered.append(time.time())
 
             def do_GET(self) -> None:
-                with standin.changed:
-                    found = self.headers["Idempotency-Key"] in standin.calls
+                found = self.headers["Idempotency-Key"] in standin.calls
+                with standin.lock:
                     standin.found += found
                 self._answer(200 if found else 404)
 
@@ -84,14 +82,13 @@ class StandIn:
         return sum(len(self.calls[name].arrived) - 1 for name in wanted if name in self.calls)
 
     def wait(self, done: Callable[[], bool], *, quiet: float, each: Callable[[], None] = lambda: None) -> bool:
-        """Whether it was done before nothing had changed for `quiet` seconds. Calls `each` every now and then."""
-        until = time.monotonic() + quiet
-        while True:
-            with self.changed:
-                if done():
-                    return True
-                if self.changed.wait(0.25):
-                    until = time.monotonic() + quiet
+        """Whether it was done before no call had come for `quiet` seconds. Calls `each` every now and then."""
+        seen, until = self.number, time.monotonic() + quiet
+        while not done():
+            if self.number != seen:
+                seen, until = self.number, time.monotonic() + quiet
             if time.monotonic() > until:
                 return False
             each()
+            time.sleep(0.01)
+        return True
