@@ -1,6 +1,10 @@
 """bin/bench jobs: the table and the JSON of what was measured."""
 
+import ast
+import io
+import tokenize
 from collections.abc import Callable
+from pathlib import Path
 
 from bench.figures import Series
 from bench.jobs.measure import IDEAL, Figures
@@ -10,6 +14,7 @@ from tests.processes import ROOT
 
 Cell = Callable[[Contestant, Figures], str]
 NOT_MEASURED = "–"
+NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
 def table(found: dict[Contestant, Figures]) -> str:
@@ -35,6 +40,7 @@ def table(found: dict[Contestant, Figures]) -> str:
         ("… with the step that was added", lambda _, one: f"{one.counts['added']:.0f} / 6"),
         ("memory at rest", lambda _, one: f"{one.counts['memory']:.0f} MB"),
         ("packages that it would add", lambda contestant, _: str(added_packages(contestant.library))),
+        ("lines of code of our own", lambda contestant, _: str(own_lines(contestant.library))),
     ]
     lines = [["", *map(str, found)], ["---", *["---:"] * len(found)]]
     lines += [[name, *(cell(contestant, one) for contestant, one in found.items())] for name, cell in rows]
@@ -45,6 +51,24 @@ def added_packages(library: str) -> int:
     """How many packages the hub would install besides its own."""
     own = packages(ROOT / "requirements.txt")
     return 0 if library == "ours" else len(packages(LOCKS / f"{library}.txt") - own)
+
+
+def own_lines(library: str) -> int:
+    """Lines of code that this project would keep up for it: what stands in bench/, and the package where it is ours."""
+    adapter = lines_of_code(LOCKS / f"with_{library}.py")
+    package = (ROOT / "incident_central/jobs").glob("*.py") if library == "ours" else ()
+    return adapter + sum(map(lines_of_code, package))
+
+
+def lines_of_code(file: Path) -> int:
+    """Without blank lines, comments and docstrings."""
+    text = file.read_text()
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    code = {line for token in tokens if token.type not in NO_CODE for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            code -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(code)
 
 
 def _ratio(found: dict[Contestant, Figures], value: Callable[[Figures], float]) -> Cell:

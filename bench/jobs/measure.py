@@ -27,7 +27,7 @@ class Plan:
     rest: float  # seconds before memory is looked at
 
 
-FULL = Plan(2, 60, 150, kills=12, takeovers=3, outages=3, gone=10, quiet=45, rest=5)
+FULL = Plan(2, 50, 150, kills=10, takeovers=3, outages=2, gone=10, quiet=40, rest=5)
 QUICK = Plan(1, 4, 6, kills=1, takeovers=1, outages=1, gone=1, quiet=20, rest=0.5)
 CALL, SLOW = 0.1, 0.25  # seconds a call takes where times are taken, and where processes are killed
 IDEAL = 2 * CALL  # channel, then what follows it

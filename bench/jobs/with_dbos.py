@@ -8,7 +8,7 @@ of the text, and a step that is added later stands behind a patch: docs.dbos.dev
 import asyncio
 import sqlite3
 
-from dbos import DBOS, SetWorkflowID
+from dbos import DBOS, SetWorkflowID, StepOptions
 
 from bench.jobs.workload import ADDED, FOLLOWING, THREADS, Outside, Setting
 
@@ -25,7 +25,7 @@ class Dbos:
             await asyncio.to_thread(outside.call, key, step, doubtful=doubtful)
 
         def begin(key: str, step: str) -> asyncio.Task[None]:
-            options = {"name": step, "retries_allowed": True, "max_attempts": 100}
+            options: StepOptions = {"name": step, "retries_allowed": True, "max_attempts": 100}
             return asyncio.create_task(DBOS.reserve_step().run_async(options, call, key, step))
 
         @DBOS.workflow(name="respond")

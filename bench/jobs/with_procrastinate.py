@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy
 from procrastinate.jobs import Job
+from procrastinate.types import JSONDict
 
 from bench.jobs.workload import THREADS, Outside, Setting, graph
 
@@ -45,7 +46,7 @@ class Procrastinate:
                 done = {row[0] for row in await found.fetchall()}
                 ready = [one for one, after in steps.items() if name in after and done.issuperset(after)]
                 if ready:
-                    following = [{"key": key, "name": one} for one in ready]
+                    following: list[JSONDict] = [{"key": key, "name": one} for one in ready]
                     await step.configure(connection=connection).batch_defer_async(*following)
 
         @app.periodic(cron="* * * * * */3")
