@@ -27,7 +27,7 @@ class Plan:
     rest: float  # seconds before memory is looked at
 
 
-FULL = Plan(2, 50, 150, kills=10, takeovers=3, outages=2, gone=10, quiet=40, rest=5)
+FULL = Plan(2, 50, 150, kills=8, takeovers=2, outages=2, gone=10, quiet=35, rest=5)
 QUICK = Plan(1, 4, 6, kills=1, takeovers=1, outages=1, gone=1, quiet=20, rest=0.5)
 CALL, SLOW = 0.1, 0.25  # seconds a call takes where times are taken, and where processes are killed
 IDEAL = 2 * CALL  # channel, then what follows it
@@ -86,8 +86,8 @@ def speed(stage: Stage, contestant: Contestant, plan: Plan, figures: Figures) ->
         figures.counts["memory"] = max(figures.counts.get("memory", 0), memory.resident)
         standin.latency, keys, at = 0, stage.new_keys(plan.throughput), time.time()
         member.submit(keys)
-        standin.wait(lambda: _answered(stage, team.calls(keys)), quiet=plan.quiet)
-        figures.rates.append(len(keys) / (standin.last(team.calls(keys)) - at))
+        all_done = standin.wait(lambda: _answered(stage, team.calls(keys)), quiet=plan.quiet)
+        figures.rates.append(len(keys) / (standin.last(team.calls(keys)) - at) if all_done else 0)
         _count(stage, figures, team.calls(keys))
 
 

@@ -2,7 +2,8 @@
 
 Each workflow keeps its executor's id, so a restart under the same id goes on with it; step ids are drawn in the order
 of the text, and a step that is added later stands behind a patch: docs.dbos.dev/python/tutorials/workflow-tutorial,
-…/upgrading-workflows and docs.dbos.dev/production/workflow-recovery.
+…/upgrading-workflows and docs.dbos.dev/production/workflow-recovery. Threads are not limited, which is the default:
+each workflow under way holds one of them, so with a limit many workflows at once leave none for their steps.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import sqlite3
 
 from dbos import DBOS, SetWorkflowID, StepOptions
 
-from bench.jobs.workload import ADDED, FOLLOWING, THREADS, Outside, Setting
+from bench.jobs.workload import ADDED, FOLLOWING, Outside, Setting
 
 
 class Dbos:
@@ -49,7 +50,6 @@ class Dbos:
                 "system_database_url": self._setting.database,
                 "executor_id": self._setting.executor,
                 "application_version": "1",  # so that a new version of the code goes on with what an old one began
-                "max_executor_threads": THREADS,
                 "sys_db_pool_size": 20,
                 "log_level": "WARNING",
             }
