@@ -1,4 +1,4 @@
-"""bin/bench report [--json FILE] [--quick]"""
+"""bin/bench report|jobs [--json FILE] [--quick]"""
 
 import argparse
 import json
@@ -10,6 +10,12 @@ from types import FrameType
 
 from bench import machine
 from bench.figures import table
+from bench.jobs import compare
+from bench.jobs.measure import FULL as FULL_COMPARISON
+from bench.jobs.measure import QUICK as QUICK_COMPARISON
+from bench.jobs.measure import measure as measure_jobs
+from bench.jobs.stage import CONTESTANTS
+from bench.jobs.stage import open_stage as open_comparison
 from bench.promises import rows
 from bench.report import CONNECT, FULL, QUICK, measure
 from bench.stage import PAGERDUTY, SLACK, open_stage
@@ -21,12 +27,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/bench", description="Measure the hub from outside, on this machine.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     report = commands.add_parser("report", help="all that is promised of speed, as a table (about 50 minutes)")
-    report.add_argument("--json", type=Path, metavar="FILE", help="write rows and percentiles there, too")
-    report.add_argument("--quick", action="store_true", help="a few of each, to try that it works; proves nothing")
+    jobs = commands.add_parser("jobs", help="the jobs package beside other libraries (about half an hour)")
+    libraries = list(dict.fromkeys(one.library for one in CONTESTANTS))
+    jobs.add_argument("--only", nargs="+", choices=libraries, default=libraries, help="only these contestants")
+    for command in (report, jobs):
+        command.add_argument("--json", type=Path, metavar="FILE", help="write rows and percentiles there, too")
+        command.add_argument("--quick", action="store_true", help="a few of each, to try that it works; proves nothing")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _end)
     signal.alarm(LONGEST)
+    if options.command == "jobs":
+        return _jobs(options.json, quick=options.quick, libraries=set(options.only))
     return _report(options.json, quick=options.quick)
 
 
@@ -50,6 +62,23 @@ def _report(file: Path | None, *, quick: bool) -> int:
             "numbers": {name: round(number, 3) for name, number in measured.numbers.items()},
         }
         file.write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _jobs(file: Path | None, *, quick: bool, libraries: set[str]) -> int:
+    before, began = machine.description(), time.monotonic()
+    with open_comparison(libraries) as stage:
+        found = measure_jobs(stage, QUICK_COMPARISON if quick else FULL_COMPARISON)
+    if file is not None:
+        contents = {
+            "quick": quick,
+            "seconds": round(time.monotonic() - began),
+            "machine": before | {"load_after": machine.description()["load"]},
+            "contestants": {str(contestant): one.as_json() for contestant, one in found.items()},
+        }
+        file.write_text(json.dumps(contents, indent=2) + "\n")
+    print(compare.table(found))
+    print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
     return 0
 
 

@@ -93,10 +93,14 @@ def _start(stage: Stage, hub: Hub, person: Reporter) -> float:
 
 
 def installed_packages() -> int:
-    """How many packages requirements.txt installs on this machine, by the lock itself."""
-    lines = [line.removesuffix("\\") for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    return len(packages(ROOT / "requirements.txt"))
+
+
+def packages(lock: Path) -> set[str]:
+    """The names of what a lock installs on this machine, by the lock itself."""
+    lines = [line.removesuffix("\\") for line in lock.read_text().splitlines()]
     wanted = [Requirement(line) for line in lines if "==" in line and not line.startswith((" ", "#"))]
-    return sum(one.marker is None or one.marker.evaluate() for one in wanted)
+    return {one.name for one in wanted if one.marker is None or one.marker.evaluate()}
 
 
 def description() -> dict[str, object]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.figures import Row, table
+from bench.jobs import compare
 from tests.processes import ROOT, postgresql_binaries
 
 
@@ -35,6 +36,40 @@ def test_a_quick_run_measures_everything_and_tells_it_as_a_table_and_as_json(tmp
         assert series["min"] <= series["p50"] <= series["p90"] <= series["p99"] <= series["max"]
     assert found["series"]["idle: leaves"]["count"] == found["series"]["Slack hung: leaves"]["count"] == 3
     assert found["latency"] == {"pagerduty": 0.25, "slack": 0.15, "new connection": 0.06}
+
+
+@pytest.mark.timeout(300)
+def test_a_quick_comparison_runs_our_jobs_package_and_tells_it_as_a_table_and_as_json(tmp_path: Path) -> None:
+    """Alone: the libraries beside it are installed by `bin/bench jobs`, and no test installs anything."""
+    file = tmp_path / "jobs.json"
+    command = [sys.executable, "-m", "bench", "jobs", "--quick", "--only", "ours", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+
+    contestants = json.loads(file.read_text())["contestants"]
+    databases = {"SQLite"} if postgresql_binaries() is None else {"SQLite", "PostgreSQL"}
+    assert set(contestants) == {f"ours on {database}" for database in databases}
+    for name, found in contestants.items():
+        assert name in done.stdout
+        assert found["times"]["first call"]["count"] == found["times"]["done"]["count"] == 4
+        assert found["responses a second"][0] > 0
+        assert found["counts"]["calls"] >= 18 * 7
+        assert (found["counts"]["lost"], found["counts"]["twice"]) == (0, 0)
+        assert found["counts"]["upgraded"] == found["counts"]["added"] == 6
+    for row in ("first call leaves ÷ ours", "calls made twice", "packages that it would add"):
+        assert row in done.stdout
+
+
+def test_the_jobs_package_stays_under_400_lines_of_code() -> None:
+    package = sorted((ROOT / "incident_central" / "jobs").glob("*.py"))
+    assert len(package) > 3
+    assert sum(map(compare.lines_of_code, package)) < 400
+
+
+def test_lines_of_code_leave_out_blank_lines_comments_and_docstrings(tmp_path: Path) -> None:
+    file = tmp_path / "some.py"
+    file.write_text('"""Two\nlines."""\n\n# why\nvalue = (\n    1,  # one\n)\n\n\ndef do() -> None:\n    """Does."""\n')
+    assert compare.lines_of_code(file) == 4
 
 
 def test_ratios_stand_first_in_the_table() -> None:
