@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -28,7 +29,6 @@ from incident_central import outage
 from incident_central.incidents import response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
-from incident_central.jobs import runner
 from incident_central.jobs.ownership import AlreadyRunning, make_ownership
 from incident_central.jobs.runner import Runner
 from incident_central.proxies import behind
@@ -43,6 +43,10 @@ LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3}
 #: Open files that everything together may need: connections of browsers, calls, the database by each thread.
 FILES = 512
 
+#: Kept once it is had, however often the work is begun in vain.
+_ownership = cache(make_ownership)
+_runners: list[Runner] = []  # one at most: the work may begin late
+
 
 def serve(*, host: str, port: int, worker: bool = True) -> int:
     """Answer browsers until SIGINT or SIGTERM, and run the steps too unless `worker` is False. Raises CannotStart."""
@@ -56,7 +60,7 @@ def serve(*, host: str, port: int, worker: bool = True) -> int:
     address, port = listener.getsockname()[:2]
     _say(f"Incident Central answers at http://{f'[{address}]' if ':' in address else address}:{port}")
     server.run()
-    runner.stop()
+    _stop_work()
     return 0
 
 
@@ -71,8 +75,13 @@ def work() -> int:
     try:
         threading.Event().wait()
     except (KeyboardInterrupt, SystemExit):
-        runner.stop()
+        _stop_work()
     return 0
+
+
+def _stop_work() -> None:
+    for runner in _runners:
+        runner.stop()
 
 
 class _DatabaseGone(CannotStart):
@@ -133,7 +142,7 @@ def _keep_trying(work: Callable[[], None], standby: Standby) -> None:
 
 def _start_work() -> None:
     try:
-        ownership = make_ownership()
+        ownership = _ownership()
     except AlreadyRunning as folder:
         raise CannotStart(
             f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
@@ -144,12 +153,13 @@ def _start_work() -> None:
     try:
         _migrate()
         sync.begin_periodic_work()
-        Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES).start()
+        runner = Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES)
+        runner.start()
     except (Error, psycopg.Error) as error:
-        ownership.release()
         raise _cannot_use_database(error) from None
     except RuntimeError as error:
         raise _no_more_threads(error) from None
+    _runners.append(runner)
 
 
 def _leave_work_to_others() -> None:

@@ -66,10 +66,6 @@ class StepRow(models.Model):
     def __str__(self) -> str:
         return f"{self.job_id}/{self.name}: {self.state}"
 
-    @property
-    def doubtful(self) -> bool:
-        return self.doubtful_since is not None
-
     def doubted_for(self, age: timedelta) -> bool:
         """Whether it has been doubtful for longer than that, on the database's clock."""
         return StepRow.objects.filter(pk=self.pk, doubtful_since__lte=Now() - age).exists()

@@ -1,7 +1,6 @@
 """Whose work it is, and which owners are dead for certain."""
 
 import fcntl
-import itertools
 import logging
 import secrets
 import time
@@ -40,10 +39,6 @@ class FolderOwnership:
         except BlockingIOError:
             raise AlreadyRunning(str(folder)) from None
 
-    def release(self) -> None:
-        """Let another try, in a process whose work could not begin."""
-        self._file.close()
-
     def dead(self, owners: Iterable[str]) -> list[str]:
         return [owner for owner in owners if owner != self.owner]
 
@@ -71,9 +66,6 @@ class SessionOwnership:
         self.session = 1
         self._free_since: dict[str, float] = {}
 
-    def release(self) -> None:
-        """Nothing is held before keep()."""
-
     def dead(self, owners: Iterable[str]) -> list[str]:
         before, self._free_since = self._free_since, {}
         for owner in owners:
@@ -84,13 +76,12 @@ class SessionOwnership:
     def keep(self, heard: Callable[[], None]) -> None:
         """Hold the lock as long as the process lives, and call `heard` when one that runs no steps wrote one. Behind a
         transaction pooler nothing is held or heard; there the lease and the runner's own ticks must do."""
-        sessions = itertools.count(1)
         while self.owner.startswith(LOCK):
             try:
                 with self._connect() as session:
                     session.execute("SELECT pg_advisory_lock(%s)", [self._number])
                     session.execute(f"LISTEN {WORD}")
-                    self.session = next(sessions)
+                    self.session = time.monotonic_ns()
                     heard()
                     for _ in session.notifies():
                         heard()

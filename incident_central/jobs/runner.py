@@ -33,9 +33,8 @@ LEASE = timedelta(seconds=28)  # and a second at most until somebody looks
 HEARTBEAT = 5.0  # seconds
 #: A call may begin in this part of the lease: it ends, or times out, before somebody else takes over.
 SENDABLE = 15.0  # seconds
-#: A row that was claimed a moment ago may not have reached its thread yet.
 REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
-GRACE = timedelta(seconds=2)
+GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
 AT_ONCE = 64  # rows claimed in one go
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
@@ -65,7 +64,7 @@ def before_send() -> None:
     """To be called just before each call outside: frees the connection, and raises CallFailed when this process was
     frozen for so long, or is cut off from the database, that another may have taken the step over."""
     attempt, runner = _attempt.get(), _here
-    if attempt is not None and (clock() > attempt.deadline or not (runner is None or runner.may_send)):
+    if attempt is not None and (clock() > attempt.deadline or (runner is not None and not runner.may_send)):
         raise CallFailed("Not sent: Incident Central was held up for too long.", doubtful=attempt.doubtful)
     release_connection()
 
@@ -78,16 +77,9 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
     any row: its first steps may have been done already, so they are born doubtful.
     """
     job, created = Job.objects.get_or_create(workflow=workflow.name, key=key)
-    if created:
-        attempts = _advance(job, workflow, subject, begun_at=begun_at)
-        if (runner := _here) is not None:
-            connection.on_commit(partial(runner.start_attempts, attempts))
-
-
-def stop() -> None:
-    """End this process's runner, if it has one."""
-    if _here is not None:
-        _here.stop()
+    attempts = _advance(job, workflow, subject, begun_at=begun_at) if created else []
+    if (runner := _here) is not None and attempts:
+        connection.on_commit(partial(runner.start_attempts, attempts))
 
 
 def wake() -> None:
@@ -110,9 +102,10 @@ def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime |
     gone = [workflow.step(name) for name in rows.keys() - names]  # not done any more: run, they say so
     queued = [step for step in (*workflow.steps, *gone) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
-    columns = {"state": State.WAITING, "run_at": Now()} if _here is None else _here.claim(State.RUNNING)
+    runner = _here
+    columns = runner.claim(State.RUNNING) if runner else {"state": State.WAITING, "run_at": Now()}
     StepRow.objects.filter(pk__in=[row.pk for row in ready.values()]).update(**columns)
-    if _here is None:
+    if runner is None:
         wake()
         return []
     return [Attempt(row.pk, row.fence + 1, workflow, job.key, step) for step, row in ready.items()]
@@ -121,8 +114,8 @@ def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime |
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
     if off is not None:
         return StepRow(job=job, name=step.name, state=State.OFF, error=off)
-    ask_at = None if step.ask_after is None else (begun_at or Now()) + step.ask_after
     doubtful_since = None if begun_at is None or step.after else Now()
+    ask_at = None if step.ask_after is None else (begun_at or Now()) + step.ask_after
     return StepRow(job=job, name=step.name, ask_at=ask_at, doubtful_since=doubtful_since)
 
 
@@ -140,8 +133,7 @@ class Runner:
         self._threads = [new(target=self._run, args=[self._lanes[lane]]) for lane, n in lanes.items() for _ in range(n)]
         self._threads += [new(target=self._loop), new(target=ownership.keep, args=[self.woken.set])]
         self._active: set[Attempt] = set()  # only added to, discarded from and copied: each of these is atomic
-        self._beat_at, self._session = clock(), 1  # of the ownership
-        self._stopping = False
+        self._beat_at, self._session, self._stopping = clock(), 1, False
 
     def start(self) -> None:
         """Take back what a dead predecessor left, then work until stop(). Raises RuntimeError when out of threads."""
@@ -219,11 +211,9 @@ class Runner:
     def _take(self, row: StepRow) -> Attempt:
         workflow = self._workflows[row.job.workflow]
         step = workflow.step(row.name)
-        abandoned = row.state in UNDER_WAY
-        columns = self.claim(State.LOOKING if step.look and (abandoned or row.doubtful) else State.RUNNING)
-        if abandoned:
-            columns["doubtful_since"] = Now()
-        StepRow.objects.filter(pk=row.pk).update(**columns)
+        doubt = {"doubtful_since": Now()} if row.state in UNDER_WAY else {}
+        state = State.LOOKING if step.look and (doubt or row.doubtful_since) else State.RUNNING
+        StepRow.objects.filter(pk=row.pk).update(**self.claim(state), **doubt)
         return Attempt(row.pk, row.fence + 1, workflow, row.job.key, step)
 
     def _until_next(self) -> float:
@@ -234,8 +224,8 @@ class Runner:
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 
     def _run(self, lane: SimpleQueue[Attempt]) -> None:
-        while attempt := lane.get():
-            _attempt.set(attempt)
+        while True:
+            _attempt.set(attempt := lane.get())
             try:
                 self._try(attempt)
             except (Error, MemoryError) as error:
@@ -249,21 +239,23 @@ class Runner:
         row = _under_way(attempt).first()
         if row is None:
             return  # taken over before it began
-        step, attempt.doubtful = attempt.step, row.doubtful
+        attempt.doubtful = row.doubtful_since is not None
         try:
             attempt.subject = attempt.workflow.load(attempt.key)
-            record = self._look(attempt, row) if row.doubtful else None
-            if record is None and row.by_hand:
+            if record := self._look(attempt, row):
+                self._settle(attempt, State.DONE, record=record)
+            elif row.by_hand:
                 self._settle(attempt, State.BY_HAND)
-            elif record is None and _under_way(attempt).filter(ask_at__lt=Now()).exists():
+            elif _under_way(attempt).filter(ask_at__lt=Now()).exists():
                 self._settle(attempt, State.FAILED, error=ASK)
-            elif record is None and row.doubtful and not row.doubted_for(step.on_its_way):
+            elif row.doubtful_since and not row.doubted_for(attempt.step.on_its_way):
                 # Not finding a call proves nothing while it may be on its way.
                 with transaction():
-                    _under_way(attempt).update(state=State.WAITING, run_at=F("doubtful_since") + step.on_its_way)
+                    again_at = F("doubtful_since") + attempt.step.on_its_way
+                    _under_way(attempt).update(state=State.WAITING, run_at=again_at)
                 self.woken.set()
             else:
-                self._settle(attempt, State.DONE, record=record or step.do(attempt.subject))
+                self._settle(attempt, State.DONE, record=attempt.step.do(attempt.subject))
         except NotNeeded as reason:
             self._settle(attempt, State.OFF, error=str(reason))
         except CallFailed as error:
@@ -271,18 +263,18 @@ class Runner:
         except (OperationalError, InterfaceError):
             raise
         except Exception as error:  # a bug in a step must not leave it without a next try
-            log.exception("%s of %s failed", step.name, attempt.key)
+            log.exception("%s of %s failed", attempt.step.name, attempt.key)
             said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
             self._failed(attempt, CallFailed(said, doubtful=True))
 
     def _look(self, attempt: Attempt, row: StepRow) -> Record | None:
         """What to write down if an earlier call got through. Raises while that cannot be found out, though not for ever
         where the step says so, and not where a person has done it by hand."""
-        step = attempt.step
+        look, at_most = attempt.step.look, attempt.step.look_at_most
         try:
-            record = step.look(attempt.subject) if step.look else None
+            record = look(attempt.subject) if look and attempt.doubtful else None
         except CallFailed:
-            if row.by_hand or (step.look_at_most is not None and row.doubted_for(step.look_at_most)):
+            if row.by_hand or (at_most is not None and row.doubted_for(at_most)):
                 return None
             raise
         attempt.doubtful = False
@@ -295,8 +287,7 @@ class Runner:
             if not (row := self._still_ours(attempt)):
                 return
             row.state, row.error, row.finished_at = state, error, Now()
-            if state in SETTLED:
-                row.doubtful_since = None
+            row.doubtful_since = None if state in SETTLED else row.doubtful_since
             if attempt.step.every is not None:
                 row.state, row.run_at, row.attempts = State.WAITING, Now() + attempt.step.every, 0
             row.save()
@@ -307,17 +298,16 @@ class Runner:
 
     def _failed(self, attempt: Attempt, error: CallFailed) -> None:
         """Write down the error and when it is tried next, or that a person has to decide."""
-        step = attempt.step
         with transaction():
             if not (row := self._still_ours(attempt)):
                 return
             row.attempts, row.error = row.attempts + 1, str(error)
             if not attempt.doubtful:
                 row.doubtful_since = Now() if error.doubtful else None
-            row.state, row.run_at = State.WAITING, Now() + timedelta(seconds=pause(step, row.attempts, error))
-            if row.by_hand or step.amend(attempt.subject, error):
+            row.state, row.run_at = State.WAITING, Now() + timedelta(seconds=pause(attempt.step, row.attempts, error))
+            if row.by_hand or attempt.step.amend(attempt.subject, error):
                 row.run_at = Now()
-            elif error.permanent and not step.never_give_up:
+            elif error.permanent and not attempt.step.never_give_up:
                 row.state, row.run_at = State.FAILED, None
             row.save()
         self.woken.set()

@@ -113,7 +113,7 @@ def _heading(incident: Incident, page: StepRow | None, unpaged: bool) -> str:
         return f"Reported. {page.by_hand} phoned the people on call."
     if incident.pagerduty_id is not None:
         return f"Reported. {names} {'are' if len(incident.assigned) > 1 else 'is'} being paged."
-    if page is not None and page.doubtful:
+    if page is not None and page.doubtful_since:
         return "Reported. Looking whether the page got through…"
     return f"Reported. Paging {names}…"
 

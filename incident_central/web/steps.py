@@ -138,7 +138,7 @@ def _tried(row: StepRow) -> str:
 
 
 def _doubt(row: StepRow) -> str:
-    if not row.doubtful:
+    if not row.doubtful_since:
         return ""
     return (
         "Looking whether it got through." if row.state == State.LOOKING else "It may have got through: we look first."

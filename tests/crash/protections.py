@@ -77,16 +77,16 @@ PROTECTIONS = (
     Protection(
         "a step found running is in doubt",
         RUNNER,
-        '        if abandoned:\n            columns["doubtful_since"] = Now()\n',
-        "",
+        'doubt = {"doubtful_since": Now()} if row.state in UNDER_WAY else {}',
+        "doubt = {}",
         KILLS,
         ("--at", "left chat.postMessage"),
     ),
     Protection(
         "a step in doubt is looked up before it is done again",
         RUNNER,
-        "record = self._look(attempt, row) if row.doubtful else None",
-        "record = None",
+        "record := self._look(attempt, row)",
+        "record := None",
         f"{LOST}[sqlite-summary]",
     ),
     Protection(
@@ -297,7 +297,7 @@ PROTECTIONS = (
     Protection(
         "after four hours a person is asked first",
         RUNNER,
-        "            elif record is None and _under_way(attempt).filter(ask_at__lt=Now()).exists():\n"
+        "            elif _under_way(attempt).filter(ask_at__lt=Now()).exists():\n"
         "                self._settle(attempt, State.FAILED, error=ASK)\n",
         "",
         f"{FAULTS}test_a_page_unsent_for_four_hours_asks_a_person_first[sqlite]",
@@ -305,8 +305,8 @@ PROTECTIONS = (
     Protection(
         "what was done by hand is looked for once more",
         RUNNER,
-        "record = self._look(attempt, row) if row.doubtful else None",
-        "record = self._look(attempt, row) if row.doubtful and not row.by_hand else None",
+        "if record := self._look(attempt, row):",
+        "if not row.by_hand and (record := self._look(attempt, row)):",
         f"{TROUBLE}test_phoned_by_hand_after_a_lost_answer_still_finds_the_page_that_got_through[sqlite]",
     ),
     Protection(
