@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.processes import Browser, Hub, Page, Sandbox, eventually, report_form
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 
 HIDDEN = "\x00\x07\u202e\u2066\u200f\x1b"
 
@@ -28,6 +28,31 @@ def refused(hub: Hub, **more: str) -> Page:
 
 
 # ── the same report again ─────────────────────────────────────────────────────────────────────────
+
+
+def test_who_was_signed_out_while_typing_signs_in_and_finds_what_they_typed(make_hub: Callable[..., Hub]) -> None:
+    hub = make_hub()
+    hub.start()
+    form = report_form(hub, title="Cards fail", description="<b>since</b> three")
+    dana = Browser(hub.url)
+    dana.sign_in(ADMIN, PASSWORD)
+    dana.get("/")
+    hub.rows("DELETE FROM django_session")
+    asked = dana.post("/report", form)
+    assert asked.path == "/sign-in"
+    page = dana.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "next": asked.value("next")})
+    assert page.path == "/report"
+    assert "Nothing is reported yet. Press once more." in page.text
+    assert page.value("report_id") == form["report_id"]
+    assert page.value("title") == "Cards fail"
+    assert "&lt;b&gt;since&lt;/b&gt; three" in page.text
+    assert "Press once more" not in dana.get("/report").text
+    assert hub.incident(dana.post("/report", form).incident)["title"] == "Cards fail"
+
+    stranger = Browser(hub.url)
+    stranger.get("/sign-in")
+    stranger.post("/report", form)
+    assert len(hub.rows("SELECT session_key FROM django_session")) == 1, "nothing is kept for somebody unknown"
 
 
 def test_a_form_sent_five_times_at_once_is_one_incident(hub: Hub, sandbox: Sandbox) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.contrib.auth.views import redirect_to_login
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
@@ -31,11 +32,15 @@ from incident_central.incidents.text import clean
 from incident_central.outage import A_SECOND, require_writable, within
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.who_answers import WhoAnswers, services_by_team, usable_service, who_answers
-from incident_central.web.without_database import Reporter, StandIn, stand_in_for
+from incident_central.web.without_database import Reporter, StandIn, reporter_of, stand_in_for
 
 ALIKE_SHOWN = 10
 #: What “Report anyway” says it has seen.
 WHATEVER_IS_OPEN = "anyway"
+#: In the session of somebody who has to sign in first: what they typed.
+KEPT = "typed"
+TYPED = ("report_id", "service", "priority", "title", "description")
+KEPT_AT_MOST = 25_000  # characters
 
 
 @dataclass(frozen=True)
@@ -81,16 +86,26 @@ def report(request: HttpRequest) -> HttpResponse:
     try:
         if request.method == "POST":
             require_writable()
-        return within(A_SECOND, partial(_report, request, acceptance))
+        return within(A_SECOND, partial(_report_or_sign_in, request, acceptance))
     except Error:
         if (stand_in := stand_in_for(request)) is None:
             raise
         return _report_without_database(request, acceptance, stand_in)
 
 
+def _report_or_sign_in(request: HttpRequest, acceptance: Acceptance) -> HttpResponse:
+    """Whoever was signed out meanwhile signs in first, and finds what they typed. Others could fill our database."""
+    if request.method == "POST" and not request.user.is_authenticated and reporter_of(request) is not None:
+        request.session[KEPT] = {name: request.POST.get(name, "")[:KEPT_AT_MOST] for name in TYPED}
+        return redirect_to_login(reverse("report"), reverse("sign-in"))
+    return _report(request, acceptance)
+
+
 @signed_in
 def _report(request: SignedIn, acceptance: Acceptance) -> HttpResponse:
     if request.method == "GET":
+        if (kept := request.session.pop(KEPT, None)) is not None:
+            return _form(request, Typed.of(_query(kept)), Database(), why="stale")
         return _form(request, _opened(request), Database())
     typed = Typed.of(request.POST)
     if "show" in request.POST:  # without JavaScript: who is on call for the chosen service?
@@ -188,6 +203,12 @@ def _alike(service: Service) -> list[Incident]:
 
 def _opened(request: HttpRequest) -> Typed:
     return Typed(uuid4(), service=clean(request.GET.get("service", "")))
+
+
+def _query(values: dict[str, str]) -> QueryDict:
+    query = QueryDict(mutable=True)
+    query.update(values)
+    return query
 
 
 def _uuid(text: str) -> UUID:
