@@ -73,7 +73,7 @@ def _view(sandbox: Sandbox, channel_id: str, *, theme: str) -> dict[str, Any]:
         "webhook_offers": _offers(sandbox, webhooks=True),
         "incidents": website.incidents(sandbox.pagerduty.account),
         "names": website.names(sandbox.pagerduty.account),
-        "acting": company.PEOPLE[2].name,
+        "acting": company.PEOPLE[2].name,  # Dana Okafor, the owner of the account, unless somebody else is named
         **website.webhooks(sandbox.pagerduty.account, sandbox.pagerduty.outbox),
         "faults": [{"id": fault.id, "words": in_words(fault)} for fault in faults],
         "skipped": _duration(sandbox.clock.offset) if sandbox.clock.offset >= 1 else "",

@@ -49,7 +49,7 @@ class Sandbox:
             "pagerduty": Listener(self._through_gate("pagerduty"), port=pagerduty_port, latency=self.latency),
             "slack": Listener(self._through_gate("slack"), port=slack_port, latency=self.latency),
         }
-        self.start_over()
+        self._begin(company.HARBOUR_FINCH)
         self.clock.on_tick(lambda: self.pagerduty.tick())
         self.clock.on_tick(self.heed_faults)
 
@@ -79,14 +79,15 @@ class Sandbox:
 
     def start_over(self, *, services: int = 0, people: int = 0) -> None:
         """A fresh company without incidents, faults, latency or calls, filled up to so many services and people."""
-        played = company.grown(services=services, people=people)
-        page_url = self.page_listener.url
+        self.pagerduty.stop()
         self.faults.clear()
         self.calls.clear()
         self.latency.pagerduty = self.latency.slack = self.latency.connect = 0.0
         self.clock.offset = 0.0
-        if hasattr(self, "pagerduty"):
-            self.pagerduty.stop()
+        self._begin(company.grown(services=services, people=people))
+
+    def _begin(self, played: company.Company) -> None:
+        page_url = self.page_listener.url
         api_url = self.listeners["pagerduty"].url
         self.pagerduty = PagerDutyApi(
             clock=self.clock, faults=self.faults, api_url=api_url, page_url=page_url, company=played

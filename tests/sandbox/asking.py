@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from incident_central.sandbox.pagerduty.events import INCIDENT_EVENTS
+
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
+
+SUBSCRIPTIONS = "/webhook_subscriptions"
+NOBODY = "http://127.0.0.1:9/webhooks/pagerduty"  # where nobody listens
 
 
 def reference(pager: LocalPagerDuty, resource: str, name: str) -> dict[str, str]:
@@ -53,3 +58,20 @@ def log_of(pager: LocalPagerDuty, incident: dict[str, Any], **params: Any) -> li
 
 def kinds_of(pager: LocalPagerDuty, incident: dict[str, Any], **params: Any) -> list[str]:
     return [entry["type"].removesuffix("_log_entry") for entry in log_of(pager, incident, **params)]
+
+
+def subscription_for(**more: Any) -> dict[str, Any]:
+    method = {"type": "http_delivery_method", "url": NOBODY, **more.pop("method", {})}
+    subscription = {
+        "type": "webhook_subscription",
+        "delivery_method": method,
+        "events": list(INCIDENT_EVENTS),
+        "filter": {"type": "account_reference"},
+        "description": "Incident Central",
+    }
+    return {"webhook_subscription": {**subscription, **more}}
+
+
+def subscribe(pager: LocalPagerDuty, **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = pager.jpost(SUBSCRIPTIONS, json=subscription_for(**more))["webhook_subscription"]
+    return made

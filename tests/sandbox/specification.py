@@ -18,6 +18,7 @@ NULL_WHERE_NOT_SET = {
     *("last_incident_timestamp", "support_hours", "auto_resolve_timeout", "acknowledgement_timeout", "description"),
     *("start", "end", "schedule", "rendered_coverage_percentage", "id"),
     *("priority", "resolved_at", "alert_grouping", "resolve_reason"),
+    *("incident_key", "address"),  # of what came from events (fact sheet 7), and of a push notification
 }
 # 2. Log entries match several of its oneOf, or none: acknowledge_log_entry against acknowledgement_log_entry.
 # 3. Where include[] puts the whole record, it still says a reference.

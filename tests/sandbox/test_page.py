@@ -14,8 +14,8 @@ import pytest
 from slack_sdk import WebClient
 
 from incident_central.sandbox.failures import FAILURES
+from tests.sandbox.asking import subscribe
 from tests.sandbox.receiver import Receiver
-from tests.sandbox.test_pagerduty_subscriptions import make
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
@@ -131,7 +131,7 @@ def test_webhooks_are_shown_as_they_go_and_a_subscription_can_be_switched_off(
 ) -> None:
     assert "Nobody has subscribed to webhooks yet." in words(page(sandbox))
     with Receiver().listening() as receiver:
-        subscription = make(pager, method={"url": receiver.url})["id"]
+        subscription = subscribe(pager, method={"url": receiver.url})["id"]
         send(sandbox, f"/webhooks/{subscription}/ping")
         sandbox.until(lambda: "answered 202 Delivered" in words(page(sandbox)))
     assert "pagey.ping" in words(page(sandbox))

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from slack_sdk import WebClient
 
-from tests.sandbox.test_pagerduty_subscriptions import make
+from tests.sandbox.asking import subscribe
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
@@ -126,7 +126,7 @@ def test_nothing_keeps_anybody_from_using_it(
     channel = slack.conversations_create(name="incident-brave-otter-2026-11")["channel"]["id"]
     slack.chat_postMessage(channel=channel, text="Everybody is *here*: `now`")
     sandbox.ask("POST", "/faults", {"failure": "slack-slow"})
-    subscription = make(pager)  # nobody listens there
+    subscription = subscribe(pager)  # nobody listens there
     pager.post(f"/webhook_subscriptions/{subscription['id']}/ping")
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(sandbox.page)

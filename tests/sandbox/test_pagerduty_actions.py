@@ -89,6 +89,7 @@ def test_merging_resolves_the_sources_and_gathers_their_alerts(sandbox: RunningS
     answer = merge(pager, target, source)
     check("PUT /incidents/{id}/merge", answer)
     assert answer.json()["incident"]["type"] == "incident_reference"
+    check("GET /incidents/{id}", pager.get(f"/incidents/{source['id']}"))
     merged = shown(pager, source)
     assert (merged["status"], merged["resolve_reason"]["incident"]["id"]) == ("resolved", target["id"])
     assert shown(pager, target)["alert_counts"] == {"all": 2, "triggered": 2, "resolved": 0}
@@ -130,6 +131,7 @@ def test_somebody_who_is_asked_to_help_is_rung_until_there_is_an_answer(
     assert (phone["state"], phone["pages"][0]["asks"]) == ("ringing", "Join the call")
     act(sandbox, incident, "join", "Priya Nair")
     assert sandbox.phone("Priya Nair") is None
+    check("GET /incidents/{id}", pager.get(f"/incidents/{incident['id']}"))
     (responder,) = shown(pager, incident)["incidents_responders"]
     assert (responder["state"], responder["user"]["summary"]) == ("joined", "Priya Nair")
     assert assignees(shown(pager, incident)) == ["Mei Tanaka"], "who has it does not change"

@@ -62,8 +62,16 @@ def test_types_that_are_not_in_the_description_may_be_left_out(sandbox: RunningS
     change(pager, incident, status="acknowledged")
     pager.post(f"/incidents/{incident['id']}/status_updates", json={"message": "Looking"})
     assert kinds_of(pager, incident)[3:] == ["field_value_change", "resolve", "acknowledge"]
+    act(sandbox, incident, "snooze", "Mei Tanaka", seconds=60)
+    change(pager, incident, urgency="low", escalation_level=2)
+    change(pager, incident, escalation_policy=reference(pager, "escalation_policies", "Data"))
+    act(sandbox, incident, "note", "Mei Tanaka", content="Looking")
+    sandbox.advance(2 * 60 * MINUTE)
+    assert kinds_of(pager, incident)[-1] == "exhaust_escalation_path"
+    check("GET /incidents/{id}/log_entries", pager.get(f"/incidents/{incident['id']}/log_entries?limit=100"))
     sandbox.switch("pagerduty", "acknowledge_entry", "acknowledgement")
-    assert kinds_of(pager, incident)[-1] == "acknowledgement"
+    assert "acknowledgement" in kinds_of(pager, incident)
+    assert "acknowledge" not in kinds_of(pager, incident)
 
 
 def test_the_whole_accounts_log_is_read_since_a_moment(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:

@@ -8,58 +8,38 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from incident_central.sandbox.company import PAGERDUTY_READ_ONLY_KEY
-from incident_central.sandbox.pagerduty.events import INCIDENT_EVENTS
 from incident_central.sandbox.pagerduty.records import fixed_id
-from tests.sandbox.asking import refusal
+from tests.sandbox.asking import NOBODY, SUBSCRIPTIONS, refusal, subscribe, subscription_for
 from tests.sandbox.specification import check
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
 
-PATH = "/webhook_subscriptions"
-URL = "http://127.0.0.1:9/webhooks/pagerduty"
 CHECKOUT, STOREFRONT = fixed_id("service", "Checkout API"), fixed_id("team", "Storefront")
 OF_CHECKOUT = {"type": "service_reference", "id": CHECKOUT}
 
 
-def asked_for(**more: Any) -> dict[str, Any]:
-    method = {"type": "http_delivery_method", "url": URL, **more.pop("method", {})}
-    subscription = {
-        "type": "webhook_subscription",
-        "delivery_method": method,
-        "events": list(INCIDENT_EVENTS),
-        "filter": {"type": "account_reference"},
-        "description": "Incident Central",
-    }
-    return {"webhook_subscription": {**subscription, **more}}
-
-
-def make(pager: LocalPagerDuty, **more: Any) -> dict[str, Any]:
-    made: dict[str, Any] = pager.jpost(PATH, json=asked_for(**more))["webhook_subscription"]
-    return made
-
-
 def test_the_secret_is_shown_once_and_header_values_never(pager: LocalPagerDuty, sandbox: RunningSandbox) -> None:
     headers = [{"name": "X-Env", "value": "production"}]
-    answer = pager.post(PATH, json=asked_for(method={"custom_headers": headers}))
+    answer = pager.post(SUBSCRIPTIONS, json=subscription_for(method={"custom_headers": headers}))
     check("POST /webhook_subscriptions", answer)
     made = answer.json()["webhook_subscription"]
     secret = made["delivery_method"]["secret"]
     assert len(secret) > 32
     assert made["active"] is True
-    read = pager.rget(f"{PATH}/{made['id']}")
+    read = pager.rget(f"{SUBSCRIPTIONS}/{made['id']}")
     made["delivery_method"]["secret"] = None
     assert read == made
     assert read["delivery_method"]["custom_headers"] == [{"name": "X-Env", "value": "-- redacted --"}]
-    check("GET /webhook_subscriptions", pager.get(PATH))
-    check("GET /webhook_subscriptions/{id}", pager.get(f"{PATH}/{made['id']}"))
+    check("GET /webhook_subscriptions", pager.get(SUBSCRIPTIONS))
+    check("GET /webhook_subscriptions/{id}", pager.get(f"{SUBSCRIPTIONS}/{made['id']}"))
     assert secret not in sandbox.http.get("/state.json").text
 
 
 def test_a_new_one_may_be_answered_with_201(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:
-    assert pager.post(PATH, json=asked_for()).status_code == 200
+    assert pager.post(SUBSCRIPTIONS, json=subscription_for()).status_code == 200
     sandbox.switch("pagerduty", "webhook_created", "201")
-    assert pager.post(PATH, json=asked_for()).status_code == 201
+    assert pager.post(SUBSCRIPTIONS, json=subscription_for()).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -80,20 +60,20 @@ def test_a_new_one_may_be_answered_with_201(sandbox: RunningSandbox, pager: Loca
     ],
 )
 def test_a_subscription_that_cannot_be_is_refused(pager: LocalPagerDuty, given: dict[str, Any]) -> None:
-    answer = pager.post(PATH, json=asked_for(**given))
+    answer = pager.post(SUBSCRIPTIONS, json=subscription_for(**given))
     assert refusal(answer)[:2] == (400, 2001)
-    assert pager.list_all(PATH) == []
+    assert pager.list_all(SUBSCRIPTIONS) == []
 
 
 @pytest.mark.parametrize("url", ["https://example.com/hook", "http://10.0.0.1/", "http://127.0.0.1.example.com/"])
 def test_webhooks_never_leave_this_machine(pager: LocalPagerDuty, url: str) -> None:
-    _, _, errors = refusal(pager.post(PATH, json=asked_for(method={"url": url})))
+    _, _, errors = refusal(pager.post(SUBSCRIPTIONS, json=subscription_for(method={"url": url})))
     assert errors is not None
     assert "only to this machine" in errors[0]
 
 
 def test_everything_but_the_way_of_delivery_can_be_changed(pager: LocalPagerDuty) -> None:
-    made = make(pager)
+    made = subscribe(pager)
     change = {
         "events": ["incident.resolved"],
         "active": False,
@@ -101,49 +81,49 @@ def test_everything_but_the_way_of_delivery_can_be_changed(pager: LocalPagerDuty
         "filter": OF_CHECKOUT,
         "delivery_method": {"type": "http_delivery_method", "url": "http://127.0.0.1:10/"},
     }
-    answer = pager.put(f"{PATH}/{made['id']}", json={"webhook_subscription": change})
+    answer = pager.put(f"{SUBSCRIPTIONS}/{made['id']}", json={"webhook_subscription": change})
     assert answer.status_code == 200
     changed = answer.json()["webhook_subscription"]
     assert (changed["events"], changed["active"], changed["filter"]) == (["incident.resolved"], False, OF_CHECKOUT)
-    assert changed["delivery_method"]["url"] == URL
+    assert changed["delivery_method"]["url"] == NOBODY
     bad = {"webhook_subscription": {"active": True, "events": []}}
-    assert refusal(pager.put(f"{PATH}/{made['id']}", json=bad))[:2] == (400, 2001)
-    assert pager.rget(f"{PATH}/{made['id']}")["active"] is False
-    assert pager.delete(f"{PATH}/{made['id']}").status_code == 204
-    assert pager.get(f"{PATH}/{made['id']}").status_code == 404
+    assert refusal(pager.put(f"{SUBSCRIPTIONS}/{made['id']}", json=bad))[:2] == (400, 2001)
+    assert pager.rget(f"{SUBSCRIPTIONS}/{made['id']}")["active"] is False
+    assert pager.delete(f"{SUBSCRIPTIONS}/{made['id']}").status_code == 204
+    assert pager.get(f"{SUBSCRIPTIONS}/{made['id']}").status_code == 404
 
 
 def test_they_are_listed_by_what_they_are_for(pager: LocalPagerDuty) -> None:
-    account = make(pager)
-    service = make(pager, filter=OF_CHECKOUT)
-    team = make(pager, filter={"type": "team_reference", "id": STOREFRONT})
+    account = subscribe(pager)
+    service = subscribe(pager, filter=OF_CHECKOUT)
+    team = subscribe(pager, filter={"type": "team_reference", "id": STOREFRONT})
 
     def found(**params: str) -> list[str]:
-        return [one["id"] for one in pager.list_all(PATH, params=params)]
+        return [one["id"] for one in pager.list_all(SUBSCRIPTIONS, params=params)]
 
     assert found() == [account["id"], service["id"], team["id"]]
     assert found(filter_type="account") == [account["id"]]
     assert found(filter_type="service", filter_id=CHECKOUT) == [service["id"]]
     assert found(filter_type="team", filter_id="PNONE") == []
-    assert pager.get(PATH, params={"filter_type": "service"}).status_code == 400
+    assert pager.get(SUBSCRIPTIONS, params={"filter_type": "service"}).status_code == 400
 
 
 def test_ten_are_enough_for_each_scope(pager: LocalPagerDuty) -> None:
     for _ in range(10):
-        make(pager)
-    assert refusal(pager.post(PATH, json=asked_for()))[:2] == (400, 2019)
-    assert make(pager, filter=OF_CHECKOUT)["filter"] == OF_CHECKOUT
+        subscribe(pager)
+    assert refusal(pager.post(SUBSCRIPTIONS, json=subscription_for()))[:2] == (400, 2019)
+    assert subscribe(pager, filter=OF_CHECKOUT)["filter"] == OF_CHECKOUT
 
 
 def test_a_read_only_key_reads_them_and_changes_nothing(
     pager: LocalPagerDuty, pager_with: Callable[..., LocalPagerDuty]
 ) -> None:
-    made, reader = make(pager), pager_with(PAGERDUTY_READ_ONLY_KEY)
-    assert [one["id"] for one in reader.list_all(PATH)] == [made["id"]]
+    made, reader = subscribe(pager), pager_with(PAGERDUTY_READ_ONLY_KEY)
+    assert [one["id"] for one in reader.list_all(SUBSCRIPTIONS)] == [made["id"]]
     for answer in (
-        reader.post(PATH, json=asked_for()),
-        reader.delete(f"{PATH}/{made['id']}"),
-        reader.post(f"{PATH}/{made['id']}/enable"),
-        reader.post(f"{PATH}/{made['id']}/ping"),
+        reader.post(SUBSCRIPTIONS, json=subscription_for()),
+        reader.delete(f"{SUBSCRIPTIONS}/{made['id']}"),
+        reader.post(f"{SUBSCRIPTIONS}/{made['id']}/enable"),
+        reader.post(f"{SUBSCRIPTIONS}/{made['id']}/ping"),
     ):
         assert answer.status_code == 403

@@ -82,6 +82,7 @@ ROUTES: dict[str, Callable[[Asked], Response]] = {
     "GET /log_entries/{id}": log_calls.get_log_entry,
 }
 SHOWN_DELIVERIES = 500
+FLOOD_PART = 50  # webhooks made at once, between which calls are answered
 PATTERNS = {route: re.compile(re.sub(r"\\\{\w+\\\}", "([^/]+)", re.escape(route))) for route in ROUTES}
 
 
@@ -185,9 +186,12 @@ class PagerDutyApi:
 
     def flood(self, count: int, seconds: float) -> None:
         """So many webhooks in so many seconds, to every subscription that wants them. See Outbox.flood."""
-        with self.account.lock:
-            self.outbox.flood(count, seconds)
-            self._sending.heed()
+        began = self.account.clock.now()
+        for first in range(0, count, FLOOD_PART):
+            with self.account.lock:
+                numbers = range(first, min(first + FLOOD_PART, count))
+                self.outbox.flood(numbers, began=began, gap=seconds / count)
+                self._sending.heed()
 
     def tend(self, subscription_id: str, action: str) -> None:
         """Enable, disable or ping a subscription, as in PagerDuty's own settings. Raises ValueError."""

@@ -105,7 +105,8 @@ def notify(account: Account, incident: Incident, users: Iterable[User], *, urgen
     """Ring whoever can be rung, by the first way that wakes."""
     for user in users:
         if (method := user.first_to_ring(urgency)) is not None:
-            kind = method.type.replace("_contact_method", "_notification")
+            way = method.type.removesuffix("_contact_method").removesuffix("_notification")
+            kind = f"{way}_notification"
             address = None if kind == "push_notification" else method.address
             told = {"notification": {"type": kind, "address": address, "status": "success"}}
             summary = f"Notified {user.name}"

@@ -20,6 +20,7 @@ from incident_central.sandbox.pagerduty.records import (
     RESOLVED,
     STATUSES,
     TRIGGERED,
+    Assignment,
     Incident,
     User,
     fresh_id,
@@ -84,9 +85,10 @@ def _page_first(
     assigned = assignee_ids
     if not assigned and level is not None:
         assigned = account.on_call(account.policies[incident.policy_id], level, now=now)
-    if by in assigned:
+    if by is not None and by in assigned:
         # Whoever creates an incident for himself needs no page: it starts acknowledged (fact sheet 1).
         incident.assigned_via = BY_HAND if assignee_ids else BY_POLICY
+        incident.assignments = [Assignment(by, now)]
     elif assignee_ids:
         escalation.page_people(account, incident, assignee_ids, at=now, agent=agent, channel=channel)
     elif level is not None:
@@ -136,7 +138,8 @@ def update(
     _check_open(account, incident, given)
     assignee_ids = checked.assignees_in(account, given.get("assignments"))
     policy = checked.policy_in(account, given.get("escalation_policy"))
-    if "service" in given and not assignee_ids and account.switches["moved_service"] == "pages its policy":
+    pages_its_policy = account.switches["moved_service"] == "pages its policy" and incident.is_open
+    if "service" in given and pages_its_policy and not assignee_ids:
         policy = policy or account.policies[checked.open_service(account, given["service"]).policy_id]
     level = checked.level_in(account, policy or account.policies[incident.policy_id], given.get("escalation_level"))
     if policy is not None and not assignee_ids:

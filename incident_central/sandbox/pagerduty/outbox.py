@@ -111,15 +111,18 @@ class Outbox:
             for subscription in self._wanting(event):
                 self._add(subscription, event)
 
-    def flood(self, count: int, seconds: float) -> None:
-        """So many events about the incidents there are, spread over so many seconds, in no order; else pings."""
-        now, account = self._account.clock.now(), self._account
+    def flood(self, numbers: Iterable[int], *, began: float, gap: float) -> None:
+        """One event for each number, so many gaps after the beginning, about the incidents there are, else pings.
+
+        They keep no order, as events of different incidents do not.
+        """
+        account = self._account
         about = list(account.open.values()) or list(account.incidents.values())
-        for number in range(count):
+        for number in numbers:
             incident = about[number % len(about)] if about else None
-            event = events.of_now(account, incident, FLOODING, at=now) if incident else events.ping(now)
+            event = events.of_now(account, incident, FLOODING, at=began) if incident else events.ping(began)
             for subscription in self._wanting(event):
-                self._add(subscription, event, lane=f"flood {event.id}", due_at=now + seconds * number / count)
+                self._add(subscription, event, lane=f"flood {event.id}", due_at=began + number * gap)
 
     def _wanting(self, event: Event) -> Iterable[Subscription]:
         """Disabled subscriptions get nothing queued, and nothing later (fact sheet 0.6)."""
@@ -172,7 +175,8 @@ class Outbox:
         if lane.busy or len(gathered) < 2:
             return
         in_order = sorted(gathered, key=lambda one: one.made_at)
-        while len(gathered) > 1 and gathered == in_order:
+        random.shuffle(gathered)
+        while gathered == in_order:
             random.shuffle(gathered)
         for one in gathered:
             one.due_at = in_order[0].due_at

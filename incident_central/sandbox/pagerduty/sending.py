@@ -56,6 +56,7 @@ class Sending:
             subscription = self._account.subscriptions.get(lane.key[0])
             redirects = self._account.switches["webhook_redirects"]
             if delivery is None or subscription is None:
+                self._outbox.forget_deleted()
                 self._outbox.release(lane)
                 return
         began, at = time.monotonic(), self._account.clock.now()
