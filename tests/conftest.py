@@ -1,19 +1,34 @@
 """Fixtures for all tests. `--all` insists: what could not be run is a failure then, and not a skip."""
 
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.processes import Cluster, Hub, Sandbox, postgresql_binaries
 
 DATABASES = ["sqlite", "postgresql"]
 
+# Where the tests run in the background Ctrl-C is ignored, and processes inherit that; some of ours are ended by it.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+#: Left out unless they are asked for.
+LONG = ("crash", "test_bench.py")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--crash", action="store_true", help="also run tests/crash: kills, freezes, lost databases")
+    parser.addoption(
+        "--crash",
+        action="store_true",
+        help="also run what takes minutes: kills, freezes, lost databases, the benchmarks",
+    )
     parser.addoption("--all", action="store_true", help="those, too, and fail when something could not be run")
     parser.addoption(
         "--soak", nargs="?", type=int, const=2000, default=0, metavar="KILLS", help="kill so often (2000) instead of 50"
@@ -24,10 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The crash tests take minutes."""
+    """Kills, freezes and benchmarks take minutes."""
     asked = any(config.getoption(option) for option in ("--crash", "--all", "--soak"))
-    wanted = asked or any("crash" in arg for arg in config.args)
-    return True if collection_path.name == "crash" and not wanted else None
+    wanted = asked or any(name in arg for name in LONG for arg in config.args)
+    return True if collection_path.name in LONG and not wanted else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -51,6 +66,18 @@ def cluster() -> Iterator[Cluster]:
     cluster = Cluster()
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One for all tests: Playwright can be started only once at a time."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("Chromium is not installed on this machine (Debian's package is named chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

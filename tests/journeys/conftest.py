@@ -1,13 +1,12 @@
 """A real browser, Debian's Chromium, against a real hub and a real sandbox."""
 
 import contextlib
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from tests.processes import ADMIN, PASSWORD, Hub
 
@@ -28,17 +27,6 @@ def fresh_hub(make_hub: Callable[..., Hub]) -> Hub:
     hub = make_hub()
     hub.start()
     return hub
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("Chromium is not installed on this machine (Debian's package is named chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from slack_sdk import WebClient
 
 from tests.sandbox.asking import subscribe
@@ -16,22 +15,10 @@ from tests.sandbox.asking import subscribe
 if TYPE_CHECKING:
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("No Chromium on this machine (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
-
 
 @pytest.fixture
-def page(browser: Browser, sandbox: RunningSandbox) -> Iterator[Page]:
-    opened = browser.new_page()
+def page(chromium: Browser, sandbox: RunningSandbox) -> Iterator[Page]:
+    opened = chromium.new_page()
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
@@ -106,7 +93,7 @@ def test_a_new_channel_is_shown_by_itself_but_not_to_whom_writes_in_another(
 def test_it_comes_back_after_the_sandbox_was_away(
     browser: Browser, sandbox: RunningSandbox, pager: LocalPagerDuty
 ) -> None:
-    page = browser.new_page()
+    page = chromium.new_page()
     page.goto(sandbox.page)
     with page.expect_request_finished():
         page.route("**/*", lambda route: route.fulfill(status=502, body="away"))
@@ -128,7 +115,7 @@ def test_nothing_keeps_anybody_from_using_it(
     sandbox.ask("POST", "/faults", {"failure": "slack-slow"})
     subscription = subscribe(pager)  # nobody listens there
     pager.post(f"/webhook_subscriptions/{subscription['id']}/ping")
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(sandbox.page)
     page.locator("#in-pagerduty summary").first.click()
     found = Axe().run(page)
