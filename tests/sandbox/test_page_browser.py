@@ -91,7 +91,7 @@ def test_a_new_channel_is_shown_by_itself_but_not_to_whom_writes_in_another(
 
 
 def test_it_comes_back_after_the_sandbox_was_away(
-    browser: Browser, sandbox: RunningSandbox, pager: LocalPagerDuty
+    chromium: Browser, sandbox: RunningSandbox, pager: LocalPagerDuty
 ) -> None:
     page = chromium.new_page()
     page.goto(sandbox.page)
@@ -106,7 +106,7 @@ def test_it_comes_back_after_the_sandbox_was_away(
 @pytest.mark.parametrize("width", [1280, 390, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anybody_from_using_it(
-    browser: Browser, sandbox: RunningSandbox, pager: LocalPagerDuty, slack: WebClient, width: int, scheme: str
+    chromium: Browser, sandbox: RunningSandbox, pager: LocalPagerDuty, slack: WebClient, width: int, scheme: str
 ) -> None:
     report(pager, "Checkout API")
     report(pager, "Data Warehouse")
