@@ -1,7 +1,9 @@
 """The hub's own database is gone while something burns: a report pages all the same, once, and is brought in later."""
 
 import re
+import struct
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -164,6 +166,23 @@ def test_when_the_journal_is_full_people_are_told_to_phone(make_hub: MakeHub, sa
     again = hub.dana.post("/report", form | {"report_id": str(uuid4())}).incident
     assert {one["key"] for one in sandbox.pages} - {again} == set(names)
     assert hub.incident(names[0])["description"] == "€" * 20_000
+
+
+def test_what_cannot_be_understood_in_the_journal_holds_up_nothing_else(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    hub = make_hub()
+    text = b'[{"model": "incidents.somethingelse", "pk": "1", "fields": {}}]'
+    (hub.folder / "journal-1").write_bytes(struct.pack(">II", len(text), zlib.crc32(text)) + text)
+    hub.start()
+    hub.dana.get("/")
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    assert "the journal's slot 0 cannot be understood" in hub.log
+    form = report_form(hub)
+    with hub.without_database():
+        name = hub.dana.post("/report", form).incident
+        eventually(lambda: sandbox.page_of(name))
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert (hub.folder / "journal-1").read_bytes()[8 : 8 + len(text)] == text
 
 
 def started(make_hub: MakeHub, **settings: str) -> Hub:

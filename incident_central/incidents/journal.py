@@ -6,6 +6,7 @@ answered.
 """
 
 import fcntl
+import logging
 import os
 import struct
 import threading
@@ -21,6 +22,8 @@ SLOTS = 100
 SLOT = 96 * 1024  # bytes: 20,000 characters of description are 80,000 bytes at most
 HEADER = struct.Struct(">II")  # length and checksum of what follows
 FILES = 16  # processes that may share a folder
+
+log = logging.getLogger(__name__)
 
 _write_through = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 
@@ -48,8 +51,15 @@ class Journal:
 
     def incidents(self) -> dict[int, Incident]:
         """What is kept, by slot. Not rows of the database yet."""
-        kept = {slot: text for slot in sorted(self._taken) if (text := self._read(slot)) is not None}
-        return {slot: _incident(text) for slot, text in kept.items()}
+        kept = {}
+        for slot in sorted(self._taken):
+            try:
+                if (text := self._read(slot)) is not None:
+                    kept[slot] = _incident(text)
+            except (ValueError, serializers.base.DeserializationError) as error:
+                # By a version that wrote it otherwise. The others must not wait for somebody to look into it.
+                log.error("the journal's slot %s cannot be understood, and is left as it is: %r", slot, error)
+        return kept
 
     def keep(self, incident: Incident) -> int:
         """Write it through to the disk; the slot. Raises JournalFull, OSError."""

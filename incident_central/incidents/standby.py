@@ -141,7 +141,10 @@ class Standby:
         while True:
             if clock() >= look_at:
                 look_at = clock() + ABANDONED_EVERY
-                self._take_over_abandoned()
+                try:
+                    self._take_over_abandoned()
+                except OSError as error:
+                    log.warning("journals of other processes cannot be read: %s", error)
             for kept in list(self._kept.values()):
                 if kept.page is None and clock() >= kept.next_at:
                     self._start(kept)
@@ -157,6 +160,10 @@ class Standby:
             try:
                 if kept.page is None:
                     self._try(kept)
+            except Exception as error:  # a bug must not leave it without a next try
+                log.exception("%s could not be paged from the journal", kept.incident.name)
+                said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
+                self._failed(kept, CallFailed(said, doubtful=True))
             finally:
                 kept.busy.release()
 
@@ -219,7 +226,7 @@ class Standby:
             except (Error, OSError) as error:
                 log.warning("standing in for the database: %r", error)
                 watch.suspect()
-                time.sleep(1)
+                time.sleep(2)
             finally:
                 release_connection()
             time.sleep(0.3)
@@ -236,12 +243,18 @@ class Standby:
             self._snapshot_digest = digest
 
     def _bring_in_all(self) -> None:
+        """Each for itself: one that the database does not take holds up no other."""
+        failed: Error | None = None
         for kept in list(self._kept.values()):
-            if kept.busy.acquire(blocking=False):
+            if watch.writable and kept.busy.acquire(blocking=False):
                 try:
                     self._bring_in(kept)
+                except Error as error:
+                    failed = error
                 finally:
                     kept.busy.release()
+        if failed is not None:
+            raise failed
 
     def _bring_in(self, kept: Kept) -> None:
         """Safe to repeat: the report's id is unique in the database."""

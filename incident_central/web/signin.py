@@ -3,6 +3,7 @@
 import hashlib
 import time
 from datetime import datetime
+from functools import partial
 
 from django.contrib.auth import authenticate, login, logout
 from django.core.cache import cache
@@ -14,8 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from incident_central.incidents.text import clean
+from incident_central.outage import within
 from incident_central.web import without_database
-from incident_central.web.security import SeeOther, safe_next
+from incident_central.web.security import PATIENCE, SeeOther, safe_next
 
 TRIES = 10
 TRIES_WITHIN = 15 * 60  # seconds
@@ -24,6 +26,10 @@ TRIES_WITHIN = 15 * 60  # seconds
 @never_cache
 @require_http_methods(["GET", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
+    return within(PATIENCE, partial(_sign_in, request))
+
+
+def _sign_in(request: HttpRequest) -> HttpResponse:
     wanted = safe_next(request, request.POST.get("next") or request.GET.get("next") or reverse("home"))
     context = {"next": wanted, "email": clean(request.POST.get("email", ""))}
     if request.method == "GET":
@@ -42,7 +48,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
-    logout(request)
+    within(PATIENCE, partial(logout, request))
     response = SeeOther(reverse("sign-in"))
     without_database.forget(response)
     return response
