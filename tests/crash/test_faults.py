@@ -93,6 +93,7 @@ def test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once(
 # ── the page in doubt ─────────────────────────────────────────────────────────────────────────────
 
 
+@on_sqlite
 def test_while_look_ups_fail_it_pages_again_after_half_a_minute_and_not_before(
     make_hub: Callable[..., Hub], sandbox: Sandbox
 ) -> None:
@@ -134,6 +135,7 @@ def _twice(sandbox: Sandbox, name: str) -> list[Json]:
     return calls
 
 
+@on_sqlite
 def test_pages_that_are_not_listed_for_ten_seconds_are_refused_and_found(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
