@@ -378,7 +378,7 @@ PROTECTIONS = (
         OWNERSHIP,
         "BELIEVED_AFTER = 0.9",
         "BELIEVED_AFTER = 0.0",
-        f"{GONE}test_a_restart_of_postgresql_under_a_call_does_not_make_the_caller_look_dead",
+        f"{REPLICAS}test_a_lock_that_is_free_for_a_moment_makes_nobody_look_dead[postgresql]",
     ),
     Protection(
         "behind a pooler locks say nothing",
