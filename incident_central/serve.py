@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 CONNECTIONS = 400  # open tabs among them; beyond that a browser waits
 WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
-LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3}
+LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1}
 #: Open files that everything together may need: connections of browsers, calls, the database by each thread.
 FILES = 512
 

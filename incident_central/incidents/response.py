@@ -13,14 +13,16 @@ step's docstring says what makes a repeat safe. A step that is renamed says what
 """
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Q
 
 from incident_central.database import now
+from incident_central.incidents import stale
 from incident_central.incidents.models import Incident, Member, Person, Responder, listing
 from incident_central.incidents.tools import chat, pager
-from incident_central.integrations.base import Channel, IntegrationError, Link, Message, PageRequest
+from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
@@ -60,13 +62,18 @@ def page(incident: Incident) -> Record:
     """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key."""
     asked_at = now()
     made = pager().page(page_request(incident))
-    return lambda: _fresh(incident).paged(made, asked_at=asked_at)
+    return lambda: _paged(incident, made, asked_at)
 
 
 def look_for_page(incident: Incident) -> Record | None:
     asked_at = now()
     found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
-    return None if found is None else lambda: _fresh(incident).paged(found, asked_at=asked_at)
+    return None if found is None else lambda: _paged(incident, found, asked_at)
+
+
+def _paged(incident: Incident, made: Page, asked_at: datetime) -> None:
+    _fresh(incident).paged(made, asked_at=asked_at)
+    stale.mark(Q(pk=incident.pk))  # its log says whom PagerDuty paged how
 
 
 def drop_refused_priority(incident: Incident, error: CallFailed) -> bool:

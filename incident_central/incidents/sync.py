@@ -5,20 +5,23 @@ copied so that opening or sending the report form asks nobody.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Model
+from django.db.models import Max, Model, Q
+from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import models
-from incident_central.incidents.models import Incident, Status
+from incident_central.incidents import models, stale
+from incident_central.incidents.models import Incident, Status, Webhook
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import (
     EscalationPolicy,
     IntegrationError,
+    LogEntry,
     OnCall,
     Page,
     PagerService,
@@ -35,6 +38,25 @@ log = logging.getLogger(__name__)
 #: Work that is not begun so long after its time has nobody to do it.
 OVERDUE = timedelta(seconds=60)
 
+#: How often PagerDuty is asked of its own accord; and while webhooks arrive, that is, one did lately.
+POLLED_EVERY, SLOWLY = timedelta(seconds=15), timedelta(seconds=30)
+HEARD_LATELY = timedelta(minutes=5)
+
+#: Entries of the log may show up so much later than others of their time.
+LATE = timedelta(minutes=2)
+#: Where the first reading of the log begins. Incidents that are open have theirs read from its own beginning.
+BEGINNING = timedelta(hours=1)
+#: After a long absence the log is read in parts: as long as the one, and as large as the other at most.
+LONGEST_PART, SHORTEST_PART, MOST_ENTRIES = timedelta(hours=1), timedelta(seconds=1), 1000
+
+#: Calls that reading single incidents may make, and makes for each, of PagerDuty's 960 a minute. With the poll (8 a
+#: minute) and the directory (6 to 40) that stays below a quarter.
+CALLS_A_MINUTE, CALLS_EACH = 100, 2
+#: Incidents read in one go, so that the first of them are not shown late.
+MOST_INCIDENTS = 5
+
+POLL, POLL_LOG, LOG = "poll", "log", "log"
+
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
 
@@ -42,28 +64,170 @@ AHEAD = timedelta(hours=24)
 # ── incidents ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at: datetime) -> None:
+    """Bring our incidents up to what PagerDuty said when it was asked, in the caller's transaction.
+
+    Saying the same twice changes nothing, and neither does an answer that comes late. Pages and entries of incidents
+    that are not ours are left out.
+    """
+    by_id = {page.id: page for page in pages}
+    by_name = {page.key: page for page in by_id.values() if page.key}
+    logs: dict[str, list[LogEntry]] = {}
+    for entry in entries:
+        logs.setdefault(entry.page_id, []).append(entry)
+    # By its key only as long as we do not know its id: a second page with the same key is not the one that we follow.
+    wanted = Q(pagerduty_id__in={*by_id, *logs}) | Q(id__in=by_name, pagerduty_id=None)
+    ours = Incident.objects.select_related("service", "priority", "policy").filter(wanted).order_by("id")
+    services = dict(models.Service.objects.values_list("id", "name")) if logs else {}
+    for incident in ours.select_for_update(of=("self",)):
+        was_known = incident.pagerduty_id is not None
+        page = by_id.get(incident.pagerduty_id or "") if was_known else by_name[incident.name]
+        if page is not None:
+            incident.paged(page, asked_at=asked_at)
+        news = incident.logged(logs.get(incident.pagerduty_id or "", ()), services=services)
+        if not was_known or (news and page is None and not incident.is_open):
+            stale.mark(Q(pk=incident.pk))  # its log, or what it says itself, is not known
+
+
 def poll(_: object) -> Record:
     """Read PagerDuty's open list. An incident of ours that left it is read by itself; one that came back reopens."""
+    _spare()
     asked_at = now()
-    pages = {page.key: page for page in pager().open_pages() if page.key}
+    pages = {page.id: page for page in pager().open_pages()}
     for incident in Incident.objects.exclude(status=Status.RESOLVED).exclude(pagerduty_id=None):
-        if incident.name not in pages:
-            try:
-                pages[incident.name] = pager().read_page(incident.pagerduty_id or "")
-            except IntegrationError as error:
-                if not error.permanent:
-                    raise
-                # One that PagerDuty will not show us must not keep us from the others.
-                log.warning("%s cannot be read any more: %s", incident.name, error)
-    return lambda: refresh(pages.values(), asked_at=asked_at)
+        if incident.pagerduty_id not in pages and (page := _read_page(incident)) is not None:
+            pages[page.id] = page
+    return lambda: _polled(pages.values(), asked_at)
 
 
-def refresh(pages: Iterable[Page], *, asked_at: datetime) -> None:
-    """Bring our incidents up to what PagerDuty said when it was asked. Saying the same twice changes nothing."""
-    by_name = {page.key: page for page in pages}
-    ours = Incident.objects.select_related("service").filter(id__in=by_name)
-    for incident in ours.select_for_update(of=("self",)):
-        incident.paged(by_name[incident.name], asked_at=asked_at)
+def _polled(pages: Iterable[Page], asked_at: datetime) -> None:
+    refresh(pages, asked_at=asked_at)
+    stale.run_again(POLL, after=_pace())
+
+
+def _read_page(incident: Incident) -> Page | None:
+    """One that PagerDuty will not show us must not keep us from the others."""
+    try:
+        return pager().read_page(incident.pagerduty_id or "")
+    except IntegrationError as error:
+        if not error.permanent:
+            raise
+        log.warning("%s cannot be read any more: %s", incident.name, error)
+        return None
+
+
+def _pace() -> timedelta:
+    """Webhooks tell of most things sooner; not of a new title or urgency, and some are lost."""
+    webhooks_arrive = Webhook.objects.filter(received_at__gt=Now() - HEARD_LATELY).exists()
+    return SLOWLY if webhooks_arrive else POLLED_EVERY
+
+
+def _spare() -> None:
+    """Raises IntegrationError while what is left of PagerDuty's limit is for paging."""
+    if (seconds := pager().seconds_to_spare_it()) > 0:
+        raise IntegrationError("PagerDuty’s limit is nearly reached: what is left is for paging.", retry_after=seconds)
+
+
+# ── PagerDuty's log ───────────────────────────────────────────────────────────────────────────────
+
+
+def poll_log(_: object) -> Record:
+    """Read the account's log from where the last reading ended, and a little before: entries may show up late.
+
+    Where it ended is said by PagerDuty's own times, so that no clock of ours matters.
+    """
+    _spare()
+    mark = models.ReadUpTo.objects.filter(name=LOG).first()
+    since = mark.at - LATE if mark else now() - BEGINNING
+    entries, until = _part_of_log(since)
+    return lambda: _log_polled(entries, until, is_first=mark is None)
+
+
+def _part_of_log(since: datetime) -> tuple[list[LogEntry], datetime | None]:
+    """The entries, and up to when they are all that there are; None where that is now."""
+    until = since + LONGEST_PART if now() - since > LONGEST_PART else None
+    while True:
+        entries = pager().log_entries(since=since, until=until, most=MOST_ENTRIES)
+        if len(entries) < MOST_ENTRIES or (until is not None and until - since <= SHORTEST_PART):
+            return entries, until
+        until = since + ((until or now()) - since) / 2
+
+
+def _log_polled(entries: list[LogEntry], until: datetime | None, *, is_first: bool) -> None:
+    refresh((), entries, asked_at=now())
+    last = until or max((entry.at for entry in entries), default=None)
+    if last is not None:
+        models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": last})
+    if is_first:
+        stale.mark(~Q(status=Status.RESOLVED) & Q(whole_log_read=False))
+    stale.run_again(POLL_LOG, after=timedelta(seconds=1) if until is not None else _pace())
+
+
+# ── what is stale ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One incident as PagerDuty has it. `page` is None where PagerDuty will not show it any more."""
+
+    incident: Incident
+    page: Page | None
+    entries: tuple[LogEntry, ...]
+    asked_at: datetime
+
+
+class Budget:
+    """So many calls a minute, and at most as many at once. For one thread at a time."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
+
+    def take(self, calls: int) -> bool:
+        passed, self._at = time.monotonic() - self._at, time.monotonic()
+        self._left = min(self._calls, self._left + passed * self._calls / 60)
+        if self._left < calls:
+            return False
+        self._left -= calls
+        return True
+
+
+_for_stale = Budget(CALLS_A_MINUTE)
+
+
+def read_changed(_: object) -> Record:
+    """Read the incidents of which something was heard, those first that wait longest, as far as the budget goes.
+
+    However often one was heard of, it is read once. What was heard meanwhile is read by the next run.
+    """
+    _spare()
+    waiting = Incident.objects.filter(stale_since__isnull=False, pagerduty_id__isnull=False).order_by("stale_since")
+    readings = []
+    for incident in waiting[:MOST_INCIDENTS]:
+        if not _for_stale.take(CALLS_EACH):
+            break
+        readings.append(_read(incident))
+    return lambda: _changed_read(readings)
+
+
+def _read(incident: Incident) -> Reading:
+    asked_at = now()
+    page = _read_page(incident)
+    entries: list[LogEntry] = []
+    if page is not None:
+        logged = incident.timeline.filter(log_entry_id__isnull=False)
+        since = logged.aggregate(last=Max("at"))["last"] if incident.whole_log_read else None
+        entries = pager().log_of(page.id, since=since - LATE if since else None)
+    return Reading(incident, page, tuple(entries), asked_at)
+
+
+def _changed_read(readings: list[Reading]) -> None:
+    for one in sorted(readings, key=lambda one: one.incident.pk):  # the order in which everybody locks them
+        refresh([one.page] if one.page else [], one.entries, asked_at=one.asked_at)
+        same = Incident.objects.filter(pk=one.incident.pk)
+        same.filter(stale_since=one.incident.stale_since).update(stale_since=None)
+        same.filter(whole_log_read=False).update(whole_log_read=True)
+    if Incident.objects.filter(stale_since__isnull=False, pagerduty_id__isnull=False).exists():
+        stale.run_again(stale.CHANGED, after=stale.AT_ONCE if readings else timedelta(seconds=2))
 
 
 # ── the directory ─────────────────────────────────────────────────────────────────────────────────
@@ -187,11 +351,11 @@ def _nothing() -> None:
 # ── when, and how it goes ─────────────────────────────────────────────────────────────────────────
 
 
-def _periodic(name: str, do: Callable[[object], Record], *, every: timedelta) -> Step:
+def _periodic(name: str, do: Callable[[object], Record], *, every: timedelta, lane: str = "sync") -> Step:
     return Step(
         name,
         do,
-        lane="sync",
+        lane=lane,
         every=every,
         slowest_retry=every.total_seconds(),
         never_give_up=True,
@@ -204,10 +368,12 @@ def _no_subject(key: str) -> None:
 
 
 PAGERDUTY_SYNC = Workflow(
-    "pagerduty-sync",
+    stale.PAGERDUTY_SYNC,
     load=_no_subject,
     steps=(
-        _periodic("poll", poll, every=timedelta(seconds=15)),
+        _periodic(POLL, poll, every=POLLED_EVERY),
+        _periodic(POLL_LOG, poll_log, every=POLLED_EVERY),
+        _periodic(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
         _periodic("directory", read_directory, every=timedelta(minutes=1)),
     ),
 )
