@@ -25,7 +25,7 @@ from django.db.migrations.executor import MigrationExecutor
 from waitress.server import TcpWSGIServer, create_server
 
 from incident_central import outage
-from incident_central.incidents import response, sync
+from incident_central.incidents import news, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
 from incident_central.jobs import runner
@@ -144,7 +144,7 @@ def _start_work() -> None:
     try:
         _migrate()
         sync.begin_periodic_work()
-        Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES).start()
+        Runner([response.RESPONSE, news.NEWS, *sync.periodic_work()], ownership=ownership, lanes=LANES).start()
     except (Error, psycopg.Error) as error:
         ownership.release()
         raise _cannot_use_database(error) from None

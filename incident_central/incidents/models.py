@@ -229,6 +229,7 @@ class Incident(models.Model):
         blank=True, default="", db_default=""
     )  # what PagerDuty calls the one that this was resolved for
     stale_since = models.DateTimeField(null=True)  # something happened in PagerDuty that we have not read yet
+    reminded_of = models.DateTimeField(null=True)  # the status_changed_at that nobody had answered for too long
     whole_log_read = models.BooleanField(default=False, db_default=False)  # from its beginning
 
     objects = IncidentQuerySet.as_manager()
@@ -252,6 +253,23 @@ class Incident(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status != Status.RESOLVED
+
+    @property
+    def commander(self) -> str:
+        """Their name, as far as we know it."""
+        email = self.incident_commander_email or self.reporter_email
+        if email == self.reporter_email:
+            return self.reporter_name or email
+        return Person.objects.filter(email=email).values_list("name", flat=True).first() or email
+
+    @property
+    def followed_policy(self) -> EscalationPolicy | None:
+        """The one that its page follows; before it has one, its service's."""
+        return self.policy or self.service.policy
+
+    def on_call_now(self) -> dict[int, list[OnCall]]:
+        policy = self.followed_policy
+        return policy.on_call_at(timezone.now()) if policy else {}
 
     # ── what happened ─────────────────────────────────────────────────────────────────────────────
 
@@ -415,6 +433,11 @@ class Incident(models.Model):
             if not later.filter(at__gt=entry.at).exists():
                 self.acknowledged_by = entry.actor
         self._save("acknowledged_at", "acknowledged_by")
+
+    def nobody_acknowledged(self, minutes: int) -> None:
+        self.reminded_of = self.status_changed_at
+        self._save("reminded_of")
+        self._note(f"Nobody had acknowledged for {minutes} minutes", kind=Kind.STATUS)
 
     def priority_was_refused(self, error: Exception) -> None:
         self.priority_refused = True

@@ -222,8 +222,8 @@ def topic(incident: Incident) -> Record:
 
 def topic_of(incident: Incident) -> str:
     priority = f"{incident.priority.name} " if incident.priority else ""
-    commander = incident.reporter_name or incident.reporter_email
-    return f"{priority}{incident.service.name} · {incident.title} · Commander: {commander}"
+    status = incident.get_status_display()
+    return f"{priority}{incident.service.name} · {incident.title} · {status} · Commander: {incident.commander}"
 
 
 def bookmark_incident(incident: Incident) -> Record:
@@ -284,10 +284,16 @@ def summary_of(incident: Incident) -> Message:
             ("Service", incident.service.name),
             ("On call", listing(on_call) or "nobody that we know of"),
             ("Reporter", incident.reporter_name or incident.reporter_email),
-            ("Commander", incident.reporter_name or incident.reporter_email),
+            ("Commander", incident.commander),
+            ("Status", _status_of(incident)),
         ),
         links=(Link("Details and timeline", address_of(incident)),) if address_of(incident) else (),
     )
+
+
+def _status_of(incident: Incident) -> str:
+    by = f" by {incident.acknowledged_by}" if incident.acknowledged_by and incident.status == "acknowledged" else ""
+    return f"{incident.get_status_display()}{by}"
 
 
 # ── tell others ───────────────────────────────────────────────────────────────────────────────────
@@ -343,6 +349,12 @@ def note_of(incident: Incident) -> str:
 def address_of(incident: Incident) -> str:
     """The incident's page, to be opened by people; empty where BASE_URL is not set."""
     return f"{settings.BASE_URL}/incidents/{incident.name}" if settings.BASE_URL else ""
+
+
+def look_for_message(incident: Incident, marker: str) -> Record | None:
+    """Whether it was posted in the channel before."""
+    found = chat().find_message(_channel(incident), marker, since=incident.created_at)
+    return None if found is None else _nothing
 
 
 def _post_once(incident: Incident, message: Message) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Max, Model, Q
+from django.db.models import F, Max, Model, Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import models, stale
-from incident_central.incidents.models import Incident, Status, Webhook
+from incident_central.incidents import models, news, response, stale
+from incident_central.incidents.models import Incident, Status, Webhook, WebhookSubscription
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import (
     EscalationPolicy,
@@ -29,6 +29,7 @@ from incident_central.integrations.base import (
     Priority,
     Team,
 )
+from incident_central.integrations.pagerduty.webhooks import Heard, is_signed
 from incident_central.jobs import runner
 from incident_central.jobs.models import StepRow
 from incident_central.jobs.workflow import Record, Step, Workflow
@@ -83,10 +84,20 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
         was_known = incident.pagerduty_id is not None
         page = by_id.get(incident.pagerduty_id or "") if was_known else by_name[incident.name]
         if page is not None:
-            incident.paged(page, asked_at=asked_at)
-        news = incident.logged(logs.get(incident.pagerduty_id or "", ()), services=services)
-        if not was_known or (news and page is None and not incident.is_open):
+            _take_over(incident, page, asked_at)
+        is_news = incident.logged(logs.get(incident.pagerduty_id or "", ()), services=services)
+        if not was_known or (is_news and page is None and not incident.is_open):
             stale.mark(Q(pk=incident.pk))  # its log, or what it says itself, is not known
+
+
+def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
+    """What it says now, and tell its channel of what is new in that."""
+    before = incident.status, incident.acknowledged_by, response.topic_of(incident)
+    incident.paged(page, asked_at=asked_at)
+    if incident.status != before[0]:
+        news.changed(incident, incident.status, at=incident.status_changed_at or asked_at)
+    elif (incident.status, incident.acknowledged_by, response.topic_of(incident)) != before:
+        news.changed(incident, news.FACTS, at=asked_at)
 
 
 def poll(_: object) -> Record:
@@ -128,17 +139,56 @@ def _spare() -> None:
         raise IntegrationError("PagerDuty’s limit is nearly reached: what is left is for paging.", retry_after=seconds)
 
 
+# ── nobody acknowledges ───────────────────────────────────────────────────────────────────────────
+
+
+def remind(_: object) -> Record:
+    """Write down, and tell the channel once, that nobody has acknowledged for too long. Asks nobody outside."""
+    return _remind
+
+
+def _remind() -> None:
+    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=now() - news.UNACKNOWLEDGED)
+    for incident in waiting.exclude(reminded_of=F("status_changed_at")).order_by("id").select_for_update():
+        incident.nobody_acknowledged(int(news.UNACKNOWLEDGED.total_seconds() / 60))
+        if incident.status_changed_at is not None:
+            news.changed(incident, news.REMINDER, at=incident.status_changed_at)
+
+
+# ── webhooks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class NotFromPagerDuty(Exception):
+    """A webhook without a signature of PagerDuty's."""
+
+
+def heard(webhook_id: str, told: Heard, *, body: bytes, signatures: str) -> None:
+    """Write down that a webhook came, and have the incident that it tells of read. The same one again changes nothing.
+
+    Raises NotFromPagerDuty.
+    """
+    secrets = [*settings.PAGERDUTY_WEBHOOK_SECRETS, *WebhookSubscription.objects.values_list("secret", flat=True)]
+    if not secrets:
+        raise NotFromPagerDuty("no secret is known here: see docs/setup/1-pagerduty.md")
+    if not is_signed(body, signatures, secrets):
+        raise NotFromPagerDuty("its signature is wrong")
+    with transaction():
+        _, is_new = Webhook.objects.get_or_create(id=webhook_id, defaults={"event_type": told.event_type})
+        if is_new and told.page_id:
+            stale.mark(Q(pagerduty_id=told.page_id))
+
+
 # ── PagerDuty's log ───────────────────────────────────────────────────────────────────────────────
 
 
 def poll_log(_: object) -> Record:
     """Read the account's log from where the last reading ended, and a little before: entries may show up late.
 
-    Where it ended is said by PagerDuty's own times, so that no clock of ours matters.
+    Where it ended is said by PagerDuty's own times, so a clock of ours that is behind costs only a longer part.
     """
     _spare()
     mark = models.ReadUpTo.objects.filter(name=LOG).first()
-    since = mark.at - LATE if mark else now() - BEGINNING
+    since = min(mark.at, now()) - LATE if mark else now() - BEGINNING
     entries, until = _part_of_log(since)
     return lambda: _log_polled(entries, until, is_first=mark is None)
 
@@ -224,7 +274,7 @@ def _changed_read(readings: list[Reading]) -> None:
     for one in sorted(readings, key=lambda one: one.incident.pk):  # the order in which everybody locks them
         refresh([one.page] if one.page else [], one.entries, asked_at=one.asked_at)
         same = Incident.objects.filter(pk=one.incident.pk)
-        same.filter(stale_since=one.incident.stale_since).update(stale_since=None)
+        same.filter(stale_since__lte=one.incident.stale_since).update(stale_since=None)
         same.filter(whole_log_read=False).update(whole_log_read=True)
     if Incident.objects.filter(stale_since__isnull=False, pagerduty_id__isnull=False).exists():
         stale.run_again(stale.CHANGED, after=stale.AT_ONCE if readings else timedelta(seconds=2))
@@ -374,6 +424,7 @@ PAGERDUTY_SYNC = Workflow(
         _periodic(POLL, poll, every=POLLED_EVERY),
         _periodic(POLL_LOG, poll_log, every=POLLED_EVERY),
         _periodic(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
+        _periodic("remind", remind, every=POLLED_EVERY),
         _periodic("directory", read_directory, every=timedelta(minutes=1)),
     ),
 )

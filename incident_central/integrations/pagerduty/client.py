@@ -415,9 +415,9 @@ def _merged_into(row: Json) -> Reference | None:
 
 
 def _oldest_first(rows: Iterable[Json]) -> list[LogEntry]:
-    """Within a second they stay in the order in which they came, or in its reverse if they came newest first."""
+    """They come newest first, as far as is known; PagerDuty's times are whole seconds, so their order tells more."""
     entries = [log_entry(row) for row in rows]
-    if entries and entries[0].at > entries[-1].at:
+    if entries and entries[0].at >= entries[-1].at:
         entries.reverse()
     return sorted(entries, key=lambda entry: entry.at)
 
