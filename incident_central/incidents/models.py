@@ -334,6 +334,7 @@ class Incident(models.Model):
             text = f"Acknowledged by {self.acknowledged_by or 'somebody'}"
         elif page.status == Status.RESOLVED:
             at = self.resolved_at = page.resolved_at or page.status_changed_at
+            self.acknowledged_by = self._last_to_acknowledge() or self.acknowledged_by
             text = "Resolved"
         else:
             at, self.acknowledged_by = page.status_changed_at, ""
@@ -396,9 +397,10 @@ class Incident(models.Model):
                 rows.append(row)
             else:
                 row.save()
+        TimelineEntry.objects.bulk_create(rows, batch_size=500)
+        for entry in new:
             if entry.kind == "acknowledge":
                 self._acknowledgement_logged(entry)
-        TimelineEntry.objects.bulk_create(rows, batch_size=500)
         return bool(new)
 
     def _take_over(self, entry: LogEntry, told: in_words.Told) -> "TimelineEntry":
@@ -428,11 +430,15 @@ class Incident(models.Model):
     def _acknowledgement_logged(self, entry: LogEntry) -> None:
         """The first counts, though it may be told late; and who did it, when it was resolved before we saw it."""
         self.acknowledged_at = min(self.acknowledged_at or entry.at, entry.at)
-        if self.status == Status.RESOLVED and entry.actor:
-            later = self.timeline.filter(facts__contains=_joined([in_words.status_fact(Status.ACKNOWLEDGED)]))
-            if not later.filter(at__gt=entry.at).exists():
-                self.acknowledged_by = entry.actor
+        if self.status == Status.RESOLVED:
+            self.acknowledged_by = self._last_to_acknowledge() or self.acknowledged_by
         self._save("acknowledged_at", "acknowledged_by")
+
+    def _last_to_acknowledge(self) -> str:
+        """As the log says: what is resolved, PagerDuty says nothing of who had it."""
+        fact = _joined([in_words.status_fact(Status.ACKNOWLEDGED)])
+        logged = self.timeline.filter(facts__contains=fact).exclude(actor="")
+        return logged.values_list("actor", flat=True).first() or ""
 
     def nobody_acknowledged(self, minutes: int) -> None:
         self.reminded_of = self.status_changed_at

@@ -10,9 +10,9 @@ from incident_central.incidents.models import Incident
 from incident_central.jobs import runner
 from incident_central.jobs.models import State, StepRow
 
-#: The periodic work on PagerDuty, and its step that reads what is stale: see sync.py.
+#: The periodic work on PagerDuty, and those of its steps that read incidents: see sync.py.
 PAGERDUTY_SYNC = "pagerduty-sync"
-CHANGED = "changed"
+POLL, POLL_LOG, CHANGED = "poll", "log", "changed"
 AT_ONCE = timedelta(0)
 
 

@@ -15,7 +15,7 @@ from django.db.models import F, Max, Model, Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import models, news, response, stale
+from incident_central.incidents import models, news, response, stale, subscribing
 from incident_central.incidents.models import Incident, Status, Webhook, WebhookSubscription
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import (
@@ -56,7 +56,7 @@ CALLS_A_MINUTE, CALLS_EACH = 100, 2
 #: Incidents read in one go, so that the first of them are not shown late.
 MOST_INCIDENTS = 5
 
-POLL, POLL_LOG, LOG = "poll", "log", "log"
+LOG = "log"
 
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
@@ -113,7 +113,7 @@ def poll(_: object) -> Record:
 
 def _polled(pages: Iterable[Page], asked_at: datetime) -> None:
     refresh(pages, asked_at=asked_at)
-    stale.run_again(POLL, after=_pace())
+    stale.run_again(stale.POLL, after=_pace())
 
 
 def _read_page(incident: Incident) -> Page | None:
@@ -210,7 +210,7 @@ def _log_polled(entries: list[LogEntry], until: datetime | None, *, is_first: bo
         models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": last})
     if is_first:
         stale.mark(~Q(status=Status.RESOLVED) & Q(whole_log_read=False))
-    stale.run_again(POLL_LOG, after=timedelta(seconds=1) if until is not None else _pace())
+    stale.run_again(stale.POLL_LOG, after=timedelta(seconds=1) if until is not None else _pace())
 
 
 # ── what is stale ─────────────────────────────────────────────────────────────────────────────────
@@ -421,10 +421,11 @@ PAGERDUTY_SYNC = Workflow(
     stale.PAGERDUTY_SYNC,
     load=_no_subject,
     steps=(
-        _periodic(POLL, poll, every=POLLED_EVERY),
-        _periodic(POLL_LOG, poll_log, every=POLLED_EVERY),
+        _periodic(stale.POLL, poll, every=POLLED_EVERY),
+        _periodic(stale.POLL_LOG, poll_log, every=POLLED_EVERY),
         _periodic(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
         _periodic("remind", remind, every=POLLED_EVERY),
+        _periodic("webhooks", subscribing.tend, every=timedelta(minutes=5)),
         _periodic("directory", read_directory, every=timedelta(minutes=1)),
     ),
 )
