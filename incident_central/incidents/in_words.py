@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db.models import TextChoices
 
-from incident_central.incidents.text import listing
+from incident_central.incidents.text import clean, listing
 from incident_central.integrations.base import Change, LogEntry
 
 #: How somebody pressed it, where that is worth a word.
@@ -193,7 +193,7 @@ def _changed(entry: LogEntry, services: Mapping[str, str]) -> Told:
 def _change(change: Change, services: Mapping[str, str]) -> tuple[str, str]:
     """The sentence, and the fact if it is of something that we show."""
     if change.field == "title":
-        return title_changed(change.old, change.new), title_fact(change.new)
+        return title_changed(change.old, change.new), title_fact(clean(change.new))
     if change.field == "priority":
         old, new = ("" if name == "none" else name for name in (change.old, change.new))
         return changed_from("Priority", old, new), priority_fact(new)

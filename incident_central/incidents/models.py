@@ -16,6 +16,8 @@ from django.utils import timezone
 from incident_central.incidents import in_words
 from incident_central.incidents.in_words import Kind as Kind
 from incident_central.incidents.in_words import Status as Status
+from incident_central.incidents.naming import is_name
+from incident_central.incidents.text import clean
 from incident_central.incidents.text import listing as listing
 from incident_central.incidents.webhooks import Webhook as Webhook
 from incident_central.incidents.webhooks import WebhookSubscription as WebhookSubscription
@@ -166,6 +168,8 @@ class Service(models.Model):
 # ── incidents ─────────────────────────────────────────────────────────────────────────────────────
 
 
+#: The source of those that nobody reported here.
+FROM_PAGERDUTY = "pagerduty"
 #: What refreshed() brings up to date.
 SHOWN = (
     *("status", "status_changed_at", "acknowledged_at", "acknowledged_by", "resolved_at", "merged_into"),
@@ -202,7 +206,7 @@ class Incident(models.Model):
     incident_commander_email = models.TextField(null=True)
 
     reporter_name = models.TextField(blank=True)
-    source = models.TextField()  # web, slack, api, cli
+    source = models.TextField()  # web, slack, api, cli, pagerduty
     sender = models.TextField()  # whose report_id it is: a person or a token
     report_id = models.UUIDField()
     digest = models.TextField()  # of the report's content, to tell a repeat from another report
@@ -255,8 +259,15 @@ class Incident(models.Model):
         return self.status != Status.RESOLVED
 
     @property
+    def is_from_pagerduty(self) -> bool:
+        """PagerDuty opened it by itself, and nobody here has asked for a channel yet."""
+        return self.source == FROM_PAGERDUTY and not is_name(self.id)
+
+    @property
     def commander(self) -> str:
-        """Their name, as far as we know it."""
+        """Their name, as far as we know it; empty where there is nobody."""
+        if self.is_from_pagerduty:
+            return ""
         email = self.incident_commander_email or self.reporter_email
         if email == self.reporter_email:
             return self.reporter_name or email
@@ -277,6 +288,9 @@ class Incident(models.Model):
         who = self.reporter_name or self.reporter_email
         text = f"Reported by {who}"
         self._note(text, body=self.description, source="report", kind=Kind.STATUS, at=self.created_at)
+
+    def made_full(self, old_name: str, *, who: str) -> None:
+        self._note(f"{who} opened a channel for it: {old_name} is {self.name} now")
 
     def brought_in(self, viewers: Iterable[str]) -> None:
         """It was taken while the database was gone; `viewers` looked at phone numbers in the meantime."""
@@ -345,10 +359,11 @@ class Incident(models.Model):
     def _fields_changed(self, page: Page) -> None:
         """Service and priority as far as our copy of the directory has them already; else at a later reading."""
         at = page.updated_at
-        if page.title and page.title != self.title:
-            text = in_words.title_changed(self.title, page.title)
-            self.title = page.title
-            self._observed(Kind.CHANGE, text, fact=in_words.title_fact(page.title), at=at)
+        title = clean(page.title)
+        if title and title != self.title:
+            text = in_words.title_changed(self.title, title)
+            self.title = title
+            self._observed(Kind.CHANGE, text, fact=in_words.title_fact(title), at=at)
         new = Service.objects.filter(pk=page.service.id).first() if page.service.id != self.service_id else None
         if new is not None:
             text = in_words.moved(self.service.name, new.name)
@@ -377,7 +392,10 @@ class Incident(models.Model):
             self.escalation_level = min(reached, default=None)
 
     def _observed(self, kind: Kind, text: str, *, fact: str, at: datetime) -> None:
-        """We see that something is so. Where the log has said it already, the log's own words do."""
+        """We see that something is so. Where the log has said it already, the log's own words do; and how it was when
+        we looked for the first time is no change."""
+        if kind == Kind.CHANGE and self.read_at is None:
+            return
         if self._entries_on(fact, earliest=at - self._slack(fact), latest=at + SLACK, logged=True):
             return
         self._note(text, source="pagerduty", kind=kind, at=at, facts=_joined([fact]))
@@ -413,7 +431,7 @@ class Incident(models.Model):
                 row = row or seen
         row = row or TimelineEntry(incident=self, source="pagerduty")
         row.log_entry_id, row.at, row.actor, row.kind = entry.id, entry.at, entry.actor, told.kind
-        row.text, row.body, row.facts = told.text, told.body, _joined(told.facts)
+        row.text, row.body, row.facts = clean(told.text), clean(told.body, lines=True), _joined(told.facts)
         return row
 
     def _entries_on(

@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from incident_central.database import now
 from incident_central.incidents import stale
-from incident_central.incidents.models import Incident, Member, Person, Responder, listing
+from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Member, Person, Responder, listing
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
@@ -393,6 +393,10 @@ def _without_announce_channel(incident: Incident) -> str | None:
     return _without_slack(incident) or (None if settings.SLACK_ANNOUNCE_CHANNEL else "No announce channel is set.")
 
 
+def _paged_already(incident: Incident) -> str | None:
+    return "PagerDuty opened it by itself." if incident.source == FROM_PAGERDUTY else None
+
+
 def _step(
     name: str,
     do: Do,
@@ -421,6 +425,7 @@ PAGE = Step(
     ask_after=timedelta(hours=4),
     look_at_most=LOOK_AT_MOST,
     amend=drop_refused_priority,
+    off=_paged_already,
 )
 RESPONSE = Workflow(
     "response",

@@ -32,6 +32,13 @@ def wake() -> None:
     runner.wake()
 
 
+def sooner(step: str, *, within: timedelta) -> None:
+    """Have a step run in so long at most; asked for again and again, it is not put off."""
+    waiting = StepRow.objects.of(PAGERDUTY_SYNC, "").filter(name=step, state=State.WAITING)
+    waiting.filter(run_at__gt=Now() + within).update(run_at=Now() + within)
+    runner.wake()
+
+
 def run_again(*steps: str, after: timedelta) -> None:
     """When these steps of the periodic work run next. One that is under way says so itself when it ends, so it is left
     alone; if it is just ending, that is waited for: the condition is no filter, or PostgreSQL would not wait."""

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F, Max, Model, Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import models, news, response, stale, subscribing
+from incident_central.incidents import importing, models, news, response, stale, subscribing
 from incident_central.incidents.models import Incident, Status, Webhook, WebhookSubscription
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import (
@@ -112,6 +113,7 @@ def poll(_: object) -> Record:
 
 
 def _polled(pages: Iterable[Page], asked_at: datetime) -> None:
+    importing.take_in(pages)
     refresh(pages, asked_at=asked_at)
     stale.run_again(stale.POLL, after=_pace())
 
@@ -176,6 +178,8 @@ def heard(webhook_id: str, told: Heard, *, body: bytes, signatures: str) -> None
         _, is_new = Webhook.objects.get_or_create(id=webhook_id, defaults={"event_type": told.event_type})
         if is_new and told.page_id:
             stale.mark(Q(pagerduty_id=told.page_id))
+        if is_new and told.is_of_new_page and settings.PAGERDUTY_IMPORT_INCIDENTS:
+            connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)))
 
 
 # ── PagerDuty's log ───────────────────────────────────────────────────────────────────────────────

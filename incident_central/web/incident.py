@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_safe
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
+from incident_central.incidents.importing import make_full, of_number
 from incident_central.incidents.models import Incident, OnCall
 from incident_central.incidents.news import unacknowledged_since
 from incident_central.web import steps
 from incident_central.web.responding import could_not_page
-from incident_central.web.security import SignedIn, signed_in
+from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.timeline import timeline
 
 
@@ -26,6 +28,8 @@ class Level:
 @require_safe
 @signed_in
 def incident(request: SignedIn, name: str) -> HttpResponse:
+    if (renamed := _renamed(name)) is not None:
+        return redirect("incident", renamed)
     rows = steps.rows_of(name)
     found = get_object_or_404(
         Incident.objects.select_related("service__policy", "policy", "priority").prefetch_related(
@@ -45,6 +49,31 @@ def incident(request: SignedIn, name: str) -> HttpResponse:
         "poll": 1 if found.is_open else 10,
     }
     return render(request, "web/incident.html", context)
+
+
+@require_POST
+@signed_in
+def open_channel(request: SignedIn, name: str) -> HttpResponse:
+    """Somebody wants a channel for an incident that PagerDuty opened by itself. Pressing twice opens one."""
+    number = _number_in(name)
+    user = request.user
+    full = make_full(number, name=user.name, email=user.email) if number is not None else None
+    if full is None:
+        raise Http404
+    return SeeOther(reverse("responding", args=[full.name]))
+
+
+def _renamed(name: str) -> str | None:
+    """The name that it has now, if it had this one before somebody opened a channel for it."""
+    number = _number_in(name)
+    found = of_number(number, Incident.objects.all()) if number is not None else None
+    return found.name if found is not None and found.name != name else None
+
+
+def _number_in(name: str) -> int | None:
+    digits = name.removeprefix("pagerduty-")
+    known = name.startswith("pagerduty-") and digits.isascii() and digits.isdecimal() and len(digits) < 19
+    return int(digits) if known else None
 
 
 def _levels(incident: Incident) -> list[Level]:

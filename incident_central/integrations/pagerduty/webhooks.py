@@ -19,6 +19,10 @@ class Heard:
     event_type: str
     page_id: str
 
+    @property
+    def is_of_new_page(self) -> bool:
+        return self.event_type == "incident.triggered"
+
 
 def is_signed(body: bytes, signatures: str, secrets: Iterable[str]) -> bool:
     """Whether one of the signatures, comma between, is ours: PagerDuty sends several while a secret is changed.
