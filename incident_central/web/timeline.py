@@ -44,7 +44,7 @@ def timeline(incident: Incident, asked: QueryDict) -> Timeline:
     rows = incident.timeline.filter(kind=kind) if kind else incident.timeline.all()
     if last is not None:
         # By the row itself and not by its time as we have it: SQLite compares the text that it holds.
-        at = TimelineEntry.objects.filter(pk=last.pk).values("at")
+        at = TimelineEntry.objects.filter(pk=last.pk).values("at")[:1]
         rows = rows.filter(Q(at__lt=at) | Q(at=at, pk__lt=last.pk))
     found = list(rows[: ON_A_SCREEN + 1])
     shown, has_older = found[:ON_A_SCREEN], len(found) > ON_A_SCREEN
