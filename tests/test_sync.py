@@ -194,7 +194,7 @@ def test_everything_that_people_do_in_pagerduty_is_told_in_words(hub: Hub, sandb
     act(sandbox, page, "join", "Jonas Weber")
     act(sandbox, page, "resolve", "Ana Costa")
     act(sandbox, page, "reopen", "Ana Costa")
-    text = shown(hub, name, "Reopened by Ana Costa")
+    text = shown(hub, name, "Reopened by Ana Costa", '<h1 dir="auto">Search fails</h1>', ">Triggered</span>")
     for words in (
         "Opened in PagerDuty by Incident Central",
         "Assigned to Mei Tanaka",
@@ -229,7 +229,7 @@ def test_times_are_pagerdutys_own(hub: Hub, sandbox: Sandbox) -> None:
     act(sandbox, page, "acknowledge")
     sandbox.advance(600)
     act(sandbox, page, "resolve")
-    shown(hub, name, "Resolved by Mei Tanaka")
+    shown(hub, name, "Resolved by Mei Tanaka", ">Resolved</span>")
     kept = {row["text"].split()[0]: moment(row["at"]) for row in timeline(hub, name)}
     logged = {one["type"].split("_")[0]: moment(one["created_at"]) for one in log_of(sandbox, page)}
     row = hub.incident(name)
@@ -241,16 +241,14 @@ def test_times_are_pagerdutys_own(hub: Hub, sandbox: Sandbox) -> None:
 def test_what_happens_by_itself_says_so(hub: Hub, sandbox: Sandbox) -> None:
     name, page = reported(hub, sandbox)
     sandbox.advance(5 * 60 + 1)
-    text = shown(hub, name, "Escalated to Oskar Lindqvist: nobody had acknowledged in time")
-    assert "level 2 of 3 reached" in text
+    shown(hub, name, "Escalated to Oskar Lindqvist: nobody had acknowledged in time", "level 2 of 3 reached")
     service = incident(sandbox, page)["service"]["id"]
     act(sandbox, page, "acknowledge", "Oskar Lindqvist")
     sandbox.plant("pagerduty", "services", service, set={"auto_resolve_timeout": 60})
     act(sandbox, page, "resolve", "Oskar Lindqvist")
     act(sandbox, page, "reopen", "Oskar Lindqvist")
     sandbox.advance(61)
-    shown(hub, name, "Resolved by PagerDuty: it was open for longer than the service allows")
-    assert hub.incident(name)["status"] == "resolved"
+    shown(hub, name, "Resolved by PagerDuty: it was open for longer than the service allows", ">Resolved</span>")
 
 
 def test_an_acknowledgement_that_runs_out_is_told(hub: Hub, sandbox: Sandbox) -> None:
@@ -259,7 +257,6 @@ def test_an_acknowledgement_that_runs_out_is_told(hub: Hub, sandbox: Sandbox) ->
     shown(hub, name, "Acknowledged by Ana Costa")
     sandbox.advance(1801)
     shown(hub, name, "No longer acknowledged: the time for it ran out", "Nobody has acknowledged it.")
-    assert hub.incident(name)["status"] == "triggered"
 
 
 def test_one_that_is_merged_into_another_says_into_which(hub: Hub, sandbox: Sandbox) -> None:
@@ -300,8 +297,9 @@ def test_a_hub_that_was_away_reads_what_it_missed(make_hub: Callable[..., Hub], 
     assert len([text for text in texts(hub, name) if text.startswith("Note by")]) == 131  # one is our own
 
 
-def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
-    hub = make_hub()
+def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    hub.sandbox = sandbox
     hub.start()
     reported(hub, sandbox)
     # Somebody else uses up what there is.

@@ -233,6 +233,7 @@ class Incident(models.Model):
         blank=True, default="", db_default=""
     )  # what PagerDuty calls the one that this was resolved for
     stale_since = models.DateTimeField(null=True)  # something happened in PagerDuty that we have not read yet
+    missing_at = models.DateTimeField(null=True)  # when PagerDuty said that it does not have it
     reminded_of = models.DateTimeField(null=True)  # the status_changed_at that nobody had answered for too long
     whole_log_read = models.BooleanField(default=False, db_default=False)  # from its beginning
 

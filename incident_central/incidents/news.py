@@ -87,7 +87,7 @@ def message_of(news: News) -> Message:
     elif news.what == Status.RESOLVED:
         text = f"Resolved. It was merged into {incident.merged_into}." if incident.merged_into else "Resolved."
     else:
-        return Message(marker=news.marker, paragraphs=(f"Not acknowledged any more: PagerDuty is paging {names}.",))
+        return Message(marker=news.marker, paragraphs=(f"Triggered again: PagerDuty is paging {names}.",))
     return Message(marker=news.marker, paragraphs=(text,), mentions=mentions)
 
 

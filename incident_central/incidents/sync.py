@@ -5,6 +5,7 @@ copied so that opening or sending the report form asks nobody.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -51,9 +52,11 @@ BEGINNING = timedelta(hours=1)
 #: After a long absence the log is read in parts: as long as the one, and as large as the other at most.
 LONGEST_PART, SHORTEST_PART, MOST_ENTRIES = timedelta(hours=1), timedelta(seconds=1), 1000
 
-#: Calls that reading single incidents may make, and makes for each, of PagerDuty's 960 a minute. With the poll (8 a
-#: minute) and the directory (6 to 40) that stays below a quarter.
-CALLS_A_MINUTE, CALLS_EACH = 100, 2
+#: Calls that reading single incidents may make, and makes for each, of PagerDuty’s 960 a minute. With the poll (8 a
+#: minute) and the directory (6 to 73) that stays below a quarter.
+CALLS_A_MINUTE, CALLS_EACH = 140, 2
+#: What PagerDuty says it does not have is asked for again after so long.
+MISSING_FOR = timedelta(hours=1)
 #: Incidents read in one go, so that the first of them are not shown late.
 MOST_INCIDENTS = 5
 
@@ -61,6 +64,27 @@ LOG = "log"
 
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
+
+
+class Budget:
+    """So many calls a minute, and at most as many at once."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, calls: int) -> bool:
+        with self._lock:
+            passed, self._at = time.monotonic() - self._at, time.monotonic()
+            self._left = min(self._calls, self._left + passed * self._calls / 60)
+            if self._left < calls:
+                return False
+            self._left -= calls
+            return True
+
+
+#: For incidents that are read by themselves.
+_by_themselves = Budget(CALLS_A_MINUTE)
 
 
 # ── incidents ─────────────────────────────────────────────────────────────────────────────────────
@@ -102,28 +126,43 @@ def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
 
 
 def poll(_: object) -> Record:
-    """Read PagerDuty's open list. An incident of ours that left it is read by itself; one that came back reopens."""
+    """Read PagerDuty's open list. An incident of ours that left it is read by itself, as far as the budget goes; one
+    that came back reopens."""
     _spare()
     asked_at = now()
     pages = {page.id: page for page in pager().open_pages()}
-    for incident in Incident.objects.exclude(status=Status.RESOLVED).exclude(pagerduty_id=None):
-        if incident.pagerduty_id not in pages and (page := _read_page(incident)) is not None:
+    missing = []
+    for incident in Incident.objects.exclude(status=Status.RESOLVED).filter(_can_be_read()):
+        if incident.pagerduty_id in pages:
+            continue
+        if not _by_themselves.take(1):
+            break
+        page = _read_page(incident)
+        if page is None:
+            missing.append(incident.pk)
+        else:
             pages[page.id] = page
-    return lambda: _polled(pages.values(), asked_at)
+    return lambda: _polled(pages.values(), missing, asked_at)
 
 
-def _polled(pages: Iterable[Page], asked_at: datetime) -> None:
+def _polled(pages: Iterable[Page], missing: list[str], asked_at: datetime) -> None:
     importing.take_in(pages)
     refresh(pages, asked_at=asked_at)
+    Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     stale.run_again(stale.POLL, after=_pace())
 
 
+def _can_be_read() -> Q:
+    """What PagerDuty said it does not have is asked for again after a while."""
+    return Q(pagerduty_id__isnull=False) & (Q(missing_at=None) | Q(missing_at__lt=Now() - MISSING_FOR))
+
+
 def _read_page(incident: Incident) -> Page | None:
-    """One that PagerDuty will not show us must not keep us from the others."""
+    """None for one that PagerDuty will not show us any more, which must not keep us from the others."""
     try:
         return pager().read_page(incident.pagerduty_id or "")
     except IntegrationError as error:
-        if not error.permanent:
+        if error.code not in ("403", "404"):
             raise
         log.warning("%s cannot be read any more: %s", incident.name, error)
         return None
@@ -230,34 +269,16 @@ class Reading:
     asked_at: datetime
 
 
-class Budget:
-    """So many calls a minute, and at most as many at once. For one thread at a time."""
-
-    def __init__(self, calls: int) -> None:
-        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
-
-    def take(self, calls: int) -> bool:
-        passed, self._at = time.monotonic() - self._at, time.monotonic()
-        self._left = min(self._calls, self._left + passed * self._calls / 60)
-        if self._left < calls:
-            return False
-        self._left -= calls
-        return True
-
-
-_for_stale = Budget(CALLS_A_MINUTE)
-
-
 def read_changed(_: object) -> Record:
     """Read the incidents of which something was heard, those first that wait longest, as far as the budget goes.
 
     However often one was heard of, it is read once. What was heard meanwhile is read by the next run.
     """
     _spare()
-    waiting = Incident.objects.filter(stale_since__isnull=False, pagerduty_id__isnull=False).order_by("stale_since")
+    waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by("stale_since")
     readings = []
     for incident in waiting[:MOST_INCIDENTS]:
-        if not _for_stale.take(CALLS_EACH):
+        if not _by_themselves.take(CALLS_EACH):
             break
         readings.append(_read(incident))
     return lambda: _changed_read(readings)
@@ -279,8 +300,11 @@ def _changed_read(readings: list[Reading]) -> None:
         refresh([one.page] if one.page else [], one.entries, asked_at=one.asked_at)
         same = Incident.objects.filter(pk=one.incident.pk)
         same.filter(stale_since__lte=one.incident.stale_since).update(stale_since=None)
-        same.filter(whole_log_read=False).update(whole_log_read=True)
-    if Incident.objects.filter(stale_since__isnull=False, pagerduty_id__isnull=False).exists():
+        if one.page is None:
+            same.update(missing_at=Now())
+        else:
+            same.filter(whole_log_read=False).update(whole_log_read=True)
+    if Incident.objects.filter(_can_be_read(), stale_since__isnull=False).exists():
         stale.run_again(stale.CHANGED, after=stale.AT_ONCE if readings else timedelta(seconds=2))
 
 
@@ -301,6 +325,7 @@ class Directory:
 
 def read_directory(_: object) -> Record:
     """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
+    _spare()
     since = now().replace(second=0, microsecond=0)
     read = Directory(
         tuple(pager().teams()),
@@ -465,7 +490,7 @@ class Freshness:
 
 
 def freshness() -> dict[str, Freshness]:
-    """By periodic step: poll, directory, members. A tool that is not set up is missing."""
+    """By periodic step: poll, log, changed, webhooks, directory, members, … Of a tool that is not set up, none."""
     rows = StepRow.objects.filter(job__workflow__in=[workflow.name for workflow in periodic_work()])
     late = now() - OVERDUE
     return {

@@ -67,6 +67,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='incident',
+            name='missing_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='incident',
             name='reminded_of',
             field=models.DateTimeField(null=True),
         ),
