@@ -83,7 +83,9 @@ def test_the_escalation_policy_is_shown_with_who_is_on_each_level_now(hub: Hub, 
     name, page = reported(hub, sandbox)
     text = re.sub(r"<[^>]+>", " ", hub.dana.get(f"/incidents/{name}").text)
     text = re.sub(r"\s+", " ", text)
-    assert re.search(r"level 1 of 3 reached .*Level 1 Mei Tanaka .*5 min .*Level 2 Oskar .*Level 3 Dana Okafor", text)
+    assert re.search(
+        r"level 1 of 3 reached .*Level 1 Mei Tanaka .*after 5 min the next .*Level 2 Oskar .*Level 3 Dana Okafor", text
+    )
     act(sandbox, page, "delegate", to="Data")
     hub.poll_now()
     eventually(lambda: re.search(r"Level 1</dt><dd>Ana Costa", hub.dana.get(f"/incidents/{name}").text))

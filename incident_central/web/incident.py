@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -32,9 +33,7 @@ def incident(request: SignedIn, name: str) -> HttpResponse:
         return redirect("incident", renamed)
     rows = steps.rows_of(name)
     found = get_object_or_404(
-        Incident.objects.select_related("service__policy", "policy", "priority").prefetch_related(
-            "responders", "service__policy__on_calls__person", "policy__on_calls__person"
-        ),
+        Incident.objects.select_related("service__policy", "policy", "priority").prefetch_related("responders"),
         pk=name,
     )
     lines = steps.lines(found, rows)
@@ -81,5 +80,6 @@ def _levels(incident: Incident) -> list[Level]:
     policy = incident.followed_policy
     if policy is None:
         return []
+    prefetch_related_objects([policy], Prefetch("on_calls", OnCall.objects.select_related("person")))
     on_call = incident.on_call_now()
     return [Level(number, minutes, on_call.get(number, [])) for number, minutes in enumerate(policy.minutes, 1)]

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from incident_central.incidents.models import Incident, Kind, TimelineEntry
+from incident_central.web.templatetags import times
 
 ON_A_SCREEN = 50
 
@@ -19,6 +20,9 @@ class Entry:
     source: str  # the design's word
     label: str
     link: str
+    day: str  # empty on the day of the report
+    clock: str
+    exact: str
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ def timeline(incident: Incident, asked: QueryDict) -> Timeline:
         at = TimelineEntry.objects.filter(pk=last.pk).values("at")[:1]
         rows = rows.filter(Q(at__lt=at) | Q(at=at, pk__lt=last.pk))
     found = list(rows[: ON_A_SCREEN + 1])
+    day_of_report = times.day(incident.created_at)
     shown, has_older = found[:ON_A_SCREEN], len(found) > ON_A_SCREEN
     return Timeline(
-        entries=[_entry(incident, one) for one in shown],
+        entries=[_entry(incident, one, day_of_report) for one in shown],
         choices=[Choice(label, _address(value), value == kind) for value, label in [("", "All"), *Kind.choices]],
         address=_address(kind, str(last.pk) if last else ""),
         older=_address(kind, str(shown[-1].pk)) if has_older else "",
@@ -67,12 +72,19 @@ def _address(kind: str, before: str = "") -> str:
     return "?" + urlencode({name: value for name, value in (("kind", kind), ("before", before)) if value})
 
 
-def _entry(incident: Incident, entry: TimelineEntry) -> Entry:
+def _entry(incident: Incident, entry: TimelineEntry, today: str) -> Entry:
+    day = times.day(entry.at)
+    clock, exact = times.bare_clock(entry.at), f"{day}, {times.clock_with_seconds(entry.at)}"
+    source, label, link = _source(incident, entry)
+    return Entry(entry, source, label, link, "" if day == today else day, clock, exact)
+
+
+def _source(incident: Incident, entry: TimelineEntry) -> tuple[str, str, str]:
+    """The design's word for it, ours, and where it leads."""
     if entry.source == "pagerduty":
-        source = "note" if entry.kind == Kind.NOTE else "pagerduty"
-        return Entry(entry, source, "PagerDuty", incident.pagerduty_url or "")
+        return "note" if entry.kind == Kind.NOTE else "pagerduty", "PagerDuty", incident.pagerduty_url or ""
     if entry.source == "slack":
-        return Entry(entry, "slack", "Slack", incident.slack_channel_url or "")
+        return "slack", "Slack", incident.slack_channel_url or ""
     if entry.source == "report":
-        return Entry(entry, "update", {"web": "Web", "slack": "Slack", "api": "API"}.get(incident.source, "Report"), "")
-    return Entry(entry, "note", "Incident Central", "")
+        return "update", {"web": "Web", "slack": "Slack", "api": "API"}.get(incident.source, "Report"), ""
+    return "note", "Incident Central", ""
