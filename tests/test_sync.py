@@ -147,9 +147,7 @@ def _same(ours: Json, theirs: Json) -> bool:
     return True
 
 
-def test_a_log_that_tells_late_and_not_of_everything_leaves_nothing_out_and_nothing_twice(
-    hub: Hub, sandbox: Sandbox
-) -> None:
+def test_a_log_that_tells_late_leaves_nothing_out_and_nothing_twice(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.switch(unlisted_log_entries="left out", logged_after="2", log_order="oldest first")
     name, page = reported(hub, sandbox)
     act(sandbox, page, "acknowledge")
