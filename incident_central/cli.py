@@ -1,4 +1,4 @@
-"""incident-central serve | worker | demo | sandbox | manage: the command line.
+"""incident-central serve | worker | setup | demo | sandbox | manage: the command line.
 
 What keeps it from starting (a setting that is missing or wrong, a folder in use, a database out of reach) is said in
 one clear line, with exit code 2.
@@ -37,12 +37,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         django.setup()
         from incident_central import serve
 
+        if options.command == "setup":
+            return _set_up_webhook()
         if options.command == "worker":
             return serve.work()
         return serve.serve(host=options.host, port=options.port, worker=options.worker)
     except CannotStart as reason:
         print(f"incident-central: {reason}", file=sys.stderr)
         return 2
+
+
+def _set_up_webhook() -> int:
+    from django.db import DatabaseError
+
+    from incident_central.incidents import subscribing
+    from incident_central.incidents.reporting import missing_settings
+    from incident_central.integrations.base import IntegrationError
+
+    if missing := missing_settings():
+        raise CannotStart(f"{' and '.join(missing)} must be set first. See docs/setup/1-pagerduty.md.")
+    try:
+        print(subscribing.set_up())
+        if not subscribing.test():
+            print(
+                "Its test has not arrived within 10 seconds. Is the hub running, and does PagerDuty reach it from the "
+                f"internet at {subscribing.address()}? Until it does, changes are seen by asking every 15 seconds."
+            )
+            return 1
+    except DatabaseError as error:
+        raise CannotStart(_cannot_use_database(error)) from None
+    except (ValueError, IntegrationError) as error:
+        raise CannotStart(str(error)) from None
+    print("Its test arrived.")
+    return 0
 
 
 def _manage(arguments: list[str]) -> int:
@@ -55,12 +82,16 @@ def _manage(arguments: list[str]) -> int:
     try:
         execute_from_command_line(["incident-central manage", *arguments])
     except DatabaseError as error:
-        why = " ".join(str(error).split())
-        raise CannotStart(
-            f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running; "
-            "`incident-central manage migrate` brings it up to date."
-        ) from None
+        raise CannotStart(_cannot_use_database(error)) from None
     return 0
+
+
+def _cannot_use_database(error: Exception) -> str:
+    why = " ".join(str(error).split())
+    return (
+        f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running; "
+        "`incident-central manage migrate` brings it up to date."
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         "--no-worker", dest="worker", action="store_false", help="web alone; `incident-central worker` does the work"
     )
     commands.add_parser("worker", help="the work alone, beside `serve --no-worker` (PostgreSQL)")
+    setup = commands.add_parser("setup", help="webhook: have PagerDuty tell the hub of every change at once")
+    setup.add_argument("what", choices=["webhook"])
     commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")
     commands.add_parser("sandbox", help="make-believe PagerDuty and Slack, as real HTTP servers")
     commands.add_parser("manage", help="createadmin EMAIL makes an administrator; also Django's own commands")

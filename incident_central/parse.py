@@ -92,6 +92,12 @@ def key_text(text: str) -> str:
     return text
 
 
+def switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return text == "on"
+
+
 def port(text: str) -> int:
     """0 is for a free one."""
     if not text.isdecimal() or int(text) > 65535:

@@ -26,7 +26,7 @@ from django.db.migrations.executor import MigrationExecutor
 from waitress.server import TcpWSGIServer, create_server
 
 from incident_central import outage
-from incident_central.incidents import response, sync
+from incident_central.incidents import news, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
 from incident_central.jobs.ownership import AlreadyRunning, make_ownership
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 CONNECTIONS = 400  # open tabs among them; beyond that a browser waits
 WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
-LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3}
+LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1}
 #: Open files that everything together may need: connections of browsers, calls, the database by each thread.
 FILES = 512
 
@@ -153,7 +153,8 @@ def _start_work() -> None:
     try:
         _migrate()
         sync.begin_periodic_work()
-        runner = Runner([response.RESPONSE, *sync.periodic_work()], ownership=ownership, lanes=LANES)
+        workflows = [response.RESPONSE, news.NEWS, *sync.periodic_work()]
+        runner = Runner(workflows, ownership=ownership, lanes=LANES)
         runner.start()
     except (Error, psycopg.Error) as error:
         raise _cannot_use_database(error) from None

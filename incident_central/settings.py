@@ -77,6 +77,18 @@ SETTINGS = [
         "https://api.eu.pagerduty.com for accounts in the EU region.",
         parse.tool_address,
     ),
+    Setting(
+        "PAGERDUTY_WEBHOOK_SECRET",
+        "",
+        "The secret of a webhook subscription that you made yourself; `incident-central setup webhook` needs none.",
+        parse.words,
+    ),
+    Setting(
+        "PAGERDUTY_IMPORT_INCIDENTS",
+        "off",
+        "on: incidents that PagerDuty opened by itself are shown as well.",
+        parse.switch,
+    ),
     Setting("SLACK_BOT_TOKEN", "", "The bot token of the Slack app, xoxb-…", parse.header_text),
     Setting("SLACK_API_URL", "https://slack.com/api/", "Where Slack's Web API is.", parse.tool_address),
     Setting("SLACK_ANNOUNCE_CHANNEL", "", "Channel that is told of every incident: its name or its id."),
@@ -181,6 +193,8 @@ COMPANY = values["COMPANY"]
 PAGERDUTY_API_KEY = values["PAGERDUTY_API_KEY"]
 PAGERDUTY_FROM_EMAIL = values["PAGERDUTY_FROM_EMAIL"]
 PAGERDUTY_API_URL = values["PAGERDUTY_API_URL"].rstrip("/")
+PAGERDUTY_IMPORT_INCIDENTS = values["PAGERDUTY_IMPORT_INCIDENTS"]
+PAGERDUTY_WEBHOOK_SECRETS = values["PAGERDUTY_WEBHOOK_SECRET"]
 SLACK_BOT_TOKEN = values["SLACK_BOT_TOKEN"]
 SLACK_API_URL = values["SLACK_API_URL"]
 SLACK_ANNOUNCE_CHANNEL = values["SLACK_ANNOUNCE_CHANNEL"].lstrip("#")

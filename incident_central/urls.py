@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-urlpatterns = [path("", include("incident_central.web.urls"))]
+urlpatterns = [path("", include("incident_central.web.urls")), path("", include("incident_central.api.urls"))]
 
 handler400 = "incident_central.web.errors.bad_request"
 handler403 = "incident_central.web.errors.forbidden"

@@ -351,7 +351,8 @@ class Hub:
                 administrator.execute(allow.format(sql.Identifier(name), True))
 
     def poll_now(self) -> None:
-        """Have the next poll of PagerDuty come at once, instead of within its 15 seconds."""
+        """Have the next poll of PagerDuty and its log come at once, instead of within 15 seconds or 30."""
+        self._due_now("log")
         self._due_now("poll")
 
     def read_directory_now(self) -> None:

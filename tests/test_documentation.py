@@ -32,6 +32,7 @@ import json, django
 django.setup()
 from django.apps import apps
 from incident_central import serve, settings
+from incident_central.api import urls as api
 from incident_central.demo import urls as demo
 from incident_central.incidents.response import RESPONSE
 from incident_central.jobs.models import State
@@ -39,7 +40,7 @@ from incident_central.web import urls
 tables = {m._meta.db_table for m in apps.get_models(include_auto_created=True)}
 print(json.dumps({
     "settings": {setting.name: setting.default for setting in settings.SETTINGS},
-    "routes": [pattern.pattern._route for pattern in urls.urlpatterns],
+    "routes": [pattern.pattern._route for pattern in [*urls.urlpatterns, *api.urlpatterns]],
     "demo": [pattern.pattern._route for pattern in demo.urlpatterns if hasattr(pattern.pattern, "_route")],
     "tables": sorted(table for table in tables if not table.startswith(("auth_", "django_content"))),
     "steps": {step.name: step.after for step in RESPONSE.steps},

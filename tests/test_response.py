@@ -38,7 +38,7 @@ def test_the_channel_has_a_topic_a_pinned_summary_and_bookmarks(hub: Hub, sandbo
 
     channel = sandbox.channel_of(name)
     assert channel["topic"]["value"] == (
-        "P1 Checkout API · Card payments fail with 502 at checkout · Commander: Dana Okafor"
+        "P1 Checkout API · Card payments fail with 502 at checkout · Triggered · Commander: Dana Okafor"
     )
     (summary,) = sandbox.messages(name, f"{name}/summary")
     assert [pin["ts"] for pin in channel["pins"]] == [summary["ts"]]

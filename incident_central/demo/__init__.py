@@ -46,6 +46,7 @@ def main(argv: Sequence[str] = ()) -> int:
             settings = clean | hub_settings(addresses, hub_url=hub_url, data_dir=Path(folder))
             with _child("hub", ["demo.hub", "--port", str(port)], settings) as hub:
                 _wait_until_ready(hub, hub_url)
+                _subscribe(settings)
                 print(f"\nIncident Central is ready: {hub_url}")
                 print(f"Phones and Slack of the make-believe company: {addresses['page']}")
                 print("Nobody is really paged. Ctrl-C ends it.", flush=True)
@@ -119,6 +120,14 @@ def _wait_until_ready(hub: subprocess.Popen[str], url: str) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
     raise CannotStart(f"the hub was not ready after {PATIENCE:.0f} s; what it said is above.")
+
+
+def _subscribe(environment: Mapping[str, str]) -> None:
+    """Have the sandbox's PagerDuty tell the hub of every change, as an administrator does it."""
+    command = [sys.executable, "-m", "incident_central", "setup", "webhook"]
+    run = subprocess.run(command, env=dict(environment), capture_output=True, text=True)  # noqa: S603  this program
+    if run.returncode:
+        raise CannotStart(f"webhooks could not be set up: {run.stdout}{run.stderr}")
 
 
 def _watch(children: Mapping[str, subprocess.Popen[str]]) -> int:

@@ -45,4 +45,5 @@ urlpatterns = [
     path("sign-in", choose, name="sign-in"),
     path("demo/sign-in", sign_in_as, name="demo-sign-in"),
     path("", include("incident_central.web.urls")),
+    path("", include("incident_central.api.urls")),
 ]

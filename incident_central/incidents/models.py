@@ -4,7 +4,7 @@ Methods of Incident say what happened; each writes its own timeline entry, in th
 (services, policies, people) is a copy of PagerDuty's and Slack's, kept by `sync.py`; nobody else writes it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -13,7 +13,15 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from incident_central.integrations.base import Channel, Page, Reference
+from incident_central.incidents import in_words
+from incident_central.incidents.in_words import Kind as Kind
+from incident_central.incidents.in_words import Status as Status
+from incident_central.incidents.naming import is_name
+from incident_central.incidents.text import clean
+from incident_central.incidents.text import listing as listing
+from incident_central.incidents.webhooks import Webhook as Webhook
+from incident_central.incidents.webhooks import WebhookSubscription as WebhookSubscription
+from incident_central.integrations.base import Channel, LogEntry, Page, Reference
 
 #: On-calls that ended this long ago would have been replaced, had PagerDuty been read.
 OLD = timedelta(minutes=5)
@@ -160,10 +168,17 @@ class Service(models.Model):
 # ── incidents ─────────────────────────────────────────────────────────────────────────────────────
 
 
-class Status(models.TextChoices):
-    TRIGGERED = "triggered", "Triggered"
-    ACKNOWLEDGED = "acknowledged", "Acknowledged"
-    RESOLVED = "resolved", "Resolved"
+#: The source of those that nobody reported here.
+FROM_PAGERDUTY = "pagerduty"
+#: What refreshed() brings up to date.
+SHOWN = (
+    *("status", "status_changed_at", "acknowledged_at", "acknowledged_by", "resolved_at", "merged_into"),
+    *("assigned", "policy_id", "escalation_level", "title", "urgency", "service_id", "priority_id"),
+)
+#: PagerDuty's times of one event, in the incident and in its log, differ by less.
+SLACK = timedelta(seconds=5)
+#: What changed is seen after at most so long, or was changed twice.
+LONGEST_UNSEEN = timedelta(minutes=10)
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -191,7 +206,7 @@ class Incident(models.Model):
     incident_commander_email = models.TextField(null=True)
 
     reporter_name = models.TextField(blank=True)
-    source = models.TextField()  # web, slack, api, cli
+    source = models.TextField()  # web, slack, api, cli, pagerduty
     sender = models.TextField()  # whose report_id it is: a person or a token
     report_id = models.UUIDField()
     digest = models.TextField()  # of the report's content, to tell a repeat from another report
@@ -207,8 +222,20 @@ class Incident(models.Model):
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.TextField(blank=True)
     resolved_at = models.DateTimeField(null=True)
-    read_at = models.DateTimeField(null=True)  # when PagerDuty was last asked
+    read_at = models.DateTimeField(null=True)  # when PagerDuty was last asked, and said something new
     summary_ts = models.TextField(blank=True)  # the pinned message
+    urgency = models.TextField(blank=True, default="", db_default="")
+    # The one that its page follows, which may be another than its service's.
+    policy = models.ForeignKey(EscalationPolicy, on_delete=models.SET_NULL, null=True, related_name="incidents")
+    escalation_level = models.IntegerField(null=True)  # reached so far; unknown for people named by hand
+    status_changed_at = models.DateTimeField(null=True)  # by PagerDuty's clock
+    merged_into = models.TextField(
+        blank=True, default="", db_default=""
+    )  # what PagerDuty calls the one that this was resolved for
+    stale_since = models.DateTimeField(null=True)  # something happened in PagerDuty that we have not read yet
+    missing_at = models.DateTimeField(null=True)  # when PagerDuty said that it does not have it
+    reminded_of = models.DateTimeField(null=True)  # the status_changed_at that nobody had answered for too long
+    whole_log_read = models.BooleanField(default=False, db_default=False)  # from its beginning
 
     objects = IncidentQuerySet.as_manager()
 
@@ -218,6 +245,7 @@ class Incident(models.Model):
         indexes = [
             models.Index(fields=["service"], name="open_by_service", condition=~Q(status=Status.RESOLVED)),
             models.Index(fields=["-resolved_at", "-id"], name="resolved_first", condition=Q(status=Status.RESOLVED)),
+            models.Index(fields=["stale_since"], name="to_read_again", condition=Q(stale_since__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -231,11 +259,39 @@ class Incident(models.Model):
     def is_open(self) -> bool:
         return self.status != Status.RESOLVED
 
+    @property
+    def is_from_pagerduty(self) -> bool:
+        """PagerDuty opened it by itself, and nobody here has asked for a channel yet."""
+        return self.source == FROM_PAGERDUTY and not is_name(self.id)
+
+    @property
+    def commander(self) -> str:
+        """Their name, as far as we know it; empty where there is nobody."""
+        if self.is_from_pagerduty:
+            return ""
+        email = self.incident_commander_email or self.reporter_email
+        if email == self.reporter_email:
+            return self.reporter_name or email
+        return Person.objects.filter(email=email).values_list("name", flat=True).first() or email
+
+    @property
+    def followed_policy(self) -> EscalationPolicy | None:
+        """The one that its page follows; before it has one, its service's."""
+        return self.policy or self.service.policy
+
+    def on_call_now(self) -> dict[int, list[OnCall]]:
+        policy = self.followed_policy
+        return policy.on_call_at(timezone.now()) if policy else {}
+
     # ── what happened ─────────────────────────────────────────────────────────────────────────────
 
     def reported(self) -> None:
         who = self.reporter_name or self.reporter_email
-        self._note(f"Reported by {who}", body=self.description, source="report", at=self.created_at)
+        text = f"Reported by {who}"
+        self._note(text, body=self.description, source="report", kind=Kind.STATUS, at=self.created_at)
+
+    def made_full(self, old_name: str, *, who: str) -> None:
+        self._note(f"{who} opened a channel for it: {old_name} is {self.name} now")
 
     def brought_in(self, viewers: Iterable[str]) -> None:
         """It was taken while the database was gone; `viewers` looked at phone numbers in the meantime."""
@@ -258,39 +314,155 @@ class Incident(models.Model):
         self.refreshed(page, asked_at=asked_at)
 
     def refreshed(self, page: Page, *, asked_at: datetime) -> None:
-        """Take over what PagerDuty said when it was asked at `asked_at`, with an entry for each change of status.
+        """Take over what PagerDuty said when it was asked at `asked_at`.
 
-        An answer to an older question than the last one taken over is old news, and left alone.
+        An answer to an older question than the last one taken over is old news, and left alone. What its log has not
+        told yet gets an entry in the timeline; the log's own takes its place: see logged().
         """
         if self.read_at is not None and asked_at < self.read_at:
             return
-        before = (self.status, self.assigned, self.acknowledged_by)
+        before = self._shown()
         if page.status != self.status:
             self._status_changed(page)
         elif page.status == Status.ACKNOWLEDGED:
             self.acknowledged_by = names(page.acknowledged_by)
+        self.status_changed_at, self.urgency = page.status_changed_at, page.urgency
+        self.merged_into = page.merged_into.name if page.merged_into else ""
+        self._fields_changed(page)
+        self._policy_changed(page)
         if page.assigned or page.status != Status.RESOLVED:
             self.assigned = [one.name for one in page.assigned]
-        if self.read_at is None or (self.status, self.assigned, self.acknowledged_by) != before:
+        if self.read_at is None or self._shown() != before:
             self.read_at = asked_at
-            self._save("status", "assigned", "read_at", "acknowledged_at", "acknowledged_by", "resolved_at")
+            self._save("read_at", *SHOWN)
+
+    def _shown(self) -> list[object]:
+        return [getattr(self, name) for name in SHOWN]
 
     def _status_changed(self, page: Page) -> None:
         before, self.status = self.status, page.status
+        self.resolved_at = None
         if page.status == Status.ACKNOWLEDGED:
-            self.acknowledged_at = self.acknowledged_at or page.acknowledged_at or timezone.now()
+            at = page.acknowledged_at or page.status_changed_at
+            self.acknowledged_at = min(self.acknowledged_at or at, at)
             self.acknowledged_by = names(page.acknowledged_by)
-            at = page.acknowledged_at
-            self._note(f"Acknowledged by {self.acknowledged_by or 'somebody'}", source="pagerduty", at=at)
+            text = f"Acknowledged by {self.acknowledged_by or 'somebody'}"
         elif page.status == Status.RESOLVED:
-            self.resolved_at = page.resolved_at or timezone.now()
-            self._note("Resolved", source="pagerduty", at=self.resolved_at)
+            at = self.resolved_at = page.resolved_at or page.status_changed_at
+            self.acknowledged_by = self._last_to_acknowledge() or self.acknowledged_by
+            text = "Resolved"
         else:
-            self.acknowledged_by = ""
+            at, self.acknowledged_by = page.status_changed_at, ""
             was = "Reopened" if before == Status.RESOLVED else "No longer acknowledged"
-            self._note(f"{was}: {names(page.assigned) or 'nobody'} paged", source="pagerduty")
-        if page.status != Status.RESOLVED:
-            self.resolved_at = None
+            text = f"{was}: {names(page.assigned) or 'nobody'} paged"
+        self._observed(Kind.STATUS, text, fact=in_words.status_fact(page.status), at=at)
+
+    def _fields_changed(self, page: Page) -> None:
+        """Service and priority as far as our copy of the directory has them already; else at a later reading."""
+        at = page.updated_at
+        title = clean(page.title)
+        if title and title != self.title:
+            text = in_words.title_changed(self.title, title)
+            self.title = title
+            self._observed(Kind.CHANGE, text, fact=in_words.title_fact(title), at=at)
+        new = Service.objects.filter(pk=page.service.id).first() if page.service.id != self.service_id else None
+        if new is not None:
+            text = in_words.moved(self.service.name, new.name)
+            self.service = new
+            self._observed(Kind.CHANGE, text, fact=in_words.service_fact(new.id), at=at)
+        if page.priority_id == self.priority_id or (page.priority is None and self.priority_refused):
+            return
+        priority = Priority.objects.filter(pk=page.priority_id).first()
+        if (priority is None) == (page.priority is None):
+            old, name = self.priority.name if self.priority else "", priority.name if priority else ""
+            self.priority = priority
+            text = in_words.changed_from("Priority", old, name)
+            self._observed(Kind.CHANGE, text, fact=in_words.priority_fact(name), at=at)
+
+    def _policy_changed(self, page: Page) -> None:
+        """PagerDuty does not say which level it has reached: it is where those who are paged are on call."""
+        is_other = self.policy_id != page.escalation_policy_id
+        if is_other:
+            self.policy = EscalationPolicy.objects.filter(pk=page.escalation_policy_id).first()
+        if page.assigned_by_hand or self.policy is None:
+            self.escalation_level = None
+        elif page.status == Status.TRIGGERED and (is_other or self.assigned != [one.name for one in page.assigned]):
+            assigned = {one.id for one in page.assigned}
+            levels = self.policy.on_call_at(timezone.now())
+            reached = [level for level, people in levels.items() if assigned & {one.person_id for one in people}]
+            self.escalation_level = min(reached, default=None)
+
+    def _observed(self, kind: Kind, text: str, *, fact: str, at: datetime) -> None:
+        """We see that something is so. Where the log has said it already, the log's own words do; and how it was when
+        we looked for the first time is no change."""
+        if kind == Kind.CHANGE and self.read_at is None:
+            return
+        if self._entries_on(fact, earliest=at - self._slack(fact), latest=at + SLACK, logged=True):
+            return
+        self._note(text, source="pagerduty", kind=kind, at=at, facts=_joined([fact]))
+
+    def logged(self, entries: Iterable[LogEntry], *, services: Mapping[str, str]) -> bool:
+        """Take over entries of PagerDuty's log, oldest first; whether any of them was new. `services`: names by id.
+
+        An entry that we made up ourselves, because the log had not told it yet, becomes the log's.
+        """
+        known = {one.id: one for one in entries}
+        there = set(self.timeline.filter(log_entry_id__in=known).values_list("log_entry_id", flat=True))
+        new = [one for id_, one in known.items() if id_ not in there]
+        rows: list[TimelineEntry] = []
+        for entry in new:
+            row = self._take_over(entry, in_words.told(entry, services=services))
+            if row.pk is None:
+                rows.append(row)
+            else:
+                row.save()
+        TimelineEntry.objects.bulk_create(rows, batch_size=500)
+        for entry in new:
+            if entry.kind == "acknowledge":
+                self._acknowledgement_logged(entry)
+        return bool(new)
+
+    def _take_over(self, entry: LogEntry, told: in_words.Told) -> "TimelineEntry":
+        row = None
+        for fact in told.facts:
+            seen = self._entries_on(fact, earliest=entry.at - SLACK, latest=entry.at + self._slack(fact)).first()
+            if row is not None and seen is not None:
+                seen.delete()
+            else:
+                row = row or seen
+        row = row or TimelineEntry(incident=self, source="pagerduty")
+        row.log_entry_id, row.at, row.actor, row.kind = entry.id, entry.at, entry.actor, told.kind
+        row.text, row.body, row.facts = clean(told.text), clean(told.body, lines=True), _joined(told.facts)
+        return row
+
+    def _entries_on(
+        self, fact: str, *, earliest: datetime, latest: datetime, logged: bool = False
+    ) -> "models.QuerySet[TimelineEntry]":
+        """What says so already, oldest first: from the log, or else made up by us."""
+        known = self.timeline.filter(source="pagerduty", at__range=(earliest, latest), log_entry_id__isnull=not logged)
+        return known.filter(facts__contains=_joined([fact])).order_by("at", "id")
+
+    def _slack(self, fact: str) -> timedelta:
+        """Of a change of status PagerDuty says when it was; of others only that it was before it was asked."""
+        return SLACK if fact.startswith("status:") else LONGEST_UNSEEN
+
+    def _acknowledgement_logged(self, entry: LogEntry) -> None:
+        """The first counts, though it may be told late; and who did it, when it was resolved before we saw it."""
+        self.acknowledged_at = min(self.acknowledged_at or entry.at, entry.at)
+        if self.status == Status.RESOLVED:
+            self.acknowledged_by = self._last_to_acknowledge() or self.acknowledged_by
+        self._save("acknowledged_at", "acknowledged_by")
+
+    def _last_to_acknowledge(self) -> str:
+        """As the log says: what is resolved, PagerDuty says nothing of who had it."""
+        fact = _joined([in_words.status_fact(Status.ACKNOWLEDGED)])
+        logged = self.timeline.filter(facts__contains=fact).exclude(actor="")
+        return logged.values_list("actor", flat=True).first() or ""
+
+    def nobody_acknowledged(self, minutes: int) -> None:
+        self.reminded_of = self.status_changed_at
+        self._save("reminded_of")
+        self._note(f"Nobody had acknowledged for {minutes} minutes", kind=Kind.STATUS)
 
     def priority_was_refused(self, error: Exception) -> None:
         self.priority_refused = True
@@ -330,9 +502,18 @@ class Incident(models.Model):
     def done_by_hand(self, what: str, who: str) -> None:
         self._note(f"{who} did this by hand: {what}")
 
-    def _note(self, text: str, *, body: str = "", source: str = "hub", at: datetime | None = None) -> None:
+    def _note(
+        self,
+        text: str,
+        *,
+        body: str = "",
+        source: str = "hub",
+        kind: Kind = Kind.STEP,
+        at: datetime | None = None,
+        facts: str = "",
+    ) -> None:
         at_some_time = {} if at is None else {"at": at}
-        self.timeline.create(text=text, body=body, source=source, **at_some_time)
+        self.timeline.create(text=text, body=body, source=source, kind=kind, facts=facts, **at_some_time)
 
     def _save(self, *fields: str) -> None:
         self.save(update_fields=[*fields, "updated_at"])
@@ -372,19 +553,37 @@ class TimelineEntry(models.Model):
     source = models.TextField()  # report, pagerduty, slack, hub
     text = models.TextField()
     body = models.TextField(blank=True)
+    kind = models.TextField(choices=Kind, default=Kind.STEP, db_default=Kind.STEP)
+    log_entry_id = models.TextField(null=True, unique=True)  # PagerDuty's, so that it is taken over once
+    actor = models.TextField(blank=True, default="", db_default="")  # a person's name, as PagerDuty has it
+    facts = models.TextField(blank=True, default="", db_default="")  # what it says is so, a line each
 
     class Meta:
         ordering = ["-at", "-id"]
-        indexes = [models.Index(fields=["incident", "-at", "-id"], name="timeline_newest_first")]
+        indexes = [
+            models.Index(fields=["incident", "-at", "-id"], name="timeline_newest_first"),
+            models.Index(fields=["incident", "kind", "-at", "-id"], name="timeline_by_kind"),
+        ]
 
     def __str__(self) -> str:
         return self.text
 
 
+class ReadUpTo(models.Model):
+    """How far something has been read, by PagerDuty's clock."""
+
+    name = models.TextField(primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.at}"
+
+
+def _joined(facts: Iterable[str]) -> str:
+    """A line each, so that one can be found among others."""
+    lines = [fact.replace("\n", " ") for fact in facts]
+    return "\n" + "\n".join(lines) + "\n" if lines else ""
+
+
 def names(references: Iterable[Reference]) -> str:
     return listing([one.name for one in references])
-
-
-def listing(words: Sequence[str]) -> str:
-    """Ana, Mei and Oskar."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -1,6 +1,7 @@
 """Readable names: incident-brave-otter-2026-11. Short words, easy to say over the phone, none that could hurt."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
@@ -61,6 +62,11 @@ def long_name(now: datetime, *, of: str) -> str:
     numbers, left = _numbers(of), list(ADJECTIVES)
     words = [left.pop(next(numbers) % len(left)) for _ in range(LONG)]
     return f"incident-{'-'.join(words)}-{NOUNS[next(numbers) % len(NOUNS)]}-{now:%Y-%m}"
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a name as they are drawn here."""
+    return re.fullmatch(r"incident-[a-z-]+-\d{4}-\d{2}", text) is not None
 
 
 def _numbers(text: str) -> Iterator[int]:

@@ -13,14 +13,16 @@ step's docstring says what makes a repeat safe. A step that is renamed says what
 """
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Q
 
 from incident_central.database import now
-from incident_central.incidents.models import Incident, Member, Person, Responder, listing
+from incident_central.incidents import stale
+from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Member, Person, Responder, listing
 from incident_central.incidents.tools import chat, pager
-from incident_central.integrations.base import Channel, IntegrationError, Link, Message, PageRequest
+from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
@@ -60,13 +62,18 @@ def page(incident: Incident) -> Record:
     """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key."""
     asked_at = now()
     made = pager().page(page_request(incident))
-    return lambda: _fresh(incident).paged(made, asked_at=asked_at)
+    return lambda: _paged(incident, made, asked_at)
 
 
 def look_for_page(incident: Incident) -> Record | None:
     asked_at = now()
     found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
-    return None if found is None else lambda: _fresh(incident).paged(found, asked_at=asked_at)
+    return None if found is None else lambda: _paged(incident, found, asked_at)
+
+
+def _paged(incident: Incident, made: Page, asked_at: datetime) -> None:
+    _fresh(incident).paged(made, asked_at=asked_at)
+    stale.mark(Q(pk=incident.pk))  # its log says whom PagerDuty paged how
 
 
 def drop_refused_priority(incident: Incident, error: CallFailed) -> bool:
@@ -215,8 +222,8 @@ def topic(incident: Incident) -> Record:
 
 def topic_of(incident: Incident) -> str:
     priority = f"{incident.priority.name} " if incident.priority else ""
-    commander = incident.reporter_name or incident.reporter_email
-    return f"{priority}{incident.service.name} · {incident.title} · Commander: {commander}"
+    status = incident.get_status_display()
+    return f"{priority}{incident.service.name} · {incident.title} · {status} · Commander: {incident.commander}"
 
 
 def bookmark_incident(incident: Incident) -> Record:
@@ -277,10 +284,16 @@ def summary_of(incident: Incident) -> Message:
             ("Service", incident.service.name),
             ("On call", listing(on_call) or "nobody that we know of"),
             ("Reporter", incident.reporter_name or incident.reporter_email),
-            ("Commander", incident.reporter_name or incident.reporter_email),
+            ("Commander", incident.commander),
+            ("Status", _status_of(incident)),
         ),
         links=(Link("Details and timeline", address_of(incident)),) if address_of(incident) else (),
     )
+
+
+def _status_of(incident: Incident) -> str:
+    by = f" by {incident.acknowledged_by}" if incident.acknowledged_by and incident.status == "acknowledged" else ""
+    return f"{incident.get_status_display()}{by}"
 
 
 # ── tell others ───────────────────────────────────────────────────────────────────────────────────
@@ -338,6 +351,12 @@ def address_of(incident: Incident) -> str:
     return f"{settings.BASE_URL}/incidents/{incident.name}" if settings.BASE_URL else ""
 
 
+def look_for_message(incident: Incident, marker: str) -> Record | None:
+    """Whether it was posted in the channel before."""
+    found = chat().find_message(_channel(incident), marker, since=incident.created_at)
+    return None if found is None else _nothing
+
+
 def _post_once(incident: Incident, message: Message) -> None:
     if chat().find_message(_channel(incident), message.marker, since=incident.created_at) is None:
         chat().post(_channel(incident), message)
@@ -374,6 +393,10 @@ def _without_announce_channel(incident: Incident) -> str | None:
     return _without_slack(incident) or (None if settings.SLACK_ANNOUNCE_CHANNEL else "No announce channel is set.")
 
 
+def _paged_already(incident: Incident) -> str | None:
+    return "PagerDuty opened it by itself." if incident.source == FROM_PAGERDUTY else None
+
+
 def _step(
     name: str,
     do: Do,
@@ -402,6 +425,7 @@ PAGE = Step(
     ask_after=timedelta(hours=4),
     look_at_most=LOOK_AT_MOST,
     amend=drop_refused_priority,
+    off=_paged_already,
 )
 RESPONSE = Workflow(
     "response",

@@ -5,20 +5,25 @@ copied so that opening or sending the report form asks nobody.
 """
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Model
+from django.db import connection
+from django.db.models import F, Max, Model, Q
+from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import models
-from incident_central.incidents.models import Incident, Status
+from incident_central.incidents import importing, models, news, response, stale, subscribing
+from incident_central.incidents.models import Incident, Status, Webhook, WebhookSubscription
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import (
     EscalationPolicy,
     IntegrationError,
+    LogEntry,
     OnCall,
     Page,
     PagerService,
@@ -26,6 +31,7 @@ from incident_central.integrations.base import (
     Priority,
     Team,
 )
+from incident_central.integrations.pagerduty.webhooks import Heard, is_signed
 from incident_central.jobs import runner
 from incident_central.jobs.models import StepRow
 from incident_central.jobs.workflow import Record, Step, Workflow
@@ -35,35 +41,271 @@ log = logging.getLogger(__name__)
 #: Work that is not begun so long after its time has nobody to do it.
 OVERDUE = timedelta(seconds=60)
 
+#: How often PagerDuty is asked of its own accord; and while webhooks arrive, that is, one did lately.
+POLLED_EVERY, SLOWLY = timedelta(seconds=15), timedelta(seconds=30)
+HEARD_LATELY = timedelta(minutes=5)
+
+#: Entries of the log may show up so much later than others of their time.
+LATE = timedelta(minutes=2)
+#: Where the first reading of the log begins. Incidents that are open have theirs read from its own beginning.
+BEGINNING = timedelta(hours=1)
+#: After a long absence the log is read in parts: as long as the one, and as large as the other at most.
+LONGEST_PART, SHORTEST_PART, MOST_ENTRIES = timedelta(hours=1), timedelta(seconds=1), 1000
+
+#: Calls that reading single incidents may make, and makes for each, of PagerDuty’s 960 a minute. With the poll (8 a
+#: minute) and the directory (6 to 73) that stays below a quarter.
+CALLS_A_MINUTE, CALLS_EACH = 140, 2
+#: What PagerDuty says it does not have is asked for again after so long.
+MISSING_FOR = timedelta(hours=1)
+#: Incidents read in one go, so that the first of them are not shown late.
+MOST_INCIDENTS = 5
+
+LOG = "log"
+
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
+
+
+class Budget:
+    """So many calls a minute, and at most as many at once."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, calls: int) -> bool:
+        with self._lock:
+            passed, self._at = time.monotonic() - self._at, time.monotonic()
+            self._left = min(self._calls, self._left + passed * self._calls / 60)
+            if self._left < calls:
+                return False
+            self._left -= calls
+            return True
+
+
+#: For incidents that are read by themselves.
+_by_themselves = Budget(CALLS_A_MINUTE)
 
 
 # ── incidents ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def poll(_: object) -> Record:
-    """Read PagerDuty's open list. An incident of ours that left it is read by itself; one that came back reopens."""
-    asked_at = now()
-    pages = {page.key: page for page in pager().open_pages() if page.key}
-    for incident in Incident.objects.exclude(status=Status.RESOLVED).exclude(pagerduty_id=None):
-        if incident.name not in pages:
-            try:
-                pages[incident.name] = pager().read_page(incident.pagerduty_id or "")
-            except IntegrationError as error:
-                if not error.permanent:
-                    raise
-                # One that PagerDuty will not show us must not keep us from the others.
-                log.warning("%s cannot be read any more: %s", incident.name, error)
-    return lambda: refresh(pages.values(), asked_at=asked_at)
+def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at: datetime) -> None:
+    """Bring our incidents up to what PagerDuty said when it was asked, in the caller's transaction.
 
-
-def refresh(pages: Iterable[Page], *, asked_at: datetime) -> None:
-    """Bring our incidents up to what PagerDuty said when it was asked. Saying the same twice changes nothing."""
-    by_name = {page.key: page for page in pages}
-    ours = Incident.objects.select_related("service").filter(id__in=by_name)
+    Saying the same twice changes nothing, and neither does an answer that comes late. Pages and entries of incidents
+    that are not ours are left out.
+    """
+    by_id = {page.id: page for page in pages}
+    by_name = {page.key: page for page in by_id.values() if page.key}
+    logs: dict[str, list[LogEntry]] = {}
+    for entry in entries:
+        logs.setdefault(entry.page_id, []).append(entry)
+    # By its key only as long as we do not know its id: a second page with the same key is not the one that we follow.
+    wanted = Q(pagerduty_id__in={*by_id, *logs}) | Q(id__in=by_name, pagerduty_id=None)
+    ours = Incident.objects.select_related("service", "priority", "policy").filter(wanted).order_by("id")
+    services = dict(models.Service.objects.values_list("id", "name")) if logs else {}
     for incident in ours.select_for_update(of=("self",)):
-        incident.paged(by_name[incident.name], asked_at=asked_at)
+        was_known = incident.pagerduty_id is not None
+        page = by_id.get(incident.pagerduty_id or "") if was_known else by_name[incident.name]
+        if page is not None:
+            _take_over(incident, page, asked_at)
+        is_news = incident.logged(logs.get(incident.pagerduty_id or "", ()), services=services)
+        if not was_known or (is_news and page is None and not incident.is_open):
+            stale.mark(Q(pk=incident.pk))  # its log, or what it says itself, is not known
+
+
+def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
+    """What it says now, and tell its channel of what is new in that."""
+    before = incident.status, incident.acknowledged_by, response.topic_of(incident)
+    incident.paged(page, asked_at=asked_at)
+    if incident.status != before[0]:
+        news.changed(incident, incident.status, at=incident.status_changed_at or asked_at)
+    elif (incident.status, incident.acknowledged_by, response.topic_of(incident)) != before:
+        news.changed(incident, news.FACTS, at=asked_at)
+
+
+def poll(_: object) -> Record:
+    """Read PagerDuty's open list. An incident of ours that left it is read by itself, as far as the budget goes; one
+    that came back reopens."""
+    _spare()
+    asked_at = now()
+    pages = {page.id: page for page in pager().open_pages()}
+    missing = []
+    for incident in Incident.objects.exclude(status=Status.RESOLVED).filter(_can_be_read()):
+        if incident.pagerduty_id in pages:
+            continue
+        if not _by_themselves.take(1):
+            break
+        page = _read_page(incident)
+        if page is None:
+            missing.append(incident.pk)
+        else:
+            pages[page.id] = page
+    return lambda: _polled(pages.values(), missing, asked_at)
+
+
+def _polled(pages: Iterable[Page], missing: list[str], asked_at: datetime) -> None:
+    importing.take_in(pages)
+    refresh(pages, asked_at=asked_at)
+    Incident.objects.filter(pk__in=missing).update(missing_at=Now())
+    stale.run_again(stale.POLL, after=_pace())
+
+
+def _can_be_read() -> Q:
+    """What PagerDuty said it does not have is asked for again after a while."""
+    return Q(pagerduty_id__isnull=False) & (Q(missing_at=None) | Q(missing_at__lt=Now() - MISSING_FOR))
+
+
+def _read_page(incident: Incident) -> Page | None:
+    """None for one that PagerDuty will not show us any more, which must not keep us from the others."""
+    try:
+        return pager().read_page(incident.pagerduty_id or "")
+    except IntegrationError as error:
+        if error.code not in ("403", "404"):
+            raise
+        log.warning("%s cannot be read any more: %s", incident.name, error)
+        return None
+
+
+def _pace() -> timedelta:
+    """Webhooks tell of most things sooner; not of a new title or urgency, and some are lost."""
+    webhooks_arrive = Webhook.objects.filter(received_at__gt=Now() - HEARD_LATELY).exists()
+    return SLOWLY if webhooks_arrive else POLLED_EVERY
+
+
+def _spare() -> None:
+    """Raises IntegrationError while what is left of PagerDuty's limit is for paging."""
+    if (seconds := pager().seconds_to_spare_it()) > 0:
+        raise IntegrationError("PagerDuty’s limit is nearly reached: what is left is for paging.", retry_after=seconds)
+
+
+# ── nobody acknowledges ───────────────────────────────────────────────────────────────────────────
+
+
+def remind(_: object) -> Record:
+    """Write down, and tell the channel once, that nobody has acknowledged for too long. Asks nobody outside."""
+    return _remind
+
+
+def _remind() -> None:
+    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=now() - news.UNACKNOWLEDGED)
+    for incident in waiting.exclude(reminded_of=F("status_changed_at")).order_by("id").select_for_update():
+        incident.nobody_acknowledged(int(news.UNACKNOWLEDGED.total_seconds() / 60))
+        if incident.status_changed_at is not None:
+            news.changed(incident, news.REMINDER, at=incident.status_changed_at)
+
+
+# ── webhooks ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class NotFromPagerDuty(Exception):
+    """A webhook without a signature of PagerDuty's."""
+
+
+def heard(webhook_id: str, told: Heard, *, body: bytes, signatures: str) -> None:
+    """Write down that a webhook came, and have the incident that it tells of read. The same one again changes nothing.
+
+    Raises NotFromPagerDuty.
+    """
+    secrets = [*settings.PAGERDUTY_WEBHOOK_SECRETS, *WebhookSubscription.objects.values_list("secret", flat=True)]
+    if not secrets:
+        raise NotFromPagerDuty("no secret is known here: see docs/setup/1-pagerduty.md")
+    if not is_signed(body, signatures, secrets):
+        raise NotFromPagerDuty("its signature is wrong")
+    with transaction():
+        _, is_new = Webhook.objects.get_or_create(id=webhook_id, defaults={"event_type": told.event_type})
+        if is_new and told.page_id:
+            stale.mark(Q(pagerduty_id=told.page_id))
+        if is_new and told.is_of_new_page and settings.PAGERDUTY_IMPORT_INCIDENTS:
+            connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)))
+
+
+# ── PagerDuty's log ───────────────────────────────────────────────────────────────────────────────
+
+
+def poll_log(_: object) -> Record:
+    """Read the account's log from where the last reading ended, and a little before: entries may show up late.
+
+    Where it ended is said by PagerDuty's own times, so a clock of ours that is behind costs only a longer part.
+    """
+    _spare()
+    mark = models.ReadUpTo.objects.filter(name=LOG).first()
+    since = min(mark.at, now()) - LATE if mark else now() - BEGINNING
+    entries, until = _part_of_log(since)
+    return lambda: _log_polled(entries, until, is_first=mark is None)
+
+
+def _part_of_log(since: datetime) -> tuple[list[LogEntry], datetime | None]:
+    """The entries, and up to when they are all that there are; None where that is now."""
+    until = since + LONGEST_PART if now() - since > LONGEST_PART else None
+    while True:
+        entries = pager().log_entries(since=since, until=until, most=MOST_ENTRIES)
+        if len(entries) < MOST_ENTRIES or (until is not None and until - since <= SHORTEST_PART):
+            return entries, until
+        until = since + ((until or now()) - since) / 2
+
+
+def _log_polled(entries: list[LogEntry], until: datetime | None, *, is_first: bool) -> None:
+    refresh((), entries, asked_at=now())
+    last = until or max((entry.at for entry in entries), default=None)
+    if last is not None:
+        models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": last})
+    if is_first:
+        stale.mark(~Q(status=Status.RESOLVED) & Q(whole_log_read=False))
+    stale.run_again(stale.POLL_LOG, after=timedelta(seconds=1) if until is not None else _pace())
+
+
+# ── what is stale ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One incident as PagerDuty has it. `page` is None where PagerDuty will not show it any more."""
+
+    incident: Incident
+    page: Page | None
+    entries: tuple[LogEntry, ...]
+    asked_at: datetime
+
+
+def read_changed(_: object) -> Record:
+    """Read the incidents of which something was heard, those first that wait longest, as far as the budget goes.
+
+    However often one was heard of, it is read once. What was heard meanwhile is read by the next run.
+    """
+    _spare()
+    waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by("stale_since")
+    readings = []
+    for incident in waiting[:MOST_INCIDENTS]:
+        if not _by_themselves.take(CALLS_EACH):
+            break
+        readings.append(_read(incident))
+    return lambda: _changed_read(readings)
+
+
+def _read(incident: Incident) -> Reading:
+    asked_at = now()
+    page = _read_page(incident)
+    entries: list[LogEntry] = []
+    if page is not None:
+        logged = incident.timeline.filter(log_entry_id__isnull=False)
+        since = logged.aggregate(last=Max("at"))["last"] if incident.whole_log_read else None
+        entries = pager().log_of(page.id, since=since - LATE if since else None)
+    return Reading(incident, page, tuple(entries), asked_at)
+
+
+def _changed_read(readings: list[Reading]) -> None:
+    for one in sorted(readings, key=lambda one: one.incident.pk):  # the order in which everybody locks them
+        refresh([one.page] if one.page else [], one.entries, asked_at=one.asked_at)
+        same = Incident.objects.filter(pk=one.incident.pk)
+        same.filter(stale_since__lte=one.incident.stale_since).update(stale_since=None)
+        if one.page is None:
+            same.update(missing_at=Now())
+        else:
+            same.filter(whole_log_read=False).update(whole_log_read=True)
+    if Incident.objects.filter(_can_be_read(), stale_since__isnull=False).exists():
+        stale.run_again(stale.CHANGED, after=stale.AT_ONCE if readings else timedelta(seconds=2))
 
 
 # ── the directory ─────────────────────────────────────────────────────────────────────────────────
@@ -83,6 +325,7 @@ class Directory:
 
 def read_directory(_: object) -> Record:
     """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
+    _spare()
     since = now().replace(second=0, microsecond=0)
     read = Directory(
         tuple(pager().teams()),
@@ -187,11 +430,11 @@ def _nothing() -> None:
 # ── when, and how it goes ─────────────────────────────────────────────────────────────────────────
 
 
-def _periodic(name: str, do: Callable[[object], Record], *, every: timedelta) -> Step:
+def _periodic(name: str, do: Callable[[object], Record], *, every: timedelta, lane: str = "sync") -> Step:
     return Step(
         name,
         do,
-        lane="sync",
+        lane=lane,
         every=every,
         slowest_retry=every.total_seconds(),
         never_give_up=True,
@@ -204,10 +447,14 @@ def _no_subject(key: str) -> None:
 
 
 PAGERDUTY_SYNC = Workflow(
-    "pagerduty-sync",
+    stale.PAGERDUTY_SYNC,
     load=_no_subject,
     steps=(
-        _periodic("poll", poll, every=timedelta(seconds=15)),
+        _periodic(stale.POLL, poll, every=POLLED_EVERY),
+        _periodic(stale.POLL_LOG, poll_log, every=POLLED_EVERY),
+        _periodic(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
+        _periodic("remind", remind, every=POLLED_EVERY),
+        _periodic("webhooks", subscribing.tend, every=timedelta(minutes=5)),
         _periodic("directory", read_directory, every=timedelta(minutes=1)),
     ),
 )
@@ -243,7 +490,7 @@ class Freshness:
 
 
 def freshness() -> dict[str, Freshness]:
-    """By periodic step: poll, directory, members. A tool that is not set up is missing."""
+    """By periodic step: poll, log, changed, webhooks, directory, members, … Of a tool that is not set up, none."""
     rows = StepRow.objects.filter(job__workflow__in=[workflow.name for workflow in periodic_work()])
     late = now() - OVERDUE
     return {

@@ -1,6 +1,7 @@
 """What people type, made safe to show and to send on."""
 
 import unicodedata
+from collections.abc import Sequence
 
 #: Characters that turn the direction of the text around them: they can make a line read as something else.
 BIDI = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A)), "\u200e", "\u200f", "\u061c"}
@@ -15,6 +16,11 @@ def clean(text: str, *, lines: bool = False) -> str:
         kept = "".join(c for c in text if c in "\n\t" or not _is_hidden(c))
         return "\n".join(line.rstrip() for line in kept.split("\n")).strip()
     return " ".join("".join(" " if c in "\n\t" else c for c in text if c in "\n\t" or not _is_hidden(c)).split())
+
+
+def listing(words: Sequence[str]) -> str:
+    """Ana, Mei and Oskar."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _is_hidden(character: str) -> bool:

@@ -170,6 +170,56 @@ class Page:
     acknowledged_at: datetime | None
     acknowledged_by: tuple[Reference, ...]
     resolved_at: datetime | None
+    urgency: str  # high, low
+    service: Reference
+    priority: Reference | None
+    escalation_policy_id: str | None
+    assigned_by_hand: bool  # to people by name: nobody else is paged after them
+    status_changed_at: datetime
+    updated_at: datetime
+    merged_into: Reference | None  # the page that this one was resolved for
+
+
+@dataclass(frozen=True)
+class Change:
+    """A field of a page that got another value; both as people read them."""
+
+    field: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One thing that the pager says happened to a page.
+
+    `kind` is PagerDuty's type without its end (fact sheet section 7, Log entries); there may be kinds that nobody
+    knows yet, and for those `summary` has to do.
+    """
+
+    id: str
+    page_id: str
+    kind: str
+    at: datetime
+    summary: str
+    actor: str  # a person's name; empty for what happened by itself
+    channel: str  # how it came: website, mobile, api, timeout, …
+    people: tuple[Reference, ...]  # whom it is about
+    text: str  # what somebody wrote
+    changes: tuple[Change, ...]
+    seconds: int | None  # of a snooze
+    notified_by: str  # push, phone, sms, email
+    sources: tuple[Reference, ...]  # pages that were merged into this one
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """Where webhooks go. `secret` is known when it has just been made, and never again."""
+
+    id: str
+    url: str
+    enabled: bool  # false: switched off by the pager itself, after too many that nobody took
+    secret: str = ""
 
 
 class Pager(Protocol):
@@ -187,6 +237,14 @@ class Pager(Protocol):
     def open_pages(self) -> list[Page]: ...
     def add_note(self, page_id: str, text: str) -> None: ...
     def notes(self, page_id: str) -> list[str]: ...
+    def log_entries(self, *, since: datetime, until: datetime | None, most: int) -> list[LogEntry]: ...
+    def log_of(self, page_id: str, *, since: datetime | None) -> list[LogEntry]: ...
+    def seconds_to_spare_it(self) -> float: ...
+    def subscriptions(self) -> list[Subscription]: ...
+    def subscribe(self, url: str) -> Subscription: ...
+    def enable(self, subscription_id: str) -> None: ...
+    def unsubscribe(self, subscription_id: str) -> None: ...
+    def send_test(self, subscription_id: str) -> None: ...
 
 
 # ── what a chat knows ─────────────────────────────────────────────────────────────────────────────
@@ -222,6 +280,7 @@ class Message:
     paragraphs: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     links: tuple[Link, ...] = ()
+    mentions: tuple[str, ...] = ()  # ids of members whom it is to reach
 
 
 class Chat(Protocol):
@@ -237,5 +296,6 @@ class Chat(Protocol):
     def bookmarks(self, channel_id: str) -> list[str]: ...
     def find_channel(self, name: str) -> str | None: ...
     def post(self, channel_id: str, message: Message) -> str: ...
+    def update(self, channel_id: str, message_id: str, message: Message) -> None: ...
     def find_message(self, channel_id: str, marker: str, *, since: datetime) -> str | None: ...
     def pin(self, channel_id: str, message_id: str) -> None: ...

@@ -9,6 +9,7 @@ urlpatterns = [
     path("report", report.report, name="report"),
     path("on-call", report.on_call, name="on-call"),
     path("incidents/<slug:name>", incident.incident, name="incident"),
+    path("incidents/<slug:name>/channel", incident.open_channel, name="open-channel"),
     path("incidents/<slug:name>/responding", responding.responding, name="responding"),
     path("incidents/<slug:name>/steps/<slug:step>", responding.decide, name="step"),
     path("sign-in", signin.sign_in, name="sign-in"),

@@ -22,11 +22,14 @@ SLACK = "incident_central/integrations/slack/client.py"
 STANDBY = "incident_central/incidents/standby.py"
 JOURNAL = "incident_central/incidents/journal.py"
 OUTAGE = "incident_central/outage.py"
+SYNC = "incident_central/incidents/sync.py"
+SIGNATURE = "incident_central/integrations/pagerduty/webhooks.py"
 WITHOUT_DATABASE = "incident_central/web/without_database.py"
 INCIDENT_TABLES = "incident_central/incidents/migrations/0001_initial.py"
 JOB_TABLES = "incident_central/jobs/migrations/0001_initial.py"
 
 KILLS = "tests/crash/test_kills.py::test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice[sqlite-0]"
+LATE_LOG = "tests/test_sync.py::test_a_log_that_tells_late_leaves_nothing_out_and_nothing_twice[sqlite]"
 LOST = "tests/test_trouble.py::test_an_answer_that_is_lost_after_the_work_was_done_doubles_nothing"
 IN_DOUBT = "tests/crash/test_faults.py::test_every_second_write_is_in_doubt"
 FAULTS = "tests/crash/test_faults.py::"
@@ -606,6 +609,49 @@ PROTECTIONS = (
         " or name not in names}",
         "}",
         UPGRADE,
+    ),
+    # ── news of PagerDuty ─────────────────────────────────────────────────────────────────────────
+    Protection(
+        "a webhook is believed only with PagerDuty's signature",
+        SIGNATURE,
+        "    return any(found)\n",
+        "    return True\n",
+        "tests/test_webhooks.py::test_the_signature_is_that_of_the_bytes[sqlite]",
+    ),
+    Protection(
+        "the same webhook again is known",
+        SYNC,
+        "        if is_new and told.page_id:\n",
+        "        if told.page_id:\n",
+        "tests/test_webhooks.py::test_one_that_is_sent_twice_is_read_once[sqlite]",
+    ),
+    Protection(
+        "what the log tells late takes the place of what was seen",
+        MODELS,
+        "                row = row or seen\n",
+        "                row = None\n",
+        LATE_LOG,
+    ),
+    Protection(
+        "what the log has told is not told again when it is seen",
+        MODELS,
+        "latest=at + SLACK, logged=True):\n            return\n",
+        "latest=at + SLACK, logged=True):\n            pass\n",
+        LATE_LOG,
+    ),
+    Protection(
+        "the log is read from where the last reading ended",
+        SYNC,
+        "since = min(mark.at, now()) - LATE if mark else now() - BEGINNING",
+        "since = now()",
+        "tests/test_sync.py::test_a_hub_that_was_away_reads_what_it_missed[sqlite]",
+    ),
+    Protection(
+        "nobody is reminded twice",
+        SYNC,
+        '.exclude(reminded_of=F("status_changed_at"))',
+        "",
+        "tests/test_news.py::test_nobody_acknowledging_for_five_minutes_is_shown_and_told_once[sqlite]",
     ),
 )
 

@@ -145,7 +145,7 @@ def test_a_lock_that_is_free_for_a_moment_makes_nobody_look_dead(
     for _ in range(5):
         sandbox.fault("slack", "slow", method="conversations.create", seconds=5, times=1)
         (name,) = report_all([caller], each=1)
-        owner = eventually(lambda name=name: other.steps(name)["open_channel"]["owner"])
+        owner = eventually(partial(_owner_of_channel, other, name))
         eventually(partial(_holder, other, owner))
         free_for = _break_for_a_moment(caller, other, owner)
         eventually(lambda: all_finished(other))
@@ -169,6 +169,10 @@ def _break_for_a_moment(caller: Hub, other: Hub, owner: str) -> float:
         wake(caller)
     eventually(lambda: _holder(other, owner) not in (None, before))
     return time.monotonic() - broken
+
+
+def _owner_of_channel(hub: Hub, name: str) -> str:
+    return str(hub.steps(name)["open_channel"]["owner"])
 
 
 def _holder(hub: Hub, owner: str) -> int | None:

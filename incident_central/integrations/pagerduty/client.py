@@ -4,6 +4,8 @@ The official client would repeat a POST whose answer was lost and wait for ever 
 and what failed is said as an IntegrationError. Retrying belongs to the step that called.
 """
 
+import itertools
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -17,6 +19,7 @@ from incident_central.integrations.base import (
     EscalationPolicy,
     IntegrationError,
     Level,
+    LogEntry,
     OnCall,
     Page,
     PageRequest,
@@ -25,9 +28,11 @@ from incident_central.integrations.base import (
     Phone,
     Priority,
     Reference,
+    Subscription,
     Team,
     seconds_to_wait,
 )
+from incident_central.integrations.pagerduty.log import log_entry
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -37,18 +42,40 @@ TIMEOUT = httpx2.Timeout(9, connect=4)
 DUPLICATE = "matching dedup key already exists"
 INVALID_PRIORITY = "1020"
 
+#: Below this part of PagerDuty's limit, what is left is for paging.
+KEPT_FOR_PAGING = 0.1
+
+#: Events that tell of something that we show. PagerDuty has none for a new title or urgency. (fact sheet section 8)
+EVENTS = [
+    "incident.triggered",
+    "incident.acknowledged",
+    "incident.unacknowledged",
+    "incident.escalated",
+    "incident.delegated",
+    "incident.reassigned",
+    "incident.reopened",
+    "incident.resolved",
+    "incident.priority_updated",
+    "incident.service_updated",
+    "incident.annotated",
+    "incident.status_update_published",
+    "incident.responder.added",
+    "incident.responder.replied",
+]
+
 
 class PagerDuty:
     """A Pager. Thread-safe. Connections are kept open: a new TLS handshake costs more than all our own work."""
 
     def __init__(self, *, api_key: str, from_email: str, api_url: str, before_send: BeforeSend) -> None:
         self._closed = Closed("PagerDuty")
+        self._spare_until = 0.0
         self._from_email = from_email
         self._client = _Client(
             api_key,
             default_from=from_email,
             base_url=api_url,
-            event_hooks={"request": [lambda request: before_send()]},
+            event_hooks={"request": [lambda request: before_send()], "response": [self._heed_limit]},
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90),
             trust_env=not api_url.startswith("http://"),
         )
@@ -163,12 +190,82 @@ class PagerDuty:
     def notes(self, page_id: str) -> list[str]:
         return [note["content"] for note in self._get("/incidents/{}/notes", page_id)["notes"]]
 
+    # ── what happened ─────────────────────────────────────────────────────────────────────────────
+
+    def log_entries(self, *, since: datetime, until: datetime | None, most: int) -> list[LogEntry]:
+        """Of the whole account, oldest first; of more than `most` there are, in no order that can be relied on, only so
+        many. (GET /log_entries; fact sheet section 7: the order is not documented)"""
+        rows = self._all("/log_entries", most=most, since=since.isoformat(), until=until.isoformat() if until else None)
+        return _oldest_first(rows)
+
+    def log_of(self, page_id: str, *, since: datetime | None) -> list[LogEntry]:
+        """Of one page, oldest first."""
+        rows = self._all("/incidents/{}/log_entries", page_id, since=since.isoformat() if since else None)
+        return _oldest_first(rows)
+
+    def seconds_to_spare_it(self) -> float:
+        """How long to leave PagerDuty alone, unless it is to page: as long as hardly any requests are left to us.
+
+        (`ratelimit-remaining`, `ratelimit-limit` and `ratelimit-reset` of the last answer; fact sheet section 4)
+        """
+        return max(0.0, self._spare_until - time.monotonic())
+
+    def _heed_limit(self, response: httpx2.Response) -> None:
+        names = ("ratelimit-remaining", "ratelimit-limit", "ratelimit-reset")
+        remaining, limit, reset = (seconds_to_wait(response.headers.get(name)) for name in names)
+        if remaining is None or limit is None or reset is None:
+            return
+        if remaining < limit * KEPT_FOR_PAGING:
+            self._spare_until = time.monotonic() + reset
+
+    # ── webhooks ──────────────────────────────────────────────────────────────────────────────────
+
+    def subscriptions(self) -> list[Subscription]:
+        """Those of the whole account, without their secrets. (GET /webhook_subscriptions; fact sheet section 7)"""
+        return [_subscription(row) for row in self._all("/webhook_subscriptions", filter_type="account")]
+
+    def subscribe(self, url: str) -> Subscription:
+        """Have webhooks sent to `url`. This answer is the only one that ever holds the secret.
+
+        Not safe to repeat: look among subscriptions() first, and end one whose secret was lost with its answer.
+        """
+        subscription = {
+            "type": "webhook_subscription",
+            "delivery_method": {"type": "http_delivery_method", "url": url},
+            "description": "Incident Central",
+            "events": EVENTS,
+            "filter": {"type": "account_reference"},
+            "active": True,
+        }
+        answer = self._write("/webhook_subscriptions", body={"webhook_subscription": subscription})
+        return _subscription(answer["webhook_subscription"])
+
+    def enable(self, subscription_id: str) -> None:
+        """End a temporary disablement. Safe to repeat."""
+        self._press("/webhook_subscriptions/{}/enable", subscription_id)
+
+    def unsubscribe(self, subscription_id: str) -> None:
+        """Safe to repeat: what is gone raises a permanent error with code 404."""
+        self._press("/webhook_subscriptions/{}", subscription_id, method="DELETE")
+
+    def send_test(self, subscription_id: str) -> None:
+        """Have a `pagey.ping` sent. Safe to repeat."""
+        self._press("/webhook_subscriptions/{}/ping", subscription_id)
+
     # ── one attempt ───────────────────────────────────────────────────────────────────────────────
 
-    def _all(self, path: str, *, absent: tuple[str, ...] = (), **params: object) -> list[Json]:
-        """Every page of a list; nothing where PagerDuty answers with one of the statuses in `absent`."""
+    def _all(
+        self, path: str, *ids: str, absent: tuple[str, ...] = (), most: int | None = None, **params: object
+    ) -> list[Json]:
+        """Every page of a list, or `most` of it; nothing where PagerDuty answers with one of the statuses in
+        `absent`."""
+
+        def read() -> list[Json]:
+            given = {name: value for name, value in params.items() if value is not None}
+            return list(itertools.islice(self._client.iter_all(path.format(*ids), params=given), most))
+
         try:
-            return self._once(f"GET {path}", lambda: self._client.list_all(path, params=params), writes=False)
+            return self._once(f"GET {path}", read, writes=False)
         except IntegrationError as error:
             if error.code in absent:
                 return []
@@ -180,6 +277,16 @@ class PagerDuty:
 
     def _write(self, path: str, *ids: str, body: Json) -> Json:
         return self._once(f"POST {path}", lambda: self._client.jpost(path.format(*ids), json=body), writes=True)
+
+    def _press(self, path: str, *ids: str, method: str = "POST") -> None:
+        """A write without a body, and whose answer says nothing more."""
+
+        def press() -> None:
+            response = self._client.request(method, path.format(*ids))
+            if not response.is_success:
+                raise pagerduty.HttpError(f"{method} {path}", response)
+
+        self._once(f"{method} {path}", press, writes=True)
 
     def _once(self, call: str, request: Callable[[], T], *, writes: bool) -> T:
         self._closed.check(call)
@@ -289,7 +396,36 @@ def _page(row: Json) -> Page:
         resolved_at=_time(row.get("resolved_at") or row.get("last_status_change_at"))
         if row["status"] == "resolved"
         else None,
+        urgency=row.get("urgency") or "high",
+        service=_reference(row["service"]),
+        priority=_reference(row["priority"]) if row.get("priority") else None,
+        escalation_policy_id=(row.get("escalation_policy") or {}).get("id"),
+        assigned_by_hand=row.get("assigned_via") == "direct_assignment",
+        status_changed_at=_time(row.get("last_status_change_at") or row["created_at"]) or datetime.now(UTC),
+        updated_at=_time(row.get("updated_at") or row["created_at"]) or datetime.now(UTC),
+        merged_into=_merged_into(row),
     )
+
+
+def _merged_into(row: Json) -> Reference | None:
+    """(fact sheet section 7: resolve_reason of an incident that was merged into another)"""
+    reason = row.get("resolve_reason")
+    target = reason.get("incident") if isinstance(reason, dict) else None
+    return _reference(target) if target else None
+
+
+def _oldest_first(rows: Iterable[Json]) -> list[LogEntry]:
+    """They come newest first, as far as is known; PagerDuty's times are whole seconds, so their order tells more."""
+    entries = [log_entry(row) for row in rows]
+    if entries and entries[0].at >= entries[-1].at:
+        entries.reverse()
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _subscription(row: Json) -> Subscription:
+    method = row["delivery_method"]
+    enabled = not method.get("temporarily_disabled")
+    return Subscription(row["id"], method.get("url") or "", enabled, method.get("secret") or "")
 
 
 def _reference(row: Json) -> Reference:

@@ -138,17 +138,12 @@ class Slack:
 
     def post(self, channel_id: str, message: Message) -> str:
         """Post, and return the message's id (its `ts`). After a lost answer look with find_message() first."""
-        answer = self._call(
-            "chat.postMessage",
-            writes=True,
-            channel=channel_id,
-            text=messages.fallback(message),
-            blocks=messages.blocks(message),
-            metadata={"event_type": MARKER, "event_payload": {"marker": message.marker}},
-            unfurl_links=False,
-            unfurl_media=False,
-        )
-        return str(answer["ts"])
+        told = _content(message) | {"unfurl_links": False, "unfurl_media": False}
+        return str(self._call("chat.postMessage", writes=True, channel=channel_id, **told)["ts"])
+
+    def update(self, channel_id: str, message_id: str, message: Message) -> None:
+        """Let a message of ours say this instead. Safe to repeat. (fact sheet section 5: nobody is notified)"""
+        self._call("chat.update", writes=True, channel=channel_id, ts=message_id, **_content(message))
 
     def find_message(self, channel_id: str, marker: str, *, since: datetime) -> str | None:
         """The id of our message with this marker. Without include_all_metadata Slack leaves the marker out."""
@@ -218,9 +213,17 @@ class Slack:
         return answer
 
 
+def _content(message: Message) -> Json:
+    return {
+        "text": messages.fallback(message),
+        "blocks": messages.blocks(message),
+        "metadata": {"event_type": MARKER, "event_payload": {"marker": message.marker}},
+    }
+
+
 def _encoded(method: str, arguments: dict[str, object]) -> dict[str, Any]:
-    """chat.postMessage takes JSON; the rest, forms, as slack_sdk's own methods send them."""
-    if method == "chat.postMessage":
+    """Messages go as JSON; the rest, forms, as slack_sdk's own methods send them."""
+    if method in ("chat.postMessage", "chat.update"):
         return {"json": arguments}
     return {"params": {k: int(v) if isinstance(v, bool) else v for k, v in arguments.items() if v != ""}}
 

@@ -17,7 +17,13 @@ def escape(text: str) -> str:
 
 def fallback(message: Message) -> str:
     """What notifications and screen readers say."""
-    return cut(escape("\n".join(filter(None, [message.title, *message.paragraphs]))), 3000)
+    said = cut(escape("\n".join(filter(None, [message.title, *message.paragraphs]))), 3000)
+    return " ".join(filter(None, [said, _mentions(message)]))
+
+
+def _mentions(message: Message) -> str:
+    """Slack notifies these members. (fact sheet section 5)"""
+    return " ".join(f"<@{member}>" for member in message.mentions)
 
 
 def blocks(message: Message) -> list[Block]:
@@ -29,6 +35,8 @@ def _blocks(message: Message) -> Iterable[Block]:
         yield {"type": "header", "text": _plain(message.title, 150)}
     for paragraph in filter(None, message.paragraphs):
         yield {"type": "section", "text": _plain(paragraph, 3000)}
+    if message.mentions:
+        yield {"type": "section", "text": {"type": "mrkdwn", "text": _mentions(message)}}
     if message.facts:
         yield {"type": "section", "fields": [_fact(name, value) for name, value in message.facts[:10]]}
     if message.links:

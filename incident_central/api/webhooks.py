@@ -1,0 +1,70 @@
+"""Webhooks that arrive. They are written down and answered; the work is the worker's.
+
+PagerDuty switches a subscription off for a day after three answers that begin with 4, and a secret of ours that is
+wrong looks like forgery. So whatever is wrong here is answered with 503: it sends again for 48 hours, and catches up by
+itself when the trouble is over. (fact sheet section 8)
+"""
+
+import hashlib
+import logging
+import threading
+import time
+
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from incident_central.incidents import sync
+from incident_central.integrations.pagerduty.webhooks import LARGEST, heard
+from incident_central.outage import require_writable, within
+
+log = logging.getLogger(__name__)
+
+#: PagerDuty waits for five seconds.
+PATIENCE = 2.0
+#: So many are taken at the same time: in a flood, people still get their pages.
+AT_THE_SAME_TIME = threading.BoundedSemaphore(4)
+IN_TURN = 1.0  # seconds that one waits for its turn
+
+
+@csrf_exempt
+@require_POST
+def pagerduty(request: HttpRequest) -> HttpResponse:
+    if not AT_THE_SAME_TIME.acquire(timeout=IN_TURN):
+        return _later("Too many at once.")
+    try:
+        return _pagerduty(request)
+    except sync.NotFromPagerDuty as reason:
+        _warn(str(reason))
+        return _later(str(reason))
+    except Error:
+        return _later("The database does not answer.")
+    finally:
+        AT_THE_SAME_TIME.release()
+
+
+def _pagerduty(request: HttpRequest) -> HttpResponse:
+    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
+        return _later("This is larger than anything that PagerDuty sends.")
+    body, signatures = request.body, request.headers.get("X-PagerDuty-Signature", "")
+    told = heard(body)
+    webhook_id = request.headers.get("X-Webhook-Id") or told.event_id or hashlib.sha256(body).hexdigest()
+    require_writable()
+    within(PATIENCE, lambda: sync.heard(webhook_id, told, body=body, signatures=signatures))
+    return HttpResponse(status=202)
+
+
+def _later(why: str) -> HttpResponse:
+    return HttpResponse(f"{why}\n", status=503, content_type="text/plain; charset=utf-8", headers={"Retry-After": "10"})
+
+
+_warned_at = -60.0
+
+
+def _warn(text: str) -> None:
+    """Once a minute: whoever sends such things may send many."""
+    global _warned_at
+    if time.monotonic() > _warned_at + 60:
+        _warned_at = time.monotonic()
+        log.warning("a webhook was refused: %s", text)

@@ -1,0 +1,91 @@
+"""Incidents that PagerDuty opened by itself: shown as they are, and made full ones when somebody wants a channel."""
+
+from collections.abc import Iterable
+from uuid import NAMESPACE_URL, uuid5
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from incident_central.database import now, transaction
+from incident_central.incidents import stale
+from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Responder, Service, Status
+from incident_central.incidents.naming import draw_name, is_name
+from incident_central.incidents.response import RESPONSE, expected_responders
+from incident_central.incidents.text import clean
+from incident_central.integrations.base import Page
+from incident_central.jobs import runner
+
+
+def take_in(pages: Iterable[Page]) -> None:
+    """Make incidents of open pages that nobody reported here, inside the caller's transaction. Safe to repeat.
+
+    One whose service the directory does not have yet is taken in at a later reading.
+    """
+    if not settings.PAGERDUTY_IMPORT_INCIDENTS:
+        return
+    # What bears a name as ours do was reported: here, and is perhaps still in the journal; or to another hub.
+    foreign = {page.id: page for page in pages if page.status != Status.RESOLVED and not is_name(page.key)}
+    known = set(Incident.objects.filter(pagerduty_id__in=foreign).values_list("pagerduty_id", flat=True))
+    services = Service.objects.in_bulk({page.service.id for page in foreign.values()})
+    new = [page for page in foreign.values() if page.id not in known and page.service.id in services]
+    for page in new:
+        incident = Incident(
+            id=f"pagerduty-{page.number}",
+            created_at=page.created_at,
+            pagerduty_id=page.id,
+            pagerduty_url=page.url,
+            pagerduty_number=page.number,
+            paged_at=page.created_at,
+            reporter_name="PagerDuty",
+            source=FROM_PAGERDUTY,
+            sender=FROM_PAGERDUTY,
+            report_id=uuid5(NAMESPACE_URL, page.id),
+            title=clean(page.title),
+            service=services[page.service.id],
+            priority_id=None,
+        )
+        incident.save(force_insert=True)
+    if new:
+        stale.mark(Q(pagerduty_id__in=[page.id for page in new]))
+
+
+def make_full(number: int, *, name: str, email: str) -> Incident | None:
+    """Give PagerDuty's incident of this number a name of ours, and begin everything of a response but the page. `name`
+    and `email` are whose who wants it: they are in the channel, and in command.
+
+    Pressed twice, it is done once. None where there is no such incident. Raises django.db.Error.
+    """
+    for words in range(8):
+        new_name = draw_name(timezone.localtime(now()), extra_words=words // 3)
+        try:
+            with transaction():
+                return _make_full(number, new_name, name=name, email=email)
+        except IntegrityError:
+            continue  # the name is taken: draw another
+    raise RuntimeError("eight names in a row were taken")
+
+
+def _make_full(number: int, new_name: str, *, name: str, email: str) -> Incident | None:
+    incident = of_number(number, Incident.objects.select_for_update())
+    if incident is None or is_name(incident.name):
+        return incident
+    if Incident.objects.filter(pk=new_name).exists():
+        raise IntegrityError(new_name)
+    old_name, incident.pk = incident.pk, new_name
+    Incident.objects.filter(pk=old_name).update(id=new_name)
+    for relation in Incident._meta.related_objects:
+        field = relation.field.name
+        relation.related_model._default_manager.filter(**{field: old_name}).update(**{field: new_name})
+    incident.reporter_name, incident.reporter_email, incident.incident_commander_email = name, email, email
+    incident.save(update_fields=["reporter_name", "reporter_email", "incident_commander_email", "updated_at"])
+    Responder.objects.bulk_create(expected_responders(incident))
+    incident.made_full(old_name, who=name or email)
+    runner.begin(RESPONSE, new_name, incident)
+    return incident
+
+
+def of_number(number: int, incidents: QuerySet[Incident]) -> Incident | None:
+    """The incident that was taken in under this number of PagerDuty's, whatever its name is now."""
+    return incidents.filter(source=FROM_PAGERDUTY, pagerduty_number=number).first()

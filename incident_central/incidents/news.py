@@ -1,0 +1,159 @@
+"""What an incident's channel is told as things change: the pinned summary, the topic, and a message where it matters.
+
+    status changed ─┬─ tell (acknowledged, resolved, paging again; the reporter is mentioned)
+                    ├─ update the summary
+                    └─ set the topic
+    title, priority, service, commander, … changed: the last two
+
+Each change is a job of its own, known by what it was and when. Its steps say what is true when they run, so one that
+comes late says nothing that is not so any more.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from incident_central.incidents.models import Incident, Member, Status, listing
+from incident_central.incidents.response import (
+    RESPONSE,
+    look_for_message,
+    summary_of,
+    topic_of,
+)
+from incident_central.incidents.tools import chat
+from incident_central.integrations.base import Message
+from incident_central.jobs import runner
+from incident_central.jobs.models import SETTLED, State, StepRow
+from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
+from incident_central.outside import CallFailed
+
+#: After so long without an acknowledgement the page says so, and the channel is told once.
+UNACKNOWLEDGED = timedelta(minutes=5)
+
+FACTS, REMINDER = "facts", "reminder"
+
+
+@dataclass(frozen=True)
+class News:
+    """`what` is a status, FACTS or REMINDER."""
+
+    incident: Incident
+    what: str
+    marker: str
+
+
+def changed(incident: Incident, what: str, *, at: datetime) -> None:
+    """Have the channel told, when the caller's transaction has been committed. The same twice is told once."""
+    if settings.SLACK_BOT_TOKEN and (incident.slack_channel_id or _is_awaited(incident, "open_channel")):
+        key = f"{incident.name}/{what}/{at.isoformat()}"
+        runner.begin(NEWS, key, News(incident, what, key))
+
+
+def unacknowledged_since(incident: Incident) -> datetime | None:
+    """Since when nobody has acknowledged it, if that is too long."""
+    since = incident.status_changed_at
+    if incident.status != Status.TRIGGERED or since is None or timezone.now() - since < UNACKNOWLEDGED:
+        return None
+    return since
+
+
+# ── the steps ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell(news: News) -> Record:
+    """Not safe to repeat after a lost answer: look for its marker first."""
+    incident = news.incident
+    if incident.status != (Status.TRIGGERED if news.what == REMINDER else news.what):
+        raise NotNeeded(f"It is {incident.status} by now.")
+    chat().post(_channel(incident), message_of(news))
+    return _nothing
+
+
+def look_for_it(news: News) -> Record | None:
+    return look_for_message(news.incident, news.marker)
+
+
+def message_of(news: News) -> Message:
+    incident, mentions = news.incident, _reporter(news.incident)
+    names = listing(incident.assigned) or "nobody"
+    if news.what == REMINDER:
+        minutes = int(UNACKNOWLEDGED.total_seconds() / 60)
+        text = f"Nobody has acknowledged for {minutes} minutes. PagerDuty is paging {names}."
+        return Message(marker=news.marker, paragraphs=(text,))
+    if news.what == Status.ACKNOWLEDGED:
+        text = f"Acknowledged by {incident.acknowledged_by or names}."
+    elif news.what == Status.RESOLVED:
+        text = f"Resolved. It was merged into {incident.merged_into}." if incident.merged_into else "Resolved."
+    else:
+        return Message(marker=news.marker, paragraphs=(f"Triggered again: PagerDuty is paging {names}.",))
+    return Message(marker=news.marker, paragraphs=(text,), mentions=mentions)
+
+
+def _reporter(incident: Incident) -> tuple[str, ...]:
+    members = Member.objects.filter(email=incident.reporter_email.lower(), deactivated=False)
+    return tuple(members.values_list("id", flat=True)[:1])
+
+
+def update_summary(news: News) -> Record:
+    """Safe to repeat."""
+    incident = news.incident
+    if not incident.summary_ts:
+        _await(incident, "summary")
+        raise NotNeeded("The summary was not posted by us.")
+    chat().update(_channel(incident), incident.summary_ts, summary_of(incident))
+    return _nothing
+
+
+def update_topic(news: News) -> Record:
+    """Safe to repeat."""
+    _await(news.incident, "topic")  # else its own topic, older than this, would come later
+    chat().set_topic(_channel(news.incident), topic_of(news.incident))
+    return _nothing
+
+
+def _channel(incident: Incident) -> str:
+    if incident.slack_channel_id is None:
+        _await(incident, "open_channel")
+        raise NotNeeded("The channel was not opened by us.")
+    return incident.slack_channel_id
+
+
+def _await(incident: Incident, step: str) -> None:
+    """Raises CallFailed, so that this is tried again, while a step of the response has not had its turn."""
+    if _is_awaited(incident, step):
+        raise CallFailed("Waits for the response to the report.")
+
+
+def _is_awaited(incident: Incident, step: str) -> bool:
+    rows = StepRow.objects.of(RESPONSE.name, incident.name).filter(name=step)
+    return rows.exclude(state__in=[*SETTLED, State.FAILED]).exists()
+
+
+def _nothing() -> None:
+    """Nothing to write down."""
+
+
+def _load(key: str) -> News:
+    name, what, _ = key.split("/")
+    return News(Incident.objects.select_related("service", "priority").get(pk=name), what, key)
+
+
+def _only_for_messages(news: News) -> str | None:
+    return "No message is needed." if news.what == FACTS else None
+
+
+def _only_for_changes(news: News) -> str | None:
+    return "Nothing of it has changed." if news.what == REMINDER else None
+
+
+NEWS = Workflow(
+    "news",
+    load=_load,
+    steps=(
+        Step("tell", tell, look_for_it, lane="slack", off=_only_for_messages, on_its_way=timedelta(seconds=2)),
+        Step("update_summary", update_summary, lane="slack", off=_only_for_changes),
+        Step("update_topic", update_topic, lane="slack", off=_only_for_changes),
+    ),
+)

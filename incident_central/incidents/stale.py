@@ -1,0 +1,47 @@
+"""Incidents of which we know that something happened in PagerDuty, but not yet what: they are read again soon."""
+
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models import Case, F, Q, When
+from django.db.models.functions import Now
+
+from incident_central.incidents.models import Incident
+from incident_central.jobs import runner
+from incident_central.jobs.models import State, StepRow
+
+#: The periodic work on PagerDuty, and those of its steps that read incidents: see sync.py.
+PAGERDUTY_SYNC = "pagerduty-sync"
+POLL, POLL_LOG, CHANGED = "poll", "log", "changed"
+AT_ONCE = timedelta(0)
+
+
+def mark(which: Q) -> None:
+    """Have these incidents read from PagerDuty, when the caller's transaction has been committed.
+
+    Only then is the step woken: whoever reads holds the step's row and then wants the incidents', and the caller may
+    hold one of those.
+    """
+    Incident.objects.filter(which, pagerduty_id__isnull=False).update(stale_since=Now())
+    connection.on_commit(wake)
+
+
+def wake() -> None:
+    """Have what is stale read now."""
+    run_again(CHANGED, after=AT_ONCE)
+    runner.wake()
+
+
+def sooner(step: str, *, within: timedelta) -> None:
+    """Have a step run in so long at most; asked for again and again, it is not put off."""
+    waiting = StepRow.objects.of(PAGERDUTY_SYNC, "").filter(name=step, state=State.WAITING)
+    waiting.filter(run_at__gt=Now() + within).update(run_at=Now() + within)
+    runner.wake()
+
+
+def run_again(*steps: str, after: timedelta) -> None:
+    """When these steps of the periodic work run next. One that is under way says so itself when it ends, so it is left
+    alone; if it is just ending, that is waited for: the condition is no filter, or PostgreSQL would not wait."""
+    StepRow.objects.of(PAGERDUTY_SYNC, "").filter(name__in=steps).update(
+        run_at=Case(When(state=State.WAITING, then=Now() + after), default=F("run_at"))
+    )

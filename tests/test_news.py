@@ -1,0 +1,123 @@
+"""What the channel is told when something changes in PagerDuty."""
+
+from collections.abc import Callable
+
+from tests.pagerduty import act, edit
+from tests.processes import Hub, Json, Sandbox, eventually, report_form
+
+
+def reported(hub: Hub, sandbox: Sandbox, **more: str) -> tuple[str, str]:
+    name = hub.dana.post("/report", report_form(hub, **more)).incident
+    hub.finished(name)
+    return name, str(sandbox.page_of(name)["id"])
+
+
+def summary(sandbox: Sandbox, name: str) -> str:
+    (message,) = sandbox.messages(name, f"{name}/summary")
+    return str(message["blocks"])
+
+
+def said(sandbox: Sandbox, name: str, beginning: str) -> list[Json]:
+    return [one for one in sandbox.messages(name) if one["text"].startswith(beginning)]
+
+
+def topic(sandbox: Sandbox, name: str) -> str:
+    return str(sandbox.channel_of(name)["topic"]["value"])
+
+
+def test_who_acknowledged_and_that_it_is_resolved_reaches_the_channel_and_the_reporter_once(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    name, page = reported(hub, sandbox)
+    dana = next(one["id"] for one in sandbox.state["slack"]["members"] if one["real_name"] == "Dana Okafor")
+    act(sandbox, page, "acknowledge")
+    hub.poll_now()
+    (acknowledged,) = eventually(lambda: said(sandbox, name, "Acknowledged by Mei Tanaka."))
+    assert f"<@{dana}>" in acknowledged["text"]
+    eventually(lambda: "Acknowledged by Mei Tanaka" in summary(sandbox, name))
+    eventually(lambda: "· Acknowledged ·" in topic(sandbox, name))
+    act(sandbox, page, "resolve")
+    hub.poll_now()
+    (resolved,) = eventually(lambda: said(sandbox, name, "Resolved."))
+    assert f"<@{dana}>" in resolved["text"]
+    eventually(lambda: "Resolved" in summary(sandbox, name))
+    eventually(lambda: "· Resolved ·" in topic(sandbox, name))
+    hub.poll_now()
+    eventually(lambda: _settled(hub, name))
+    assert len(said(sandbox, name, "Acknowledged by")) == len(said(sandbox, name, "Resolved.")) == 1
+
+
+def test_a_new_title_and_priority_reach_summary_and_topic_without_a_message(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    before = len(sandbox.messages(name))
+    edit(sandbox, page, title="Cards <!channel> fail", priority=None)
+    hub.poll_now()
+    eventually(lambda: "Cards" in topic(sandbox, name))
+    assert not topic(sandbox, name).startswith("P1")
+    eventually(lambda: "Cards <!channel> fail" in summary(sandbox, name))
+    eventually(lambda: _settled(hub, name))
+    assert len(sandbox.messages(name)) == before
+
+
+def test_what_happens_before_the_channel_is_open_is_told_when_it_is(hub: Hub, sandbox: Sandbox) -> None:
+    fault = sandbox.fault("slack", "500", method="conversations.create")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    eventually(lambda: hub.incident(name)["pagerduty_id"])
+    act(sandbox, hub.incident(name)["pagerduty_id"], "acknowledge")
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    hub.finished(name)
+    eventually(lambda: said(sandbox, name, "Acknowledged by Mei Tanaka."))
+    eventually(lambda: "· Acknowledged ·" in topic(sandbox, name))
+    assert len(said(sandbox, name, "Acknowledged by")) == 1
+
+
+def test_a_message_whose_answer_was_lost_is_not_posted_again(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    sandbox.fault("slack", "answer-lost", method="chat.postMessage", times=1)
+    act(sandbox, page, "acknowledge")
+    hub.poll_now()
+    eventually(lambda: _settled(hub, name))
+    assert len(said(sandbox, name, "Acknowledged by")) == 1
+
+
+def test_nobody_acknowledging_for_five_minutes_is_shown_and_told_once(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    past = "2026-01-01 00:00:00"
+    hub.rows(
+        "UPDATE incidents SET status_changed_at = %s WHERE id = %s", f"{past}+00" if hub.database_url else past, name
+    )
+    hub.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = 'remind'")
+    eventually(lambda: said(sandbox, name, "Nobody has acknowledged for 5 minutes. PagerDuty is paging Mei Tanaka."))
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "<strong>Nobody has acknowledged for" in text
+    assert "Nobody had acknowledged for 5 minutes" in text
+    hub.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = 'remind'")
+    eventually(lambda: _due_in_the_future(hub))
+    assert len(said(sandbox, name, "Nobody has acknowledged")) == 1
+    act(sandbox, page, "acknowledge")
+    hub.poll_now()
+    eventually(lambda: "<strong>Nobody has acknowledged" not in hub.dana.get(f"/incidents/{name}").text)
+
+
+def _due_in_the_future(hub: Hub) -> bool:
+    (row,) = hub.rows("SELECT run_at FROM jobs_step WHERE name = 'remind'")
+    return row["run_at"] is not None and not str(row["run_at"]).startswith("2020")
+
+
+def test_without_slack_nothing_is_queued(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub(SLACK_BOT_TOKEN="")
+    hub.start()
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "acknowledge")
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    assert hub.rows("SELECT * FROM jobs_job WHERE workflow = 'news'") == []
+
+
+def _settled(hub: Hub, name: str) -> bool:
+    query = """SELECT s.state FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+               WHERE j.workflow = 'news' AND j.key LIKE %s"""
+    states = [row["state"] for row in hub.rows(query, f"{name}/%")]
+    return bool(states) and set(states) <= {"done", "off"}

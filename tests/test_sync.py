@@ -1,0 +1,333 @@
+"""What PagerDuty knows is what the hub shows, however its news arrive."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.pagerduty import act, ask, edit, incident, log_of, subscribe
+from tests.processes import Hub, Json, Sandbox, eventually, report_form
+
+
+def reported(hub: Hub, sandbox: Sandbox, **more: str) -> tuple[str, str]:
+    name = hub.dana.post("/report", report_form(hub, **more)).incident
+    hub.finished(name)
+    return name, str(sandbox.page_of(name)["id"])
+
+
+def timeline(hub: Hub, name: str) -> list[Json]:
+    """Oldest first."""
+    return hub.rows("SELECT * FROM incidents_timelineentry WHERE incident_id = %s ORDER BY at, id", name)
+
+
+def texts(hub: Hub, name: str) -> list[str]:
+    return [row["text"] for row in timeline(hub, name)]
+
+
+def shown(hub: Hub, name: str, *wanted: str) -> str:
+    """The incident's page, once all of these are in it."""
+
+    def page() -> str:
+        text = hub.dana.get(f"/incidents/{name}").text
+        assert [one for one in wanted if one not in text] == []
+        return text
+
+    hub.poll_now()
+    return eventually(page)
+
+
+def moment(value: Any) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    text = str(value)
+    return datetime.fromisoformat(text if "+" in text or text.endswith("Z") else f"{text}+00:00")
+
+
+# ── whatever happens, in whatever order it is heard of ────────────────────────────────────────────
+
+ACTIONS: dict[str, dict[str, str]] = {
+    "acknowledge": {},
+    "unacknowledge": {},
+    "escalate": {},
+    "resolve": {},
+    "reopen": {},
+    "note": {"content": "Looking"},
+    "update": {"message": "We are on it"},
+    "priority": {"priority": "P3"},
+    "edit": {"title": "Cards fail at checkout"},
+    "reassign": {"to": "Oskar Lindqvist"},
+    "delegate": {"to": "Data"},
+    "move": {"to": "Search"},
+    "ask": {"to": "Jonas Weber", "message": "Come"},
+}
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "doubled"},
+    {"kind": "delayed", "seconds": 0.3},
+    {"kind": "shuffled", "seconds": 0.3},
+    {"kind": "lost", "every": 2},
+    {"kind": "wrong-signature", "every": 3},
+]
+
+
+def told(hub: Hub, name: str) -> Json:
+    """What the hub says of an incident that PagerDuty can be asked about, too."""
+    row = hub.incident(name)
+    (priority,) = hub.rows("SELECT name FROM incidents_priority WHERE id = %s", row["priority_id"]) or [{"name": None}]
+    entries = [one for one in timeline(hub, name) if one["source"] == "pagerduty" and one["kind"] != "step"]
+    return {
+        "status": row["status"],
+        "title": row["title"],
+        "urgency": row["urgency"],
+        "service": row["service_id"],
+        "policy": row["policy_id"],
+        "priority": priority["name"],
+        "resolved_at": moment(row["resolved_at"]),
+        "log": sorted((str(one["log_entry_id"]), moment(one["at"])) for one in entries),
+    }
+
+
+def true(sandbox: Sandbox, page: str) -> Json:
+    found = incident(sandbox, page)
+    return {
+        "status": found["status"],
+        "title": found["title"],
+        "urgency": found["urgency"],
+        "service": found["service"]["id"],
+        "policy": found["escalation_policy"]["id"],
+        "priority": found["priority"] and found["priority"]["summary"],
+        "resolved_at": moment(found["resolved_at"]),
+        "log": sorted((one["id"], moment(one["created_at"])) for one in log_of(sandbox, page)),
+    }
+
+
+def test_the_end_is_pagerdutys_truth_whatever_arrives_doubled_late_shuffled_or_not_at_all(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    subscribe(hub, sandbox)
+
+    # Without shrinking: a failure is as long as it takes to wait in vain.
+    @settings(
+        max_examples=10,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate],
+    )
+    @given(
+        actions=st.lists(st.sampled_from(sorted(ACTIONS)), min_size=1, max_size=8),
+        faults=st.lists(st.sampled_from(FAULTS), max_size=2),
+        polls=st.sets(st.integers(0, 8)),
+    )
+    def check(actions: list[str], faults: list[dict[str, Any]], polls: set[int]) -> None:
+        sandbox.mend()
+        name, page = reported(hub, sandbox)
+        for fault in faults:
+            sandbox.control("/faults", {"provider": "webhooks", **fault})
+        for place, action in enumerate(actions):
+            with contextlib.suppress(HTTPError):  # PagerDuty lets nobody escalate what is resolved
+                act(sandbox, page, action, **ACTIONS[action])
+            if place in polls:
+                hub.poll_now()
+        hub.poll_now()
+        eventually(lambda: _same(told(hub, name), true(sandbox, page)) and not hub.incident(name)["stale_since"])
+
+    check()
+
+
+def _same(ours: Json, theirs: Json) -> bool:
+    assert ours == theirs
+    return True
+
+
+def test_a_log_that_tells_late_leaves_nothing_out_and_nothing_twice(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.switch(unlisted_log_entries="left out", logged_after="2", log_order="oldest first")
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "acknowledge")
+    shown(hub, name, "Acknowledged by Mei Tanaka")  # seen before its log tells of it
+    act(sandbox, page, "resolve")
+    act(sandbox, page, "edit", title="Cards fail")
+    shown(hub, name, "Resolved", "Title changed from", "Cards fail")
+    act(sandbox, page, "reopen")
+    shown(hub, name, "Reopened")
+    sandbox.switch(logged_after="0")
+    hub.poll_now()
+
+    def once() -> bool:
+        found = [text.split(" by ")[0] for text in texts(hub, name)]
+        assert [found.count(one) for one in ("Acknowledged", "Resolved")] == [1, 1]
+        assert len([one for one in found if one.startswith("Reopened")]) == 1
+        assert len([one for one in found if one.startswith("Title changed")]) == 1
+        logged = {row["log_entry_id"] for row in timeline(hub, name)}
+        assert {one["id"] for one in log_of(sandbox, page)} <= logged
+        return True
+
+    eventually(once)
+
+
+# ── in words ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_everything_that_people_do_in_pagerduty_is_told_in_words(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "escalate")
+    act(sandbox, page, "acknowledge", "Oskar Lindqvist")
+    act(sandbox, page, "snooze", "Oskar Lindqvist", seconds=5400)
+    act(sandbox, page, "unacknowledge", "Oskar Lindqvist")
+    act(sandbox, page, "reassign", "Oskar Lindqvist", to="Priya Nair")
+    act(sandbox, page, "move", "Priya Nair", to="Search")
+    act(sandbox, page, "delegate", "Priya Nair", to="Data")
+    act(sandbox, page, "priority", "Priya Nair", priority="P4")
+    act(sandbox, page, "edit", "Priya Nair", title="Search fails", urgency="low")
+    act(sandbox, page, "note", "Priya Nair", content="Not payments:\nsearch")
+    act(sandbox, page, "update", "Priya Nair", message="Search is slow")
+    act(sandbox, page, "ask", "Priya Nair", to="Jonas Weber", message="Please look")
+    act(sandbox, page, "join", "Jonas Weber")
+    act(sandbox, page, "resolve", "Ana Costa")
+    act(sandbox, page, "reopen", "Ana Costa")
+    text = shown(hub, name, "Reopened by Ana Costa", '<h1 dir="auto">Search fails</h1>', ">Triggered</span>")
+    for words in (
+        "Opened in PagerDuty by Incident Central",
+        "Assigned to Mei Tanaka",
+        "Mei Tanaka paged by",
+        "Escalated to Oskar Lindqvist by Mei Tanaka",
+        "Acknowledged by Oskar Lindqvist in PagerDuty’s app",
+        "Snoozed for 1 h 30 min by Oskar Lindqvist",
+        "No longer acknowledged by Oskar Lindqvist",
+        "Assigned to Priya Nair by Oskar Lindqvist",
+        "Moved from Checkout API to Search by Priya Nair",
+        "Handed to another escalation policy by Priya Nair",
+        "Priority changed from P1 to P4 by Priya Nair",
+        "Title changed from “Card payments fail with 502 at checkout” to “Search fails” by Priya Nair",
+        "Urgency changed from high to low by Priya Nair",
+        "Note by Priya Nair",
+        "Not payments:\nsearch",
+        "Status update by Priya Nair",
+        "Search is slow",
+        "Jonas Weber asked to help by Priya Nair",
+        "Jonas Weber joined",
+        "Resolved by Ana Costa",
+    ):
+        assert words in text, words
+    row = hub.incident(name)
+    assert (row["title"], row["urgency"], row["status"]) == ("Search fails", "low", "triggered")
+    assert row["service_id"] == hub.service_id("Search")
+
+
+def test_times_are_pagerdutys_own(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    sandbox.advance(137)
+    act(sandbox, page, "acknowledge")
+    sandbox.advance(600)
+    act(sandbox, page, "resolve")
+    shown(hub, name, "Resolved by Mei Tanaka", ">Resolved</span>")
+    kept = {row["text"].split()[0]: moment(row["at"]) for row in timeline(hub, name)}
+    logged = {one["type"].split("_")[0]: moment(one["created_at"]) for one in log_of(sandbox, page)}
+    row = hub.incident(name)
+    assert kept["Acknowledged"] == logged["acknowledge"] == moment(row["acknowledged_at"])
+    assert kept["Resolved"] == logged["resolve"] == moment(row["resolved_at"])
+    assert row["acknowledged_by"] == "Mei Tanaka"
+
+
+def test_what_happens_by_itself_says_so(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    sandbox.advance(5 * 60 + 1)
+    shown(hub, name, "Escalated to Oskar Lindqvist: nobody had acknowledged in time", "level 2 of 3 reached")
+    service = incident(sandbox, page)["service"]["id"]
+    act(sandbox, page, "acknowledge", "Oskar Lindqvist")
+    sandbox.plant("pagerduty", "services", service, set={"auto_resolve_timeout": 60})
+    act(sandbox, page, "resolve", "Oskar Lindqvist")
+    act(sandbox, page, "reopen", "Oskar Lindqvist")
+    sandbox.advance(61)
+    shown(hub, name, "Resolved by PagerDuty: it was open for longer than the service allows", ">Resolved</span>")
+
+
+def test_an_acknowledgement_that_runs_out_is_told(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox, service_name="Data Warehouse")
+    act(sandbox, page, "acknowledge", "Ana Costa")
+    shown(hub, name, "Acknowledged by Ana Costa")
+    sandbox.advance(1801)
+    shown(hub, name, "No longer acknowledged: the time for it ran out", "Nobody has acknowledged it.")
+
+
+def test_one_that_is_merged_into_another_says_into_which(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.switch(merging_api_incidents="accepted")
+    one, page = reported(hub, sandbox)
+    other, into = reported(hub, sandbox, title="All payments fail")
+    act(sandbox, page, "merge", into=into)
+    shown(hub, one, "Resolved", "merged into", "All payments fail")
+    shown(hub, other, "Merged “Card payments fail with 502 at checkout” into this incident by Mei Tanaka")
+
+
+def test_a_change_to_a_resolved_incident_arrives_without_any_webhook(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "resolve")
+    shown(hub, name, "Resolved by Mei Tanaka")
+    act(sandbox, page, "note", content="It was the pool")
+    act(sandbox, page, "priority", priority="P5")
+    shown(hub, name, "It was the pool", "Priority changed from P1 to P5")
+    eventually(lambda: hub.incident(name)["priority_id"] == hub.priority_id("P5"))
+
+
+# ── how often PagerDuty is asked ──────────────────────────────────────────────────────────────────
+
+
+def test_a_hub_that_was_away_reads_what_it_missed(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    name, page = reported(hub, sandbox)
+    eventually(lambda: hub.rows("SELECT * FROM incidents_readupto"))
+    hub.stop()
+    act(sandbox, page, "acknowledge")
+    for number in range(130):
+        act(sandbox, page, "note", content=f"Note {number}")
+    act(sandbox, page, "resolve")
+    hub.start()
+    wanted = {one["id"] for one in ask(sandbox, f"/incidents/{page}/log_entries", limit=100)["log_entries"]}
+    eventually(lambda: wanted <= {row["log_entry_id"] for row in timeline(hub, name)})
+    assert len([text for text in texts(hub, name) if text.startswith("Note by")]) == 131  # one is our own
+
+
+def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    hub.sandbox = sandbox
+    hub.start()
+    reported(hub, sandbox)
+    # Somebody else uses up what there is.
+    with ThreadPoolExecutor(8) as others:
+        list(others.map(lambda _: ask(sandbox, "/abilities"), range(900)))
+    hub.poll_now()
+    eventually(lambda: hub.rows("SELECT id FROM jobs_step WHERE name = 'poll' AND error LIKE '%%for paging%%'"))
+    before = len(sandbox.calls("POST /incidents"))
+    name = hub.dana.post("/report", report_form(hub, title="Search is down")).incident
+    eventually(lambda: hub.incident(name)["pagerduty_id"])
+    assert len(sandbox.calls("POST /incidents")) == before + 1
+
+
+@pytest.mark.parametrize("viewers", [20])
+def test_pages_ask_pagerduty_nothing_at_any_number_of_viewers(
+    make_hub: Callable[..., Hub], sandbox: Sandbox, viewers: int
+) -> None:
+    hub = make_hub()
+    hub.start()
+    name, _ = reported(hub, sandbox)
+    eventually(lambda: not hub.incident(name)["stale_since"])
+    hub.rows("UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE state = 'waiting'")
+    before = len(sandbox.calls())
+    for _ in range(viewers):
+        hub.dana.get(f"/incidents/{name}")
+        hub.dana.get("/")
+    assert len(sandbox.calls()) == before
+
+
+def test_edits_by_the_api_are_shown(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    edit(sandbox, page, title="Renamed by a script", priority=None)
+    shown(hub, name, "Renamed by a script", "Priority changed from P1 to none")
