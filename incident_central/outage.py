@@ -55,7 +55,7 @@ def within(seconds: float, do: Callable[[], T]) -> T:
     future: Future[T] = Future()
     _work.put((future, do))
     try:
-        return future.result(timeout=seconds)
+        return _result(future, seconds)
     except TookTooLong:
         future.cancel()
         said = f"the database did not answer within {seconds:g} s"
@@ -64,6 +64,20 @@ def within(seconds: float, do: Callable[[], T]) -> T:
     except Error:
         watch.suspect()
         raise
+
+
+def _result(future: Future[T], seconds: float) -> T:
+    """Wait, and from half a second on find out whether the database is gone: others shall not wait as long."""
+    began = time.monotonic()
+    while True:
+        try:
+            return future.result(timeout=min(0.25, max(0.0, began + seconds - time.monotonic())))
+        except TookTooLong:
+            waited = time.monotonic() - began
+            if waited >= seconds or not watch.readable:
+                raise
+            if waited > A_SECOND / 2:
+                watch.suspect()
 
 
 def _use_database() -> None:

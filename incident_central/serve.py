@@ -41,7 +41,7 @@ WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
 LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1}
 #: Open files that everything together may need: connections of browsers, calls, the database by each thread.
-FILES = 512
+FILES = 640
 
 #: Kept once it is had, however often the work is begun in vain.
 _ownership = cache(make_ownership)
@@ -100,6 +100,7 @@ def _stand_in() -> Standby | None:
                 "restart. See docs/setup/3-database.md."
             )
             return None
+        settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         standby = Standby(settings.DATA_DIR)
         standby.start()
     except OSError as error:

@@ -165,7 +165,7 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
     options: dict[str, Any] = {name: value[-1] for name, value in parse_qs(parts.query).items()}
     options.setdefault("connect_timeout", 3)
     # Whatever stands in between does not forget a session that is silent, and a server that is gone is noticed.
-    options |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    options |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 10_000}
     # A short reconnect_timeout, since the pauses between the pool's tries to reconnect double until it is over.
     options["pool"] = {"min_size": 2, "max_size": 16, "timeout": 5, "reconnect_timeout": 3}
     # Works behind a transaction pooler, too: no prepared statements, no server-side cursors.
@@ -187,7 +187,9 @@ def database(url: str, data_dir: Path) -> dict[str, Any]:
 
 DATA_DIR = Path(values["DATA_DIR"]).absolute()
 #: Whether what is written there is still there after a restart: where SQLite is, and where somebody chose the folder.
-DATA_DIR_LASTS = bool(os.environ.get("DATA_DIR")) or urlsplit(values["DATABASE_URL"]).scheme in ("", "sqlite")
+DATA_DIR_LASTS = bool(os.environ.get("DATA_DIR") or os.environ.get("DATA_DIR_FILE")) or urlsplit(
+    values["DATABASE_URL"]
+).scheme in ("", "sqlite")
 BASE_URL = values["BASE_URL"].rstrip("/")
 COMPANY = values["COMPANY"]
 PAGERDUTY_API_KEY = values["PAGERDUTY_API_KEY"]

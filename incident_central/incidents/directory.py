@@ -1,6 +1,8 @@
 """The services and priorities that a report may name: from the database, or from a copy on disk while that is gone."""
 
+import logging
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,6 +16,8 @@ from incident_central.incidents.models import EscalationPolicy, OnCall, Person, 
 M = TypeVar("M", bound=Model)
 
 UNKNOWN_SERVICE = "unknown"
+
+log = logging.getLogger(__name__)
 
 
 class Directory(Protocol):
@@ -94,12 +98,12 @@ def snapshot_text() -> str:
 
 def write_snapshot(path: Path, text: str) -> None:
     """Replace the copy: readable by its owner alone, and never half written. Raises OSError."""
-    new = path.with_suffix(".new")
-    with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    handle, new = tempfile.mkstemp(dir=path.parent, prefix="snapshot-")  # of mode 0600; others may write one, too
+    with open(handle, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    new.replace(path)
+    Path(new).replace(path)
 
 
 def read_snapshot(path: Path) -> Snapshot | None:
@@ -107,7 +111,10 @@ def read_snapshot(path: Path) -> Snapshot | None:
     try:
         text = path.read_text(encoding="utf-8")
         found = list(serializers.deserialize("json", text, ignorenonexistent=True))
-    except (OSError, ValueError, serializers.base.DeserializationError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, serializers.base.DeserializationError) as error:
+        log.error("%s cannot be read: %r", path, error)
         return None
     rows = [one.object for one in found]
     people, policies, teams = _of(Person, rows), _of(EscalationPolicy, rows), _of(Team, rows)

@@ -18,6 +18,7 @@ from django.core import serializers
 
 from incident_central.incidents.models import Incident
 
+VERSION = 1  # of the file; to be raised with any change of the next three: what an old one holds must not be lost
 SLOTS = 100
 SLOT = 96 * 1024  # bytes: 20,000 characters of description are 80,000 bytes at most
 HEADER = struct.Struct(">II")  # length and checksum of what follows
@@ -60,6 +61,14 @@ class Journal:
                 # By a version that wrote it otherwise. The others must not wait for somebody to look into it.
                 log.error("the journal's slot %s cannot be understood, and is left as it is: %r", slot, error)
         return kept
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._taken
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._taken) < SLOTS
 
     def keep(self, incident: Incident) -> int:
         """Write it through to the disk; the slot. Raises JournalFull, OSError."""
@@ -123,15 +132,15 @@ def abandoned_journals(folder: Path) -> list[Journal]:
                 journal = Journal(path)
             except OSError:
                 continue
-            if journal.incidents():
-                found.append(journal)
-            else:
+            if journal.is_empty:
                 journal.close()
+            else:
+                found.append(journal)
     return found
 
 
 def _paths(folder: Path) -> list[Path]:
-    return [folder / f"journal-{number}" for number in range(1, FILES + 1)]
+    return [folder / f"journal-{VERSION}-{number}" for number in range(1, FILES + 1)]
 
 
 def _incident(text: bytes) -> Incident:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -73,25 +74,25 @@ class Acceptance:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._given_up = False
-        self._name = ""
+        self._draft: Incident | None = None
 
-    def commits_as(self, name: str) -> None:
-        """From now on it may be in the database under this name. Raises OperationalError when nobody waits any more."""
+    def commits(self, draft: Incident) -> None:
+        """From now on it may be in the database as this. Raises OperationalError when nobody waits any more."""
         with self._lock:
             if self._given_up:
                 raise OperationalError("given up: the database took too long")
-            self._name = name
+            self._draft = copy(draft)
 
     def refused(self) -> None:
-        """It is certain that the last name was not taken."""
+        """It is certain that the last one was not taken."""
         with self._lock:
-            self._name = ""
+            self._draft = None
 
-    def give_up(self) -> str:
-        """Nothing is committed from now on. The name under which it may have been, or empty: then it never was."""
+    def give_up(self) -> Incident | None:
+        """Nothing is committed from now on. As what it may have been, or None: then it never was."""
         with self._lock:
             self._given_up = True
-            return self._name
+            return self._draft
 
 
 def report_incident(report: Report, *, acceptance: Acceptance | None = None) -> Incident:
@@ -101,7 +102,7 @@ def report_incident(report: Report, *, acceptance: Acceptance | None = None) -> 
     outside. Raises CannotReport, and django.db.Error when the database is gone: then ask `acceptance`.
     """
     acceptance = acceptance or Acceptance()
-    if (earlier := _earlier(report)) is not None:
+    if (earlier := remembered(report) or _earlier(report)) is not None:
         return earlier
     draft = check(report, Database())
     for words in range(8):
@@ -110,7 +111,7 @@ def report_incident(report: Report, *, acceptance: Acceptance | None = None) -> 
         try:
             with transaction():
                 record(draft)
-                acceptance.commits_as(draft.id)
+                acceptance.commits(draft)
         except IntegrityError:
             # Either the very same report got in between, or the name is taken: draw another.
             acceptance.refused()

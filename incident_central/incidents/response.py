@@ -66,6 +66,8 @@ def page(incident: Incident) -> Record:
 
 
 def look_for_page(incident: Incident) -> Record | None:
+    if incident.pagerduty_id is not None:
+        return lambda: stale.mark(Q(pk=incident.pk))  # it was paged without the database, and we know as what
     asked_at = now()
     found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
     return None if found is None else lambda: _paged(incident, found, asked_at)

@@ -8,14 +8,16 @@ import hashlib
 import logging
 import threading
 import time
+from copy import copy
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
 from django.db import Error
 from django.utils import timezone
 
-from incident_central.database import release_connection, transaction
+from incident_central.database import now, release_connection, transaction
 from incident_central.incidents import reporting
 from incident_central.incidents.directory import Snapshot, read_snapshot, snapshot_text, write_snapshot
 from incident_central.incidents.journal import Journal, abandoned_journals, open_journal
@@ -33,6 +35,7 @@ from incident_central.outside import CallFailed
 THREADS = 6  # pages sent at the same time
 SNAPSHOT_EVERY = 60.0  # seconds
 ABANDONED_EVERY = 10.0  # seconds
+WRONG_BY = timedelta(days=1)  # at most, this machine's clock
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +94,17 @@ class Standby:
     def snapshot(self) -> Snapshot | None:
         return read_snapshot(self._snapshot)
 
+    @property
+    def has_room(self) -> bool:
+        return self._journal.has_room
+
     def find(self, name: str) -> Kept | None:
         return self._kept.get(name)
 
-    def accept(self, report: Report, *, name: str, snapshot: Snapshot) -> Incident:
+    def accept(self, report: Report, *, draft: Incident | None, snapshot: Snapshot) -> Incident:
         """Write the report through to the disk and send its page.
 
-        `name`: under which it may be in the database already, which nobody could find out; else empty. Safe to repeat
+        `draft`: as what it may be in the database already, which nobody could find out. Safe to repeat
         like report_incident(): by one process because it remembers, by several because the name follows from the
         report's id, and PagerDuty refuses a second page under one name while the first is open.
         Raises CannotReport, JournalFull, OSError.
@@ -105,10 +112,7 @@ class Standby:
         with self._taking:
             if (earlier := reporting.remembered(report)) is not None:
                 return earlier
-            incident = reporting.check(report, snapshot)
-            incident.created_at = timezone.now()
-            local = timezone.localtime(incident.created_at)
-            incident.id = name or long_name(local, of=f"{report.sender} {report.report_id}")
+            incident = draft or _named(reporting.check(report, snapshot), report)
             kept = Kept(incident, self._journal, self._journal.keep(incident), clock() + SENDABLE)
             self._kept[incident.name] = kept
             reporting.remember(incident)
@@ -126,6 +130,10 @@ class Standby:
             incident.service = known or Service(pk=incident.service_id, name=incident.service_id)
             priorities = {one.pk: one for one in snapshot.priorities()} if snapshot else {}
             incident.priority = priorities.get(incident.priority_id or "")
+            if incident.name in self._kept:
+                journal.free(slot)  # it was sent again, to this process
+                continue
+            reporting.remember(incident)
             self._kept[incident.name] = Kept(incident, journal, slot, sendable_until=0.0)
 
     def _take_over_abandoned(self) -> None:
@@ -158,7 +166,7 @@ class Standby:
     def _send(self) -> None:
         while kept := self._to_send.get():
             try:
-                if kept.page is None:
+                if kept.page is None and self.find(kept.incident.name) is kept:
                     self._try(kept)
             except Exception as error:  # a bug must not leave it without a next try
                 log.exception("%s could not be paged from the journal", kept.incident.name)
@@ -186,8 +194,9 @@ class Standby:
         """The page of an earlier try. Where that cannot be found out for long, it is sent again with the same key."""
         incident, began = kept.incident, clock()
         kept.sendable_until = began + SENDABLE
+        since = incident.created_at - WRONG_BY  # by this machine's own clock
         try:
-            found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
+            found = pager().find_page(incident.name, service_id=incident.service_id, since=since)
         except CallFailed:
             if clock() > (kept.doubtful_since or began) + LOOK_AT_MOST.total_seconds():
                 return None
@@ -223,7 +232,7 @@ class Standby:
                     self._take_snapshot()
                 if self._kept and watch.writable:
                     self._bring_in_all()
-            except (Error, OSError) as error:
+            except (Error, OSError, MemoryError) as error:
                 log.warning("standing in for the database: %r", error)
                 watch.suspect()
                 time.sleep(2)
@@ -238,7 +247,7 @@ class Standby:
             return
         text = snapshot_text()
         digest = hashlib.sha256(text.encode()).digest()
-        if digest != self._snapshot_digest:
+        if digest != self._snapshot_digest or not self._snapshot.exists():
             write_snapshot(self._snapshot, text)
             self._snapshot_digest = digest
 
@@ -258,7 +267,8 @@ class Standby:
 
     def _bring_in(self, kept: Kept) -> None:
         """Safe to repeat: the report's id is unique in the database."""
-        incident = kept.incident
+        incident = copy(kept.incident)  # that one is looked at meanwhile, and by whom must not ask the database
+        incident.created_at = min(incident.created_at, now())
         with transaction():
             there = Incident.objects.filter(sender=incident.sender, report_id=incident.report_id).first()
             if there is None:
@@ -266,11 +276,20 @@ class Standby:
                 incident.priority = Priority.objects.filter(pk=incident.priority_id).first()
                 reporting.record(incident, begun_at=incident.created_at)
                 incident.brought_in(kept.viewers)
-            elif there.name != incident.name:
+                if kept.page is not None:
+                    incident.paged(kept.page, asked_at=incident.created_at)
+            elif there.name != incident.name and (kept.page or kept.doubtful_since):
                 there.also_paged_as(incident.name)
-        del self._kept[incident.name]
         kept.journal.free(kept.slot)
+        del self._kept[incident.name]
         log.warning("%s was brought into the database", incident.name)
+
+
+def _named(incident: Incident, report: Report) -> Incident:
+    incident.created_at = timezone.now()
+    local = timezone.localtime(incident.created_at)
+    incident.id = long_name(local, of=f"{report.sender} {report.report_id}")
+    return incident
 
 
 _here: Standby | None = None

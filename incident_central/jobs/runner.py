@@ -35,7 +35,7 @@ HEARTBEAT = 5.0  # seconds
 SENDABLE = 15.0  # seconds
 REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
 GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
-AT_ONCE = 64  # rows claimed in one go
+AT_ONCE, COMMITS_WITHIN = 64, 1.0  # rows claimed in one go; seconds
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.
@@ -79,7 +79,9 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
     job, created = Job.objects.get_or_create(workflow=workflow.name, key=key)
     attempts = _advance(job, workflow, subject, begun_at=begun_at) if created else []
     if (runner := _here) is not None and attempts:
-        connection.on_commit(partial(runner.start_attempts, attempts))
+        # A commit that took longer than people wait for may have been done otherwise meanwhile: then it is looked up.
+        in_time = clock() + COMMITS_WITHIN
+        connection.on_commit(lambda: runner.start_attempts(attempts if clock() < in_time else []))
 
 
 def wake() -> None:
@@ -270,11 +272,10 @@ class Runner:
     def _look(self, attempt: Attempt, row: StepRow) -> Record | None:
         """What to write down if an earlier call got through. Raises while that cannot be found out, though not for ever
         where the step says so, and not where a person has done it by hand."""
-        look, at_most = attempt.step.look, attempt.step.look_at_most
         try:
-            record = look(attempt.subject) if look and attempt.doubtful else None
+            record = attempt.step.look(attempt.subject) if attempt.step.look and attempt.doubtful else None
         except CallFailed:
-            if row.by_hand or (at_most is not None and row.doubted_for(at_most)):
+            if row.by_hand or (attempt.step.look_at_most and row.doubted_for(attempt.step.look_at_most)):
                 return None
             raise
         attempt.doubtful = False

@@ -3,12 +3,14 @@
 import logging
 import secrets
 
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from incident_central.outage import A_SECOND, within
 from incident_central.web.context import basics
 from incident_central.web.report import ask_to_send_again
 from incident_central.web.theme import chosen
@@ -18,7 +20,11 @@ log = logging.getLogger(__name__)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return render(request, "web/404.html", status=404)
+    """Like other pages; without the database as a page that needs none."""
+    try:
+        return within(A_SECOND, lambda: render(request, "web/404.html", {"layout": "web/base.html"}, status=404))
+    except Error:
+        return _door(request, "web/404.html", status=404, layout="web/door.html")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -43,7 +49,8 @@ def broken(request: HttpRequest) -> HttpResponse:
     told = {
         "reference": reference,
         "now": timezone.now(),
-        "reporting": request.path == reverse("report"),
+        "reporting": request.path == reverse("report") and request.method == "POST",
+        "reported": request.path.endswith("/responding"),
         "can_report": stand_in_for(request) is not None,
     }
     return _door(request, "web/500.html", status=500, **told)

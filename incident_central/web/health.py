@@ -28,7 +28,7 @@ def ready(request: HttpRequest) -> HttpResponse:
     except Error as error:
         told = f"The database cannot be used: {' '.join(str(error).split())}. Check it, its disk, and DATABASE_URL."
         here = standby()
-        if here is not None and here.snapshot() is not None:
+        if here is not None and here.has_room and here.snapshot() is not None:
             return _told(f"ready, but only to page: reports go to the journal. {told}", status=200)
         reasons = [told]
     return _told(*reasons, status=503) if reasons else _told("ready", status=200)

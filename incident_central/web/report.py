@@ -26,6 +26,7 @@ from incident_central.incidents.reporting import (
     InvalidReport,
     Report,
     missing_settings,
+    remembered,
     report_incident,
 )
 from incident_central.incidents.text import clean
@@ -131,7 +132,7 @@ def _report_without_database(request: HttpRequest, acceptance: Acceptance, stand
         return _form(request, typed, snapshot, **stand_in.context)
     told = typed.as_report_by(stand_in.reporter)
     try:
-        incident = stand_in.standby.accept(told, name=acceptance.give_up(), snapshot=snapshot)
+        incident = stand_in.standby.accept(told, draft=acceptance.give_up(), snapshot=snapshot)
     except CannotReport as reason:
         return _not_accepted(request, typed, reason, snapshot, **stand_in.context)
     return SeeOther(reverse("responding", args=[incident.name]))
@@ -194,7 +195,9 @@ def _unseen(typed: Typed) -> bool:
 
 
 def _came_before(told: Report) -> bool:
-    return Incident.objects.filter(sender=told.sender, report_id=told.report_id).exists()
+    return (
+        remembered(told) is not None or Incident.objects.filter(sender=told.sender, report_id=told.report_id).exists()
+    )
 
 
 def _alike(service: Service) -> list[Incident]:

@@ -19,6 +19,7 @@ from incident_central.web.steps import Line
 from incident_central.web.templatetags.times import clock_with_seconds
 
 COOKIE = "reporter"
+SALT = "reporter 1"  # and the form of what is signed
 REMEMBERED = 7 * 24 * 3600  # seconds
 RENEWED = 24 * 3600  # seconds
 
@@ -62,8 +63,7 @@ class StandIn:
 def stand_in_for(request: HttpRequest) -> StandIn | None:
     """None where there is no journal, no snapshot yet, or nobody whom we know."""
     here, reporter = standby(), reporter_of(request)
-    snapshot = here.snapshot() if here is not None else None
-    if here is None or snapshot is None or reporter is None:
+    if here is None or reporter is None or (snapshot := here.snapshot()) is None:
         return None
     return StandIn(here, snapshot, reporter)
 
@@ -77,7 +77,7 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
     if _read(request, RENEWED) != them:
         response.set_cookie(
             COOKIE,
-            signing.dumps(them, salt=COOKIE),
+            signing.dumps(them, salt=SALT),
             max_age=REMEMBERED,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
@@ -96,7 +96,7 @@ def reporter_of(request: HttpRequest) -> Reporter | None:
 
 def _read(request: HttpRequest, max_age: int) -> list[Any] | None:
     try:
-        them: list[Any] = signing.loads(request.COOKIES.get(COOKIE, ""), salt=COOKIE, max_age=max_age)
+        them: list[Any] = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=max_age)
     except signing.BadSignature:
         return None
     return them
@@ -111,14 +111,14 @@ def kept_context(kept: Kept, reporter: Reporter) -> dict[str, object]:
     levels = incident.service.on_call_now()
     people = [one.name for one in kept.page.assigned] if kept.page else []
     people = people or [one.person.name for one in next(iter(levels.values()), [])] or [incident.service.name]
-    unpaged = kept.page is None and kept.attempts > 0
+    unpaged = kept.page is None and (kept.attempts > 0 or kept.is_too_old)
     if unpaged:
         kept.viewers.add(str(reporter))
     return {
         "incident": incident,
         "kept": kept,
         "unpaged": unpaged,
-        "heading": _heading(kept, people),
+        "heading": "Nobody could be paged yet" if unpaged else _heading(kept, people),
         "levels": list(levels.items())[:INVITED_LEVELS] if unpaged else [],
         "lines": _lines(kept, listing(people)),
     }
@@ -127,7 +127,7 @@ def kept_context(kept: Kept, reporter: Reporter) -> dict[str, object]:
 def _heading(kept: Kept, people: list[str]) -> str:
     if kept.page is not None:
         return f"Reported. {listing(people)} {'are' if len(people) > 1 else 'is'} being paged."
-    return "Nobody could be paged yet" if kept.attempts else f"Reported. Paging {listing(people)}…"
+    return f"Reported. Paging {listing(people)}…"
 
 
 def _lines(kept: Kept, names: str) -> list[Line]:
@@ -145,6 +145,10 @@ def _page_line(kept: Kept, title: str) -> Line:
     if kept.page is not None:
         link = format_html('PagerDuty incident <a class="out" href="{}">#{}</a>.', kept.page.url, kept.page.number)
         return Line("done", title, clock_with_seconds(timezone.localtime(kept.page.created_at)), hint=link)
+    if kept.is_too_old:
+        return Line(
+            "failed", title, "Too old", hint="Reported so long ago that it is not sent without asking somebody."
+        )
     if kept.attempts:
         return Line("waiting", title, "Tried again and again", hint=kept.error)
     return Line("running", title, "Running")

@@ -535,8 +535,8 @@ PROTECTIONS = (
     Protection(
         "what may have been committed keeps its name",
         REPORTING,
-        "            self._given_up = True\n            return self._name\n",
-        '            self._given_up = True\n            return ""\n',
+        "            self._given_up = True\n            return self._draft\n",
+        "            self._given_up = True\n            return None\n",
         f"{JOURNAL_CRASH}test_a_commit_whose_outcome_nobody_knows_pages_once_under_the_same_name[sqlite-done]",
     ),
     Protection(
@@ -545,6 +545,27 @@ PROTECTIONS = (
         "reporting.record(incident, begun_at=incident.created_at)",
         "reporting.record(incident)",
         "tests/test_journal.py::test_a_report_pages_at_once_and_everything_else_follows[sqlite]",
+    ),
+    Protection(
+        "what the journal holds is known after a restart",
+        STANDBY,
+        "            reporting.remember(incident)\n            self._kept",
+        "            self._kept",
+        f"{JOURNAL_CRASH}test_sent_again_after_a_restart_it_is_the_same[sqlite]",
+    ),
+    Protection(
+        "a report that is kept is known to the database's way, too",
+        REPORTING,
+        "(earlier := remembered(report) or _earlier(report))",
+        "(earlier := _earlier(report))",
+        f"{JOURNAL_CRASH}test_sent_again_while_its_page_is_under_way_it_is_the_same[sqlite]",
+    ),
+    Protection(
+        "a commit that comes late starts nothing without a look",
+        RUNNER,
+        "attempts if clock() < in_time else []",
+        "attempts",
+        f"{JOURNAL_CRASH}test_a_late_commit_does_not_page_again_what_was_resolved_meanwhile[sqlite]",
     ),
     Protection(
         "what the journal holds is paged after a restart",
@@ -577,8 +598,8 @@ PROTECTIONS = (
     Protection(
         "the same report is the same in the journal, too",
         STANDBY,
-        "            reporting.remember(incident)\n",
-        "",
+        "            reporting.remember(incident)\n        watch",
+        "        watch",
         "tests/test_journal.py::test_the_form_opens_shows_who_is_on_call_and_says_what_is_wrong[sqlite]",
     ),
     Protection(

@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,11 +24,7 @@ SHORT = re.compile(r"incident-[a-z]+-[a-z]+-\d{4}-\d\d")
 def test_a_commit_whose_outcome_nobody_knows_pages_once_under_the_same_name(
     make_hub: Callable[..., Hub], unlimited: Sandbox, how: str
 ) -> None:
-    sandbox, hub = unlimited, make_hub()
-    hub.launcher = ("tests.crash.uncertain", how)
-    hub.start()
-    hub.dana.get("/")
-    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    sandbox, hub = unlimited, _in_doubt(make_hub, how)
     sent = time.monotonic()
     name = hub.dana.post("/report", report_form(hub)).incident
     assert SHORT.fullmatch(name)
@@ -41,6 +38,57 @@ def test_a_commit_whose_outcome_nobody_knows_pages_once_under_the_same_name(
     assert [page["key"] for page in sandbox.pages] == [name]
 
 
+def test_a_late_commit_does_not_page_again_what_was_resolved_meanwhile(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    sandbox, hub = unlimited, _in_doubt(make_hub, "late")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    page = eventually(lambda: sandbox.page_of(name))
+    sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
+    hub.finished_in_time(name)
+    eventually(lambda: hub.incident(name)["status"] == "resolved")
+    assert [one["key"] for one in sandbox.pages] == [name]
+
+
+def test_sent_again_while_its_page_is_under_way_it_is_the_same(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """The database works again, and does not have it yet."""
+    sandbox, hub = unlimited, _in_doubt(make_hub, "undone")
+    form = report_form(hub)
+    sandbox.fault("pagerduty", "slow", method="POST /incidents", seconds=4, times=1)
+    name = hub.dana.post("/report", form).incident
+    assert hub.dana.post("/report", form).incident == name
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert len(sandbox.pages) == 1
+
+
+def test_sent_again_after_a_restart_it_is_the_same(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
+    """It was paged, killed before it could answer, and resolved meanwhile."""
+    sandbox, hub = unlimited, started(make_hub)
+    form = report_form(hub)
+    with hub.without_database():
+        name = hub.dana.post("/report", form).incident
+        page = eventually(lambda: sandbox.page_of(name))
+        hub.kill()
+        sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
+        hub.start(ready=False)
+        assert hub.dana.post("/report", form).incident == name
+        telling(hub, name, "is being paged")
+    hub.finished_in_time(name)
+    assert [one["key"] for one in sandbox.pages] == [name]
+
+
+def _in_doubt(make_hub: Callable[..., Hub], how: str) -> Hub:
+    hub = make_hub()
+    hub.launcher = ("tests.crash.uncertain", how)
+    hub.start()
+    hub.dana.get("/")
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    return hub
+
+
 @on_postgresql
 def test_a_database_that_hangs_holds_up_no_report_and_no_page_of_ours(
     make_hub: Callable[..., Hub], unlimited: Sandbox, cluster: Cluster
@@ -48,10 +96,13 @@ def test_a_database_that_hangs_holds_up_no_report_and_no_page_of_ours(
     """Its connections stay open and nothing comes: the worst way to be gone, while many look at pages."""
     sandbox, hub = unlimited, started(make_hub)
     forms = [report_form(hub) for _ in range(3)]
-    with _hanging(cluster):
+    with _hanging(cluster), ThreadPoolExecutor(24) as others:
+        looking = [others.submit(hub.dana.get, path) for path in ("/", "/nope") * 12]
         began = time.monotonic()
         names = [hub.dana.post("/report", form).incident for form in forms]
         eventually(lambda: {page["key"] for page in sandbox.pages} == set(names), within=5)
+        assert time.monotonic() - began < 8, "others who look at pages do not take all the threads"
+        assert {one.result().status for one in looking} <= {404, 500}
         print(f"three pages after {time.monotonic() - began:.1f} s")
         assert hub.dana.get("/").status == 500
         assert "Report an incident" in hub.dana.get("/").text

@@ -135,7 +135,7 @@ def test_no_memory_can_be_had_for_a_while(make_hub: Callable[..., Hub], unlimite
 @pytest.mark.parametrize(
     ("lack", "told"),
     [
-        ("files=256", "this process may open 256 files, and needs up to 512. Raise it with ulimit -n."),
+        ("files=256", "this process may open 256 files, and needs up to 640. Raise it with ulimit -n."),
         ("threads=40", "Allow this process more of them (ulimit -u, the container's pids limit) or memory."),
         ("memory=400", "Allow this process more of them (ulimit -u, the container's pids limit) or memory."),
     ],
