@@ -170,6 +170,19 @@ def test_a_log_that_tells_late_leaves_nothing_out_and_nothing_twice(hub: Hub, sa
     eventually(once)
 
 
+def test_what_the_log_told_first_is_not_told_again_when_it_is_seen(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    eventually(lambda: hub.incident(name)["whole_log_read"])
+    act(sandbox, page, "acknowledge")
+    act(sandbox, page, "edit", title="Cards fail")
+    hub.read_log_now()
+    eventually(lambda: [text for text in texts(hub, name) if text.startswith("Title changed")])
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["title"] == "Cards fail")
+    found = [text.split()[0] for text in texts(hub, name)]
+    assert (found.count("Acknowledged"), found.count("Title")) == (1, 1)
+
+
 # ── in words ──────────────────────────────────────────────────────────────────────────────────────
 
 
