@@ -16,7 +16,7 @@ from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import copying, importing, models, news, response, stale, subscribing
+from incident_central.incidents import copying, importing, models, news, stale, subscribing
 from incident_central.incidents.models import Incident, Status, Webhook, WebhookSubscription
 from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import (
@@ -107,11 +107,11 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
 
 def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
     """What it says now, and tell its channel of what is new in that."""
-    before = incident.status, incident.acknowledged_by, response.topic_of(incident)
+    status, before = incident.status, news.facts(incident)
     incident.paged(page, asked_at=asked_at)
-    if incident.status != before[0]:
+    if incident.status != status:
         news.changed(incident, incident.status, at=incident.status_changed_at or asked_at)
-    elif (incident.status, incident.acknowledged_by, response.topic_of(incident)) != before:
+    elif news.facts(incident) != before:
         news.changed(incident, news.FACTS, at=asked_at)
 
 
