@@ -60,7 +60,7 @@ def _set_up_webhook() -> int:
         print(subscribing.set_up())
         if not subscribing.test():
             print(
-                "Its test has not arrived within 10 seconds. Is the hub running, and does PagerDuty reach it from the "
+                "Its test has not arrived within 5 seconds. Is the hub running, and does PagerDuty reach it from the "
                 f"internet at {subscribing.address()}? Until it does, changes are seen by asking every 15 seconds."
             )
             return 1

@@ -355,6 +355,14 @@ class Hub:
         self._due_now("log")
         self._due_now("poll")
 
+    def read_log_now(self) -> None:
+        """Have PagerDuty's log read at once, and nothing else."""
+        self._due_now("log")
+
+    def remind_now(self) -> None:
+        """Have it looked at once whether somebody has acknowledged."""
+        self._due_now("remind")
+
     def read_directory_now(self) -> None:
         """Have PagerDuty's directory read at once, instead of within a minute."""
         self._due_now("directory")

@@ -66,7 +66,7 @@ def test_one_that_nobody_answers_says_what_to_look_at(make_hub: MakeHub, sandbox
     hub = make_hub()
     run = hub.command("setup", "webhook")
     assert run.returncode == 1
-    assert "has not arrived within 10 seconds. Is the hub running" in run.stdout
+    assert "has not arrived within 5 seconds. Is the hub running" in run.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Incidents and what we know of the people and services around them.
 
 Methods of Incident say what happened; each writes its own timeline entry, in the caller's transaction. The directory
-(services, policies, people) is a copy of PagerDuty's and Slack's, kept by `sync.py`; nobody else writes it.
+(services, policies, people) is a copy of PagerDuty's and Slack's, kept by `copying.py`; nobody else writes it.
 """
 
 from collections.abc import Iterable, Mapping

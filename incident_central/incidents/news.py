@@ -51,6 +51,11 @@ def changed(incident: Incident, what: str, *, at: datetime) -> None:
         runner.begin(NEWS, key, News(incident, what, key))
 
 
+def facts(incident: Incident) -> tuple[object, ...]:
+    """What summary and topic show of PagerDuty's, besides the status."""
+    return incident.title, incident.service_id, incident.priority_id, incident.acknowledged_by
+
+
 def unacknowledged_since(incident: Incident) -> datetime | None:
     """Since when nobody has acknowledged it, if that is too long."""
     since = incident.status_changed_at

@@ -14,6 +14,7 @@ from incident_central.jobs.models import State, StepRow
 PAGERDUTY_SYNC = "pagerduty-sync"
 POLL, POLL_LOG, CHANGED = "poll", "log", "changed"
 AT_ONCE = timedelta(0)
+PAUSE = timedelta(seconds=1)
 
 
 def mark(which: Q) -> None:
@@ -27,8 +28,12 @@ def mark(which: Q) -> None:
 
 
 def wake() -> None:
-    """Have what is stale read now."""
-    run_again(CHANGED, after=AT_ONCE)
+    """Have what is stale read now, though not sooner than PAUSE after the last time: in a flood, once for many."""
+    just_read = When(state=State.WAITING, finished_at__gt=Now() - PAUSE, then=F("finished_at") + PAUSE)
+    waiting = When(state=State.WAITING, then=Now())
+    StepRow.objects.of(PAGERDUTY_SYNC, "").filter(name=CHANGED).update(
+        run_at=Case(just_read, waiting, default=F("run_at"))
+    )
     runner.wake()
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: PagerDuty sends one again for two days; for longer its id need not be known.
 REMEMBERED = timedelta(days=3)
 TEST = "pagey.ping"
-TEST_WITHIN = 10.0  # seconds
+TEST_WITHIN = 5.0  # seconds
 
 
 def address() -> str:

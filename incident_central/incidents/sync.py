@@ -1,35 +1,28 @@
 """What PagerDuty and Slack say now becomes what we say: periodic work, each piece run by one replica alone.
 
-`refresh()` is where every news about an incident ends. The directory (services, policies, people, who is on call) is
-copied so that opening or sending the report form asks nobody.
+`refresh()` is where every news about an incident ends, whether the poll, the log or a webhook brought it.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Max, Model, Q
+from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import importing, models, news, response, stale, subscribing
+from incident_central.incidents import copying, importing, models, news, stale, subscribing
 from incident_central.incidents.models import Incident, Status, Webhook, WebhookSubscription
-from incident_central.incidents.tools import chat, pager
+from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import (
-    EscalationPolicy,
     IntegrationError,
     LogEntry,
-    OnCall,
     Page,
-    PagerService,
-    PagerUser,
-    Priority,
-    Team,
 )
 from incident_central.integrations.pagerduty.webhooks import Heard, is_signed
 from incident_central.jobs import runner
@@ -52,18 +45,15 @@ BEGINNING = timedelta(hours=1)
 #: After a long absence the log is read in parts: as long as the one, and as large as the other at most.
 LONGEST_PART, SHORTEST_PART, MOST_ENTRIES = timedelta(hours=1), timedelta(seconds=1), 1000
 
-#: Calls that reading single incidents may make, and makes for each, of PagerDuty’s 960 a minute. With the poll (8 a
-#: minute) and the directory (6 to 73) that stays below a quarter.
-CALLS_A_MINUTE, CALLS_EACH = 140, 2
+#: Calls that reading single incidents may make, and makes for each, of PagerDuty’s 960 a minute. In its worst minute,
+#: twice the first, it stays below a quarter with the poll (8 a minute) and the directory (6 to 73).
+CALLS_A_MINUTE, CALLS_EACH = 75, 2
 #: What PagerDuty says it does not have is asked for again after so long.
 MISSING_FOR = timedelta(hours=1)
 #: Incidents read in one go, so that the first of them are not shown late.
 MOST_INCIDENTS = 5
 
 LOG = "log"
-
-#: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
-AHEAD = timedelta(hours=24)
 
 
 class Budget:
@@ -117,18 +107,18 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
 
 def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
     """What it says now, and tell its channel of what is new in that."""
-    before = incident.status, incident.acknowledged_by, response.topic_of(incident)
+    status, before = incident.status, news.facts(incident)
     incident.paged(page, asked_at=asked_at)
-    if incident.status != before[0]:
+    if incident.status != status:
         news.changed(incident, incident.status, at=incident.status_changed_at or asked_at)
-    elif (incident.status, incident.acknowledged_by, response.topic_of(incident)) != before:
+    elif news.facts(incident) != before:
         news.changed(incident, news.FACTS, at=asked_at)
 
 
 def poll(_: object) -> Record:
     """Read PagerDuty's open list. An incident of ours that left it is read by itself, as far as the budget goes; one
     that came back reopens."""
-    _spare()
+    spare_pager()
     asked_at = now()
     pages = {page.id: page for page in pager().open_pages()}
     missing = []
@@ -172,12 +162,6 @@ def _pace() -> timedelta:
     """Webhooks tell of most things sooner; not of a new title or urgency, and some are lost."""
     webhooks_arrive = Webhook.objects.filter(received_at__gt=Now() - HEARD_LATELY).exists()
     return SLOWLY if webhooks_arrive else POLLED_EVERY
-
-
-def _spare() -> None:
-    """Raises IntegrationError while what is left of PagerDuty's limit is for paging."""
-    if (seconds := pager().seconds_to_spare_it()) > 0:
-        raise IntegrationError("PagerDuty’s limit is nearly reached: what is left is for paging.", retry_after=seconds)
 
 
 # ── nobody acknowledges ───────────────────────────────────────────────────────────────────────────
@@ -229,7 +213,7 @@ def poll_log(_: object) -> Record:
 
     Where it ended is said by PagerDuty's own times, so a clock of ours that is behind costs only a longer part.
     """
-    _spare()
+    spare_pager()
     mark = models.ReadUpTo.objects.filter(name=LOG).first()
     since = min(mark.at, now()) - LATE if mark else now() - BEGINNING
     entries, until = _part_of_log(since)
@@ -274,7 +258,7 @@ def read_changed(_: object) -> Record:
 
     However often one was heard of, it is read once. What was heard meanwhile is read by the next run.
     """
-    _spare()
+    spare_pager()
     waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by("stale_since")
     readings = []
     for incident in waiting[:MOST_INCIDENTS]:
@@ -308,125 +292,6 @@ def _changed_read(readings: list[Reading]) -> None:
         stale.run_again(stale.CHANGED, after=stale.AT_ONCE if readings else timedelta(seconds=2))
 
 
-# ── the directory ─────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Directory:
-    """One reading of all that PagerDuty has besides incidents."""
-
-    teams: tuple[Team, ...]
-    priorities: tuple[Priority, ...]
-    users: tuple[PagerUser, ...]
-    policies: tuple[EscalationPolicy, ...]
-    services: tuple[PagerService, ...]
-    on_calls: tuple[OnCall, ...]
-
-
-def read_directory(_: object) -> Record:
-    """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
-    _spare()
-    since = now().replace(second=0, microsecond=0)
-    read = Directory(
-        tuple(pager().teams()),
-        tuple(pager().priorities()),
-        tuple(pager().users()),
-        tuple(pager().escalation_policies()),
-        tuple(pager().services()),
-        tuple(pager().on_calls(since=since, until=since + AHEAD)),
-    )
-    return lambda: _write(read)
-
-
-def _write(read: Directory) -> None:
-    _replace(models.Team, [models.Team(id=one.id, name=one.name) for one in read.teams], ["name"])
-    priorities = [
-        models.Priority(id=one.id, name=one.name, description=one.description, rank=rank)
-        for rank, one in enumerate(read.priorities, 1)
-    ]
-    _replace(models.Priority, priorities, ["name", "description", "rank", "listed"])
-    people = [
-        models.Person(
-            id=one.id, name=one.name, email=one.email, url=one.url, phones=[[p.label, p.number] for p in one.phones]
-        )
-        for one in read.users
-    ]
-    _replace(models.Person, people, ["name", "email", "url", "phones", "listed"])
-    policies = [
-        models.EscalationPolicy(id=one.id, name=one.name, url=one.url, minutes=[level.minutes for level in one.levels])
-        for one in read.policies
-    ]
-    _replace(models.EscalationPolicy, policies, ["name", "url", "minutes"])
-    _replace_services(read)
-    _replace_on_calls(read)
-
-
-def read_members(_: object) -> Record:
-    """Slack's members, so that inviting needs no look-up."""
-    members = chat().members()
-    rows = [models.Member(id=m.id, name=m.name, email=m.email, deactivated=m.deactivated) for m in members]
-    return lambda: _replace(models.Member, rows, ["name", "email", "deactivated"])
-
-
-def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) -> None:
-    """Write the rows that are new or differ; most readings bring none. What is gone is unlisted where incidents may
-    point at it, else deleted."""
-    names = ["policy_id" if column == "policy" else column for column in columns]
-    there = {pk: values for pk, *values in model._default_manager.values_list("pk", *names)}
-    changed = [row for row in rows if there.get(row.pk) != [getattr(row, name) for name in names]]
-    model._default_manager.bulk_create(
-        changed, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=columns
-    )
-    gone = model._default_manager.filter(pk__in=there.keys() - {row.pk for row in rows})
-    if "listed" in columns:
-        gone.filter(listed=True).update(listed=False)
-    elif gone.exists():
-        gone.delete()
-
-
-def _replace_services(read: Directory) -> None:
-    policies, teams = {one.id for one in read.policies}, {one.id for one in read.teams}
-    services = [
-        models.Service(id=one.id, name=one.name, description=one.description, status=one.status, url=one.url)
-        for one in read.services
-    ]
-    for service, one in zip(services, read.services, strict=True):
-        if one.escalation_policy is not None and one.escalation_policy.id in policies:
-            service.policy_id = one.escalation_policy.id
-    _replace(models.Service, services, ["name", "description", "status", "url", "policy", "listed"])
-    links = models.Service.teams.through
-    wanted = {(one.id, team.id) for one in read.services for team in one.teams if team.id in teams}
-    if wanted != set(links.objects.values_list("service_id", "team_id")):
-        links.objects.all().delete()
-        links.objects.bulk_create(links(service_id=service, team_id=team) for service, team in sorted(wanted))
-
-
-def _replace_on_calls(read: Directory) -> None:
-    policies, people = {one.id for one in read.policies}, {one.id for one in read.users}
-    rows = [
-        models.OnCall(
-            policy_id=one.escalation_policy_id,
-            level=one.level,
-            person_id=one.user.id,
-            schedule=one.schedule.name if one.schedule else "",
-            start=one.start,
-            end=one.end,
-        )
-        for one in read.on_calls
-        if one.escalation_policy_id in policies and one.user.id in people
-    ]
-    columns = ("policy_id", "level", "person_id", "schedule", "start", "end")
-    if {tuple(getattr(row, name) for name in columns) for row in rows} != set(
-        models.OnCall.objects.values_list(*columns)
-    ):
-        models.OnCall.objects.all().delete()
-        models.OnCall.objects.bulk_create(rows, batch_size=500)
-
-
-def _nothing() -> None:
-    """Nothing to write down."""
-
-
 # ── when, and how it goes ─────────────────────────────────────────────────────────────────────────
 
 
@@ -455,11 +320,11 @@ PAGERDUTY_SYNC = Workflow(
         _periodic(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
         _periodic("remind", remind, every=POLLED_EVERY),
         _periodic("webhooks", subscribing.tend, every=timedelta(minutes=5)),
-        _periodic("directory", read_directory, every=timedelta(minutes=1)),
+        _periodic("directory", copying.read_directory, every=timedelta(minutes=1)),
     ),
 )
 SLACK_SYNC = Workflow(
-    "slack-sync", load=_no_subject, steps=(_periodic("members", read_members, every=timedelta(minutes=5)),)
+    "slack-sync", load=_no_subject, steps=(_periodic("members", copying.read_members, every=timedelta(minutes=5)),)
 )
 
 

@@ -4,7 +4,7 @@ from functools import cache
 
 from django.conf import settings
 
-from incident_central.integrations.base import Chat, Pager
+from incident_central.integrations.base import Chat, IntegrationError, Pager
 from incident_central.integrations.pagerduty.client import PagerDuty
 from incident_central.integrations.slack.client import Slack
 from incident_central.jobs.runner import before_send
@@ -23,3 +23,9 @@ def pager() -> Pager:
 @cache
 def chat() -> Chat:
     return Slack(token=settings.SLACK_BOT_TOKEN, api_url=settings.SLACK_API_URL, before_send=before_send)
+
+
+def spare_pager() -> None:
+    """Raises IntegrationError while what is left of PagerDuty's limit is for paging."""
+    if (seconds := pager().seconds_to_spare_it()) > 0:
+        raise IntegrationError("PagerDuty’s limit is nearly reached: what is left is for paging.", retry_after=seconds)

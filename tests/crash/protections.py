@@ -658,7 +658,7 @@ PROTECTIONS = (
         MODELS,
         "latest=at + SLACK, logged=True):\n            return\n",
         "latest=at + SLACK, logged=True):\n            pass\n",
-        LATE_LOG,
+        "tests/test_sync.py::test_what_the_log_told_first_is_not_told_again_when_it_is_seen[sqlite]",
     ),
     Protection(
         "the log is read from where the last reading ended",

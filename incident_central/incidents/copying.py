@@ -1,0 +1,135 @@
+"""The directory (services, policies, people, who is on call) and Slack's members, copied: the form asks nobody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Model
+
+from incident_central.database import now
+from incident_central.incidents import models
+from incident_central.incidents.tools import chat, pager, spare_pager
+from incident_central.integrations.base import (
+    EscalationPolicy,
+    OnCall,
+    PagerService,
+    PagerUser,
+    Priority,
+    Team,
+)
+from incident_central.jobs.workflow import Record
+
+#: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
+AHEAD = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One reading of all that PagerDuty has besides incidents."""
+
+    teams: tuple[Team, ...]
+    priorities: tuple[Priority, ...]
+    users: tuple[PagerUser, ...]
+    policies: tuple[EscalationPolicy, ...]
+    services: tuple[PagerService, ...]
+    on_calls: tuple[OnCall, ...]
+
+
+def read_directory(_: object) -> Record:
+    """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
+    spare_pager()
+    since = now().replace(second=0, microsecond=0)
+    read = Directory(
+        tuple(pager().teams()),
+        tuple(pager().priorities()),
+        tuple(pager().users()),
+        tuple(pager().escalation_policies()),
+        tuple(pager().services()),
+        tuple(pager().on_calls(since=since, until=since + AHEAD)),
+    )
+    return lambda: _write(read)
+
+
+def _write(read: Directory) -> None:
+    _replace(models.Team, [models.Team(id=one.id, name=one.name) for one in read.teams], ["name"])
+    priorities = [
+        models.Priority(id=one.id, name=one.name, description=one.description, rank=rank)
+        for rank, one in enumerate(read.priorities, 1)
+    ]
+    _replace(models.Priority, priorities, ["name", "description", "rank", "listed"])
+    people = [
+        models.Person(
+            id=one.id, name=one.name, email=one.email, url=one.url, phones=[[p.label, p.number] for p in one.phones]
+        )
+        for one in read.users
+    ]
+    _replace(models.Person, people, ["name", "email", "url", "phones", "listed"])
+    policies = [
+        models.EscalationPolicy(id=one.id, name=one.name, url=one.url, minutes=[level.minutes for level in one.levels])
+        for one in read.policies
+    ]
+    _replace(models.EscalationPolicy, policies, ["name", "url", "minutes"])
+    _replace_services(read)
+    _replace_on_calls(read)
+
+
+def read_members(_: object) -> Record:
+    """Slack's members, so that inviting needs no look-up."""
+    members = chat().members()
+    rows = [models.Member(id=m.id, name=m.name, email=m.email, deactivated=m.deactivated) for m in members]
+    return lambda: _replace(models.Member, rows, ["name", "email", "deactivated"])
+
+
+def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) -> None:
+    """Write the rows that are new or differ; most readings bring none. What is gone is unlisted where incidents may
+    point at it, else deleted."""
+    names = ["policy_id" if column == "policy" else column for column in columns]
+    there = {pk: values for pk, *values in model._default_manager.values_list("pk", *names)}
+    changed = [row for row in rows if there.get(row.pk) != [getattr(row, name) for name in names]]
+    model._default_manager.bulk_create(
+        changed, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=columns
+    )
+    gone = model._default_manager.filter(pk__in=there.keys() - {row.pk for row in rows})
+    if "listed" in columns:
+        gone.filter(listed=True).update(listed=False)
+    elif gone.exists():
+        gone.delete()
+
+
+def _replace_services(read: Directory) -> None:
+    policies, teams = {one.id for one in read.policies}, {one.id for one in read.teams}
+    services = [
+        models.Service(id=one.id, name=one.name, description=one.description, status=one.status, url=one.url)
+        for one in read.services
+    ]
+    for service, one in zip(services, read.services, strict=True):
+        if one.escalation_policy is not None and one.escalation_policy.id in policies:
+            service.policy_id = one.escalation_policy.id
+    _replace(models.Service, services, ["name", "description", "status", "url", "policy", "listed"])
+    links = models.Service.teams.through
+    wanted = {(one.id, team.id) for one in read.services for team in one.teams if team.id in teams}
+    if wanted != set(links.objects.values_list("service_id", "team_id")):
+        links.objects.all().delete()
+        links.objects.bulk_create(links(service_id=service, team_id=team) for service, team in sorted(wanted))
+
+
+def _replace_on_calls(read: Directory) -> None:
+    policies, people = {one.id for one in read.policies}, {one.id for one in read.users}
+    rows = [
+        models.OnCall(
+            policy_id=one.escalation_policy_id,
+            level=one.level,
+            person_id=one.user.id,
+            schedule=one.schedule.name if one.schedule else "",
+            start=one.start,
+            end=one.end,
+        )
+        for one in read.on_calls
+        if one.escalation_policy_id in policies and one.user.id in people
+    ]
+    columns = ("policy_id", "level", "person_id", "schedule", "start", "end")
+    if {tuple(getattr(row, name) for name in columns) for row in rows} != set(
+        models.OnCall.objects.values_list(*columns)
+    ):
+        models.OnCall.objects.all().delete()
+        models.OnCall.objects.bulk_create(rows, batch_size=500)
