@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from incident_central.incidents.models import Incident, TimelineEntry
-from incident_central.web import steps
+from incident_central.web import acting, steps
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.who_answers import who_answers
@@ -44,6 +44,7 @@ def incident(request: SignedIn, name: str) -> HttpResponse:
         "needing": [line for line in lines if line.needs_reader],
         "summary": steps.summary(lines),
         "entries": [_entry(found, one) for one in found.timeline.all()[:ENTRIES_SHOWN]],
+        "acting": acting.shown(found, request.user),
         "poll": 1 if found.is_open else 10,
     }
     return render(request, "web/incident.html", context)
