@@ -185,8 +185,13 @@ def shown(incident: Incident, reader: User) -> Acting:
         hours=HOURS,
         lines=lines,
         too=listing(list(dict(too).values())),
-        said=" ".join(f"{line.title}: {line.told}." for line in lines),
+        said=" ".join(f"{line.title}: {_spoken(line)}." for line in lines),
     )
+
+
+def _spoken(line: Line) -> str:
+    """Without a count-down, which would be spoken every second."""
+    return "nothing to do" if line.state == "off" else State(line.state).label.lower()
 
 
 def _next_levels(incident: Incident) -> list[Level]:
