@@ -1,6 +1,5 @@
 """What people do with an incident from here, seen from PagerDuty, Slack, the page and the database."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -417,9 +416,7 @@ def test_what_does_not_exist_is_not_found(hub: Hub, sandbox: Sandbox) -> None:
     assert hub.dana.post(f"/incidents/{name}/actions/999999/act", {}).status == 404
 
 
-def test_before_pagerduty_has_it_the_page_offers_nothing_there(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
-    hub = make_hub()
-    hub.start()
+def test_before_pagerduty_has_it_the_page_offers_nothing_there(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.fault("pagerduty", "down")
     name = hub.dana.post("/report", report_form(hub)).incident
     text = hub.dana.get(f"/incidents/{name}").text

@@ -54,11 +54,8 @@ def test_the_menus_and_forms_are_accessible_and_fit(dana: Page, hub: Hub, sandbo
     hub.finished(name)
     dana.goto(f"/incidents/{name}")
     found = []
-    for menu in ("escalate", "note", "more"):
-        dana.locator(f"#menu-{menu} > summary").click()
-        found += inspect(dana, f"incident, {menu} open")
-        dana.locator(f"#menu-{menu} > summary").click()
-    for form in ("actions/more-people", "edit"):
-        dana.goto(f"/incidents/{name}/{form}")
-        found += inspect(dana, form)
+    dana.locator("#menu-more > summary").click()
+    found += inspect(dana, "incident, a menu open")
+    dana.goto(f"/incidents/{name}/actions/more-people")
+    found += inspect(dana, "more people")
     assert found == []
