@@ -367,6 +367,8 @@ class Incident(models.Model):
     def acted(self, page: Page, *, asked_at: datetime, who: str) -> None:
         """PagerDuty did what was asked: take over its answer at once."""
         self.refreshed(page, asked_at=asked_at)
+        if self.read_at is not None and asked_at < self.read_at:
+            return  # something newer was read meanwhile
         service = Service.objects.filter(pk=page.service_id).first()
         if service is not None and service != self.service:
             self._note(f"Moved from {self.service} to {service} by {who}", source="pagerduty")

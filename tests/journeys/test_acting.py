@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.journeys.conftest import on_sqlite, report
+from tests.journeys.conftest import fill_in, on_sqlite, report
 from tests.journeys.test_pages_for_everybody import inspect
 from tests.processes import Hub, Sandbox, eventually
 
@@ -47,6 +47,15 @@ def test_the_wrong_team_is_exchanged_for_the_right_one_without_javascript(
     plain.get_by_label("What is affected?").select_option(label="Search")
     plain.get_by_role("button", name="Page the right team").click()
     eventually(lambda: sandbox.ringing == {"Jonas Weber"})
+
+
+def test_enter_in_the_report_form_reports_and_does_not_press_me_too(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
+    first = report(dana)
+    fill_in(dana)
+    expect(dana.get_by_role("button", name="Me too")).to_be_visible()
+    dana.get_by_label("What is going wrong?").press("Enter")
+    dana.wait_for_url("**/responding")
+    assert first not in dana.url
 
 
 def test_the_menus_and_forms_are_accessible_and_fit(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
