@@ -26,7 +26,7 @@ from django.db.migrations.executor import MigrationExecutor
 from waitress.server import TcpWSGIServer, create_server
 
 from incident_central import outage
-from incident_central.incidents import news, response, sync
+from incident_central.incidents import acting, news, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
 from incident_central.jobs.ownership import AlreadyRunning, make_ownership
@@ -154,7 +154,7 @@ def _start_work() -> None:
     try:
         _migrate()
         sync.begin_periodic_work()
-        workflows = [response.RESPONSE, news.NEWS, *sync.periodic_work()]
+        workflows = [response.RESPONSE, news.NEWS, acting.ACTION, *sync.periodic_work()]
         runner = Runner(workflows, ownership=ownership, lanes=LANES)
         runner.start()
     except (Error, psycopg.Error) as error:

@@ -5,6 +5,7 @@ Methods of Incident say what happened; each writes its own timeline entry, in th
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -236,6 +237,8 @@ class Incident(models.Model):
     missing_at = models.DateTimeField(null=True)  # when PagerDuty said that it does not have it
     reminded_of = models.DateTimeField(null=True)  # the status_changed_at that nobody had answered for too long
     whole_log_read = models.BooleanField(default=False, db_default=False)  # from its beginning
+    commander_name = models.TextField(blank=True, default="", db_default="")
+    links = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))  # [[text, address], …]
 
     objects = IncidentQuerySet.as_manager()
 
@@ -266,12 +269,13 @@ class Incident(models.Model):
 
     @property
     def commander(self) -> str:
-        """Their name, as far as we know it; empty where there is nobody."""
-        if self.is_from_pagerduty:
+        """Their name, as far as we know it; empty where there is nobody. Whoever reported it leads until somebody takes
+        command."""
+        email = self.incident_commander_email
+        if self.is_from_pagerduty or not email:
             return ""
-        email = self.incident_commander_email or self.reporter_email
-        if email == self.reporter_email:
-            return self.reporter_name or email
+        if self.commander_name or email == self.reporter_email:
+            return self.commander_name or self.reporter
         return Person.objects.filter(email=email).values_list("name", flat=True).first() or email
 
     @property
@@ -321,6 +325,7 @@ class Incident(models.Model):
         """
         if self.read_at is not None and asked_at < self.read_at:
             return
+        page = self._with_who_pressed(page)
         before = self._shown()
         if page.status != self.status:
             self._status_changed(page)
@@ -502,6 +507,51 @@ class Incident(models.Model):
     def done_by_hand(self, what: str, who: str) -> None:
         self._note(f"{who} did this by hand: {what}")
 
+    # ── what people did from here ─────────────────────────────────────────────────────────────────
+
+    @property
+    def reporter(self) -> str:
+        return self.reporter_name or self.reporter_email
+
+    def asked(self, action: "Action") -> None:
+        """Somebody pressed something; what came of it is told by PagerDuty, or by came_to_nothing()."""
+        if action.kind == Action.Kind.ME_TOO:
+            self._note(f"{action.who} sees it too", body=action.asked["saw"], kind=Kind.NOTE)
+        elif action.kind == Action.Kind.NOTE:
+            self._note(f"Note by {action.who}", body=action.asked["text"], kind=Kind.NOTE)
+        elif action.kind != Action.Kind.COMMAND:
+            self._note(f"{action.who} pressed {action.title}")
+
+    def command_taken(self, name: str, email: str, *, by: str) -> None:
+        before, self.commander_name, self.incident_commander_email = self.commander or "nobody", name, email
+        self._save("commander_name", "incident_commander_email")
+        if by == name:
+            self._note(f"{name} took command", body=f"Before: {before}", kind=Kind.PEOPLE)
+        else:
+            self._note(f"{by} changed the commander from {before} to {name}", kind=Kind.PEOPLE)
+
+    def came_to_nothing(self, action: "Action") -> None:
+        self._note(f"{action.title} by {action.who} changed nothing", body=action.detail)
+
+    def edited(self, field: str, *, before: str, after: str, by: str) -> None:
+        """The caller has changed what is ours, and saves it. Writing what was there is no change."""
+        if before.strip() != after.strip():
+            text = f"{by} changed the {field} from {before.strip() or 'none'} to {after.strip() or 'none'}"
+            self._note(text, kind=Kind.CHANGE)
+
+    def _with_who_pressed(self, page: Page) -> Page:
+        """What is acknowledged from here is our From user's in PagerDuty: who pressed is known to us alone."""
+        if page.status != Status.ACKNOWLEDGED:
+            return page
+        pressed = dict(self.actions.exclude(done_as="").order_by("id").values_list("done_as", "who"))
+        if not pressed:
+            return page
+        return replace(
+            page,
+            assigned=tuple(Reference(one.id, pressed.get(one.id, one.name)) for one in page.assigned),
+            acknowledged_by=tuple(Reference(one.id, pressed.get(one.id, one.name)) for one in page.acknowledged_by),
+        )
+
     def _note(
         self,
         text: str,
@@ -587,3 +637,47 @@ def _joined(facts: Iterable[str]) -> str:
 
 def names(references: Iterable[Reference]) -> str:
     return listing([one.name for one in references])
+
+
+class Action(models.Model):
+    """Something that somebody did with an incident from here. Carried out by acting.py, where it has to be."""
+
+    class Kind(models.TextChoices):
+        ACKNOWLEDGE = "acknowledge", "Acknowledge"
+        RESOLVE = "resolve", "Resolve"
+        ESCALATE = "escalate", "Escalate"
+        REASSIGN = "reassign", "Reassign"
+        MOVE = "wrong-service", "Wrong service"
+        PRIORITY = "priority", "Change priority"
+        NOTE = "note", "Add note"
+        HELP = "more-people", "Page more people"
+        SNOOZE = "snooze", "Snooze"
+        COMMAND = "command", "Take command"
+        ME_TOO = "me-too", "Me too"
+
+    class Outcome(models.TextChoices):
+        OPEN = ""
+        DONE = "done"
+        NOTHING = "nothing"  # not needed any more, or too late: `detail` says why
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="actions")
+    kind = models.TextField(choices=Kind)
+    asked = models.JSONField(default=dict)  # by kind: see pressing.py
+    title = models.TextField()  # as something to be done: Escalate to Oskar Lindqvist
+    told = models.TextField()  # in past tense, without who: Escalated to Oskar Lindqvist
+    who = models.TextField()
+    email = models.TextField()
+    sender = models.TextField()  # whose press it is
+    press = models.UUIDField()  # of the form and what was asked in it: the same again is the same action
+    pressed_at = models.DateTimeField(db_default=Now())
+    outcome = models.TextField(choices=Outcome, blank=True, default=Outcome.OPEN)
+    detail = models.TextField(blank=True)
+    done_as = models.TextField(blank=True)  # who acknowledged it, in PagerDuty: our From user
+    reached = models.JSONField(default=list)  # ids of the people whom PagerDuty pages because of it
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["sender", "press"], name="one_action_per_press")]
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.who})"

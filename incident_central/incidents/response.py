@@ -157,10 +157,14 @@ def invite_paged(incident: Incident) -> Record:
     """Whoever PagerDuty really paged, if we had not expected them. Safe to repeat like find_missing."""
     if incident.pagerduty_id is None:
         raise NotNeeded(PAGED_BY_HAND)
-    assigned = pager().read_page(incident.pagerduty_id).assigned
+    return invite_people(incident, [one.id for one in pager().read_page(incident.pagerduty_id).assigned], why="paged")
+
+
+def invite_people(incident: Incident, person_ids: Iterable[str], *, why: str) -> Record:
+    """People of PagerDuty, if we had not expected them, and whoever is not inside yet. Repeats like find_missing."""
     expected = incident.responders.values_list("email", flat=True)
-    people = Person.objects.filter(id__in=[one.id for one in assigned]).exclude(email__in=expected)
-    unexpected = [Responder(incident=incident, name=one.name, email=one.email, why="paged") for one in people]
+    people = Person.objects.filter(id__in=person_ids).exclude(email__in=expected)
+    unexpected = [Responder(incident=incident, name=one.name, email=one.email, why=why) for one in people]
     return _bring_in(incident, [*_not_inside(incident), *unexpected])
 
 
@@ -225,7 +229,8 @@ def topic(incident: Incident) -> Record:
 def topic_of(incident: Incident) -> str:
     priority = f"{incident.priority.name} " if incident.priority else ""
     status = incident.get_status_display()
-    return f"{priority}{incident.service.name} · {incident.title} · {status} · Commander: {incident.commander}"
+    commander = incident.commander or "nobody"
+    return f"{priority}{incident.service.name} · {incident.title} · {status} · Commander: {commander}"
 
 
 def bookmark_incident(incident: Incident) -> Record:
@@ -286,7 +291,7 @@ def summary_of(incident: Incident) -> Message:
             ("Service", incident.service.name),
             ("On call", listing(on_call) or "nobody that we know of"),
             ("Reporter", incident.reporter_name or incident.reporter_email),
-            ("Commander", incident.commander),
+            ("Commander", incident.commander or "nobody"),
             ("Status", _status_of(incident)),
         ),
         links=(Link("Details and timeline", address_of(incident)),) if address_of(incident) else (),
@@ -387,12 +392,12 @@ def _nothing() -> None:
 # ── the graph ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _without_slack(incident: Incident) -> str | None:
+def without_slack(incident: Incident) -> str | None:
     return None if settings.SLACK_BOT_TOKEN else "Slack is not set up."
 
 
 def _without_announce_channel(incident: Incident) -> str | None:
-    return _without_slack(incident) or (None if settings.SLACK_ANNOUNCE_CHANNEL else "No announce channel is set.")
+    return without_slack(incident) or (None if settings.SLACK_ANNOUNCE_CHANNEL else "No announce channel is set.")
 
 
 def _paged_already(incident: Incident) -> str | None:
@@ -405,7 +410,7 @@ def _step(
     *after: str,
     look: Look | None = None,
     lane: str = "slack",
-    off: Off = _without_slack,
+    off: Off = without_slack,
     repeatable: bool = False,
 ) -> Step:
     """`repeatable`: doing it twice is doing it once, even at the same time."""

@@ -39,7 +39,7 @@ def _page(incident: Incident) -> ByHand:
             "Phone the people on call, one after the other, until somebody takes it.",
             format_html(
                 "Or create the incident in PagerDuty yourself, on the service {}, with this title and text:",
-                _link(incident.service.url, incident.service.name),
+                link(incident.service.url, incident.service.name),
             ),
         ),
         f"{incident.title}\n\n{details_of(incident)}",
@@ -59,21 +59,25 @@ def _open_channel(incident: Incident) -> ByHand:
 
 
 def _invite(incident: Incident) -> ByHand:
-    return ByHand((_open(incident), format_html("Type {} and choose {}.", INVITE, _names(incident, missing=True))))
+    return ByHand(
+        (open_channel(incident), format_html("Type {} and choose {}.", INVITE, _names(incident, missing=True)))
+    )
 
 
 def _find_missing(incident: Incident) -> ByHand:
     return ByHand(
         (
             format_html("Look for {} in Slack: there they may use another e-mail.", _names(incident, missing=True)),
-            _open(incident),
+            open_channel(incident),
             format_html("Type {} and choose them. Slack does not have them? Phone them.", INVITE),
         )
     )
 
 
 def _topic(incident: Incident) -> ByHand:
-    return ByHand((_open(incident), "Paste this as a message and press Enter:"), f"/topic {topic_of(incident)[:250]}")
+    return ByHand(
+        (open_channel(incident), "Paste this as a message and press Enter:"), f"/topic {topic_of(incident)[:250]}"
+    )
 
 
 def _bookmark_incident(incident: Incident) -> ByHand:
@@ -85,15 +89,17 @@ def _bookmark_page(incident: Incident) -> ByHand:
 
 
 def _bookmark(incident: Incident, address: str) -> ByHand:
-    return ByHand((_open(incident), "Under its name press +, choose to add a link or bookmark, and paste:"), address)
+    return ByHand(
+        (open_channel(incident), "Under its name press +, choose to add a link or bookmark, and paste:"), address
+    )
 
 
 def _summary(incident: Incident) -> ByHand:
-    return ByHand((_open(incident), "Post this:"), text_of(summary_of(incident)))
+    return ByHand((open_channel(incident), "Post this:"), text_of(summary_of(incident)))
 
 
 def _pin(incident: Incident) -> ByHand:
-    return ByHand((_open(incident), "Point at the summary, press ⋮ (More actions), and choose Pin to channel."))
+    return ByHand((open_channel(incident), "Point at the summary, press ⋮ (More actions), and choose Pin to channel."))
 
 
 def _announce(incident: Incident) -> ByHand:
@@ -109,7 +115,7 @@ def _announce(incident: Incident) -> ByHand:
 
 
 def _note(incident: Incident) -> ByHand:
-    page = _link(incident.pagerduty_url, f"PagerDuty incident #{incident.pagerduty_number}")
+    page = link(incident.pagerduty_url, f"PagerDuty incident #{incident.pagerduty_number}")
     return ByHand((format_html("Open {}.", page), "Under Notes choose Add Note, and paste:"), note_of(incident))
 
 
@@ -140,12 +146,12 @@ def text_of(message: Message) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _open(incident: Incident) -> str:
+def open_channel(incident: Incident) -> str:
     channel = f"#{incident.slack_channel_name or incident.name}"
-    return format_html("Open {} in Slack.", _link(incident.slack_channel_url, channel))
+    return format_html("Open {} in Slack.", link(incident.slack_channel_url, channel))
 
 
-def _link(address: str | None, text: str) -> str:
+def link(address: str | None, text: str) -> str:
     if not address:
         return format_html("<b>{}</b>", text)
     return format_html('<a class="out" href="{}">{}</a>', address, text)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from incident_central.incidents.importing import make_full, of_number
 from incident_central.incidents.models import Incident, OnCall
 from incident_central.incidents.news import unacknowledged_since
-from incident_central.web import steps
+from incident_central.web import acting, steps
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.timeline import timeline
@@ -45,6 +45,7 @@ def incident(request: SignedIn, name: str) -> HttpResponse:
         "needing": [line for line in lines if line.needs_reader],
         "summary": steps.summary(lines),
         "timeline": timeline(found, request.GET),
+        "acting": acting.shown(found, request.user),
         "poll": 1 if found.is_open else 10,
     }
     return render(request, "web/incident.html", context)

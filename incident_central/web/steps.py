@@ -99,14 +99,14 @@ def _line(incident: Incident, row: StepRow, rows: Mapping[str, StepRow]) -> Line
     return Line(
         state=state,
         title=title_of(row.name, incident),
-        told=_told(row),
+        told=told_of(row),
         hint=_hint(incident, row, rows),
         step=row.name,
         fix=by_hand(row.name, incident) if unhappy and not row.by_hand else None,
     )
 
 
-def _told(row: StepRow) -> str:
+def told_of(row: StepRow) -> str:
     if row.state == State.DONE and row.finished_at is not None:
         return clock_with_seconds(row.finished_at)
     if row.state == State.OFF and row.finished_at is not None:
@@ -130,14 +130,14 @@ def _hint(incident: Incident, row: StepRow, rows: Mapping[str, StepRow]) -> str:
         return f"Starts when {listing([WHEN_DONE[name] for name in awaited])}." if awaited else ""
     if row.state == State.LOOKING and not row.error:
         return f"The answer was lost: looking whether {'the page' if row.name == 'page' else 'it'} got through."
-    return " ".join(filter(None, [row.error, _tried(row), _doubt(row)]))
+    return " ".join(filter(None, [row.error, tried(row), doubt(row)]))
 
 
-def _tried(row: StepRow) -> str:
+def tried(row: StepRow) -> str:
     return {0: "", 1: "Tried once.", 2: "Tried twice."}.get(row.attempts, f"Tried {row.attempts} times.")
 
 
-def _doubt(row: StepRow) -> str:
+def doubt(row: StepRow) -> str:
     if not row.doubtful_since:
         return ""
     return (

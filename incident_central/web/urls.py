@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from incident_central.web import health, home, icon, incident, report, responding, signin, theme
+from incident_central.web import acting, editing, health, home, icon, incident, report, responding, signin, theme
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -12,6 +12,9 @@ urlpatterns = [
     path("incidents/<slug:name>/channel", incident.open_channel, name="open-channel"),
     path("incidents/<slug:name>/responding", responding.responding, name="responding"),
     path("incidents/<slug:name>/steps/<slug:step>", responding.decide, name="step"),
+    path("incidents/<slug:name>/actions/<slug:kind>", acting.act, name="act"),
+    path("incidents/<slug:name>/actions/<int:number>/<slug:step>", acting.decide, name="action-step"),
+    path("incidents/<slug:name>/edit", editing.edit, name="edit"),
     path("sign-in", signin.sign_in, name="sign-in"),
     path("sign-out", signin.sign_out, name="sign-out"),
     path("theme", theme.choose, name="theme"),

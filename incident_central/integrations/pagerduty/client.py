@@ -6,7 +6,7 @@ and what failed is said as an IntegrationError. Retrying belongs to the step tha
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -71,6 +71,7 @@ class PagerDuty:
         self._closed = Closed("PagerDuty")
         self._spare_until = 0.0
         self._from_email = from_email
+        self._own_id: str | None = None
         self._client = _Client(
             api_key,
             default_from=from_email,
@@ -252,6 +253,93 @@ class PagerDuty:
         """Have a `pagey.ping` sent. Safe to repeat."""
         self._press("/webhook_subscriptions/{}/ping", subscription_id)
 
+    # ── what is done with a page; each of them as the From user ───────────────────────────────────
+
+    def acknowledge(self, page_id: str) -> Page:
+        """Silence the phones; the From user becomes the assignee. Read the page first: it reopens one that is resolved.
+
+        (PUT /incidents/{id}; fact sheet sections 0.3 and 7)
+        """
+        return self._change(page_id, status="acknowledged")
+
+    def resolve(self, page_id: str) -> Page:
+        """Safe to repeat: what is resolved stays so, though PagerDuty may refuse the second one (code 1001)."""
+        return self._change(page_id, status="resolved")
+
+    def escalate(self, page_id: str, *, level: int) -> Page:
+        """Page a level of its escalation policy. Not safe to repeat by itself: phones ring again."""
+        return self._change(page_id, escalation_level=level)
+
+    def reassign(self, page_id: str, *, user_id: str) -> Page:
+        """Page one person instead. PagerDuty does not escalate from them. Not safe to repeat: the phone rings again."""
+        return self._change(page_id, assignments=[{"assignee": {"id": user_id, "type": "user_reference"}}])
+
+    def delegate(self, page_id: str, *, policy_id: str) -> Page:
+        """Page another escalation policy from its first level. Not safe to repeat: phones ring again."""
+        return self._change(page_id, escalation_policy=_policy(policy_id))
+
+    def move(self, page_id: str, *, service_id: str, policy_id: str) -> Page:
+        """The same page on another service, and that service's people paged: in one call, so it is done or it is not.
+
+        That moving alone pages nobody new cannot be ruled out, so the policy is named. Not safe to repeat by itself.
+        """
+        service = {"id": service_id, "type": "service_reference"}
+        return self._change(page_id, service=service, escalation_policy=_policy(policy_id))
+
+    def change_priority(self, page_id: str, *, priority_id: str) -> Page:
+        """Safe to repeat."""
+        return self._change(page_id, priority={"id": priority_id, "type": "priority_reference"})
+
+    def snooze(self, page_id: str, *, seconds: int) -> Page:
+        """Keep an acknowledged page silent for so long, a week at most. A repeat snoozes from then on.
+
+        (POST /incidents/{id}/snooze; fact sheet section 7)
+        """
+        return _page(self._write("/incidents/{}/snooze", page_id, body={"duration": seconds})["incident"])
+
+    def ask_for_help(self, page_id: str, *, message: str, user_ids: Sequence[str], policy_ids: Sequence[str]) -> None:
+        """Page more people, who may join or decline. Not safe to repeat by itself: look among help_asked() first.
+
+        (POST /incidents/{id}/responder_requests; fact sheet section 7: who asks is named by id, and 402 is a plan
+        without them)
+        """
+        targets = [
+            *({"id": one, "type": "user_reference"} for one in user_ids),
+            *({"id": one, "type": "escalation_policy_reference"} for one in policy_ids),
+        ]
+        body = {
+            "requester_id": self._from_id(),
+            "message": message,
+            "responder_request_targets": [{"responder_request_target": target} for target in targets],
+        }
+        try:
+            self._write("/incidents/{}/responder_requests", page_id, body=body)
+        except IntegrationError as error:
+            if error.code != "402":
+                raise
+            said = "PagerDuty said 402: your plan has no responder requests, so nobody more can be paged this way."
+            raise IntegrationError(said, code="402", permanent=True) from error
+
+    def help_asked(self, page_id: str) -> list[str]:
+        """The messages with which more people were asked to help."""
+        asked = self._get("/incidents/{}", page_id)["incident"].get("responder_requests") or ()
+        return [one.get("message") or "" for one in asked]
+
+    def _from_id(self) -> str:
+        """The From user's id, asked for once."""
+        if self._own_id is None:
+            wanted = self._from_email.lower()
+            users = self._all("/users", query=self._from_email)
+            self._own_id = next((row["id"] for row in users if row["email"].lower() == wanted), None)
+        if self._own_id is None:
+            said = f"PagerDuty has no user with the e-mail {self._from_email} (PAGERDUTY_FROM_EMAIL)."
+            raise IntegrationError(said, code="1008", permanent=True)
+        return self._own_id
+
+    def _change(self, page_id: str, **fields: object) -> Page:
+        body = {"incident": {"type": "incident_reference", **fields}}
+        return _page(self._write("/incidents/{}", page_id, body=body, method="PUT")["incident"])
+
     # ── one attempt ───────────────────────────────────────────────────────────────────────────────
 
     def _all(
@@ -275,8 +363,9 @@ class PagerDuty:
         """The ids go where the path has {}: without them it names the kind of call, and kinds are what is limited."""
         return self._once(f"GET {path}", lambda: self._client.jget(path.format(*ids)), writes=False)
 
-    def _write(self, path: str, *ids: str, body: Json) -> Json:
-        return self._once(f"POST {path}", lambda: self._client.jpost(path.format(*ids), json=body), writes=True)
+    def _write(self, path: str, *ids: str, body: Json, method: str = "POST") -> Json:
+        send = self._client.jpost if method == "POST" else self._client.jput
+        return self._once(f"{method} {path}", lambda: send(path.format(*ids), json=body), writes=True)
 
     def _press(self, path: str, *ids: str, method: str = "POST") -> None:
         """A write without a body, and whose answer says nothing more."""
@@ -426,6 +515,10 @@ def _subscription(row: Json) -> Subscription:
     method = row["delivery_method"]
     enabled = not method.get("temporarily_disabled")
     return Subscription(row["id"], method.get("url") or "", enabled, method.get("secret") or "")
+
+
+def _policy(policy_id: str) -> Json:
+    return {"id": policy_id, "type": "escalation_policy_reference"}
 
 
 def _reference(row: Json) -> Reference:

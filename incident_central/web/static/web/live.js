@@ -24,6 +24,12 @@ function inUse(element) {
     || (selection !== null && !selection.isCollapsed && selection.containsNode(element, true));
 }
 
+// Nor what somebody has opened or typed into, even if they look elsewhere for a moment.
+function halfDone(element) {
+  return element.querySelector("details.menu[open]") !== null
+    || [...element.querySelectorAll("textarea")].some((one) => one.value !== one.defaultValue);
+}
+
 let unfolded = [];
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.requestConfig.elt !== detail.target) return;
@@ -41,7 +47,7 @@ document.addEventListener("htmx:afterSwap", () => {
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   const said = detail.fragment.textContent.trim() === detail.target.textContent.trim();
   if (detail.target.getAttribute("role") === "status" && said) detail.shouldSwap = false;
-  if (inUse(detail.target)) detail.shouldSwap = false;
+  if (inUse(detail.target) || halfDone(detail.target)) detail.shouldSwap = false;
 });
 
 // A page that can no longer ask says so, instead of looking fresh.

@@ -1,0 +1,339 @@
+"""What people do with an incident from here. Each press is an Action, and this carries it out:
+
+    act ─┬─ note      in PagerDuty, with the name of who pressed: PagerDuty itself shows our From user
+         ├─ tell      a line in the Slack channel
+         ├─ topic     of that channel
+         └─ invite    whoever is paged because of it
+
+`act` reads PagerDuty just before it writes, and never goes by what somebody saw when they pressed: an acknowledgement
+that comes late would reopen what was resolved meanwhile. (fact sheet sections 0.3 and 7)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models import Q
+
+from incident_central.database import now
+from incident_central.incidents import response, stale, sync
+from incident_central.incidents.models import Action, Incident, Status, names
+from incident_central.incidents.response import ON_ITS_WAY, PAGED_BY_HAND
+from incident_central.incidents.tools import chat, pager
+from incident_central.integrations.base import Message, Page
+from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
+from incident_central.outside import CallFailed
+
+Asked = dict[str, Any]
+Kind, Outcome = Action.Kind, Action.Outcome
+
+RESOLVED = "It was resolved meanwhile, and this would have reopened it."
+#: PagerDuty's codes for what is resolved, or acknowledged, already. (fact sheet section 5)
+ALREADY = ("1001", "1002")
+SO_ALREADY = "It is so already."
+
+
+@dataclass(frozen=True)
+class Doing:
+    """How one kind of action is done in PagerDuty, and how to see that it is so already."""
+
+    do: Callable[[Page, Asked], Page]
+    is_so: Callable[[Page, Asked], bool]
+    #: On an incident that is resolved it would reopen it, or be refused.
+    only_open: bool = True
+    only_acknowledged: bool = False
+
+
+def _assigned_to_them(page: Page, asked: Asked) -> bool:
+    return {one.id for one in page.assigned} == set(asked["people"])
+
+
+def _reassign(page: Page, asked: Asked) -> Page:
+    if policy_id := asked.get("policy"):
+        return pager().delegate(page.id, policy_id=policy_id)
+    return pager().reassign(page.id, user_id=asked["user"])
+
+
+def _ask_for_help(page: Page, asked: Asked) -> Page:
+    """Nothing changes in the page itself."""
+    pager().ask_for_help(page.id, message=asked["message"], user_ids=asked["users"], policy_ids=asked["policies"])
+    return page
+
+
+DOING = {
+    Kind.ACKNOWLEDGE: Doing(
+        lambda page, asked: pager().acknowledge(page.id),
+        lambda page, asked: page.status == Status.ACKNOWLEDGED,
+    ),
+    Kind.RESOLVE: Doing(
+        lambda page, asked: pager().resolve(page.id),
+        lambda page, asked: page.status == Status.RESOLVED,
+        only_open=False,
+    ),
+    Kind.ESCALATE: Doing(
+        lambda page, asked: pager().escalate(page.id, level=asked["level"]),
+        _assigned_to_them,
+    ),
+    Kind.REASSIGN: Doing(
+        _reassign,
+        _assigned_to_them,
+    ),
+    Kind.MOVE: Doing(
+        lambda page, asked: pager().move(page.id, service_id=asked["service"], policy_id=asked["policy"]),
+        lambda page, asked: page.service.id == asked["service"],
+    ),
+    Kind.PRIORITY: Doing(
+        lambda page, asked: pager().change_priority(page.id, priority_id=asked["priority"]),
+        lambda page, asked: page.priority_id == asked["priority"],
+        only_open=False,
+    ),
+    Kind.HELP: Doing(
+        _ask_for_help,
+        lambda page, asked: asked["message"] in pager().help_asked(page.id),
+    ),
+    Kind.SNOOZE: Doing(
+        lambda page, asked: pager().snooze(page.id, seconds=asked["seconds"]),
+        lambda page, asked: False,
+        only_acknowledged=True,
+    ),
+}
+
+
+# ── act ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def act(action: Action) -> Record:
+    """Read, and do it if it still makes sense. After a lost answer look first; then what is so already is left alone.
+
+    Snoozing again snoozes from then on, which a second or two later is the same.
+    """
+    doing, asked_at = DOING[Kind(action.kind)], now()
+    page = pager().read_page(_page_id(action.incident))
+    if why_not := _why_not(doing, page, action.asked):
+        return lambda: _came_to_nothing(action, page, asked_at, why_not)
+    asked_at = now()
+    done = doing.do(page, action.asked)
+    return lambda: _acted(action, done, asked_at)
+
+
+def look_whether_acted(action: Action) -> Record | None:
+    asked_at = now()
+    page = pager().read_page(_page_id(action.incident))
+    is_so = DOING[Kind(action.kind)].is_so(page, action.asked)
+    return (lambda: _acted(action, page, asked_at)) if is_so else None
+
+
+def read_again(action: Action, error: CallFailed) -> bool:
+    """PagerDuty says that it is resolved or acknowledged already: once, see whether that is so."""
+    if error.code not in ALREADY or action.detail:
+        return False
+    Action.objects.filter(pk=action.pk).update(detail=str(error))
+    return True
+
+
+def _why_not(doing: Doing, page: Page, asked: Asked) -> str:
+    """Why it is not to be done any more, as PagerDuty is now; empty when it is."""
+    if page.status == Status.RESOLVED and doing.only_open:
+        return RESOLVED
+    if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
+        return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
+    if not doing.is_so(page, asked):
+        return ""
+    if page.status == Status.ACKNOWLEDGED and doing is DOING[Kind.ACKNOWLEDGE]:
+        return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it before."
+    return "It was resolved before." if doing is DOING[Kind.RESOLVE] else SO_ALREADY
+
+
+def _acted(action: Action, page: Page, asked_at: datetime) -> None:
+    action.outcome, action.reached = Outcome.DONE, action.asked.get("people", [one.id for one in page.assigned])
+    if action.kind == Kind.ACKNOWLEDGE and page.acknowledged_by:
+        action.done_as = page.acknowledged_by[-1].id
+    action.save(update_fields=["outcome", "reached", "done_as"])
+    _take_over(action, page, asked_at)
+
+
+def _came_to_nothing(action: Action, page: Page, asked_at: datetime, why: str) -> None:
+    action.outcome, action.detail = Outcome.NOTHING, why
+    action.save(update_fields=["outcome", "detail"])
+    _take_over(action, page, asked_at)
+    _fresh(action).came_to_nothing(action)
+
+
+def _take_over(action: Action, page: Page, asked_at: datetime) -> None:
+    """What PagerDuty answered, at once; its log says the rest."""
+    sync.refresh([page], asked_at=asked_at)
+    stale.mark(Q(pk=action.incident_id))
+
+
+# ── tell others ───────────────────────────────────────────────────────────────────────────────────
+
+
+def note(action: Action) -> Record:
+    """Not safe to repeat after a lost answer: look among the notes first."""
+    _only_when_done(action)
+    pager().add_note(_page_id(action.incident), note_of(action))
+    return lambda: _settled(action)
+
+
+def look_for_note(action: Action) -> Record | None:
+    there = note_of(action) in pager().notes(_page_id(action.incident))
+    return (lambda: _settled(action)) if there else None
+
+
+def note_of(action: Action) -> str:
+    """With the time, so that it is told from another of its kind, and says when even where it was held up."""
+    at = action.pressed_at.astimezone(UTC)
+    signed = f"by {action.who} through Incident Central, {at:%Y-%m-%d %H:%M:%S} UTC"
+    if action.kind == Kind.NOTE:
+        return f"{action.asked['text']}\n\nWritten {signed}"
+    return f"{action.told} {signed}"
+
+
+def tell(action: Action) -> Record:
+    """Not safe to repeat after a lost answer: look for its marker first."""
+    _only_when_done(action)
+    chat().post(_channel(action.incident), message_of(action))
+    return _nothing
+
+
+def look_for_message(action: Action) -> Record | None:
+    marker = message_of(action).marker
+    found = chat().find_message(_channel(action.incident), marker, since=action.incident.created_at)
+    return None if found is None else _nothing
+
+
+def message_of(action: Action) -> Message:
+    paragraphs = [
+        f"{action.told}, says {action.who}." if action.kind == Kind.MOVE else f"{action.told} by {action.who}."
+    ]
+    if action.kind == Kind.MOVE:
+        paragraphs.append(_for_the_first_team(action.asked))
+    elif action.kind == Kind.COMMAND:
+        paragraphs = [f"{action.asked['name']} is in command."]
+    elif action.kind == Kind.ME_TOO:
+        paragraphs = [f"{action.who} sees it too.", action.asked["saw"]]
+    return Message(marker=f"{action.incident_id}/action/{action.pk}", paragraphs=tuple(paragraphs))
+
+
+def _for_the_first_team(asked: Asked) -> str:
+    before = ", ".join(asked["before"]) or asked["was"]
+    return f"{before}: it is not {asked['was']}, so PagerDuty pages you for it no more. What you found out helps here."
+
+
+def topic(action: Action) -> Record:
+    """Safe to repeat."""
+    _only_when_done(action)
+    return response.topic(action.incident)
+
+
+def invite(action: Action) -> Record:
+    """Safe to repeat: who is in the channel stays in it."""
+    _only_when_done(action)
+    _channel(action.incident)
+    return response.invite_people(action.incident, action.reached, why="paged")
+
+
+# ── shared by the steps ───────────────────────────────────────────────────────────────────────────
+
+
+def _only_when_done(action: Action) -> None:
+    """What follows depends on what came of it."""
+    if DOING.get(Kind(action.kind)) is not None and action.outcome != Outcome.DONE:
+        raise NotNeeded("Incident Central itself did nothing.")
+
+
+def _settled(action: Action) -> None:
+    """What PagerDuty is told and nothing else is done with the note."""
+    Action.objects.filter(pk=action.pk, outcome=Outcome.OPEN).update(outcome=Outcome.DONE)
+
+
+def _page_id(incident: Incident) -> str:
+    if incident.pagerduty_id is None:
+        raise NotNeeded(PAGED_BY_HAND)
+    return incident.pagerduty_id
+
+
+def _channel(incident: Incident) -> str:
+    if incident.slack_channel_id is None:
+        raise NotNeeded("It has no Slack channel that we know of.")
+    return incident.slack_channel_id
+
+
+def _fresh(action: Action) -> Incident:
+    """The row as it is now, held until the transaction ends."""
+    rows = Incident.objects.select_related("service", "priority").select_for_update(of=("self",))
+    return rows.get(pk=action.incident_id)
+
+
+def _nothing() -> None:
+    """Nothing to write down."""
+
+
+# ── the graph ─────────────────────────────────────────────────────────────────────────────────────
+
+NOTED = tuple(kind for kind in Kind if kind != Kind.ME_TOO)
+TOLD = (Kind.MOVE, Kind.HELP, Kind.COMMAND, Kind.ME_TOO)
+IN_TOPIC = (Kind.MOVE, Kind.PRIORITY, Kind.COMMAND)
+PAGING = (Kind.ESCALATE, Kind.REASSIGN, Kind.MOVE, Kind.HELP)
+
+
+def _off_unless(kinds: tuple[Action.Kind, ...]) -> Callable[[Action], str | None]:
+    return lambda action: None if action.kind in kinds else "Not part of it."
+
+
+def _off_in_slack_unless(kinds: tuple[Action.Kind, ...]) -> Callable[[Action], str | None]:
+    def off(action: Action) -> str | None:
+        if action.kind == Kind.ME_TOO and not action.asked["saw"]:
+            return "Nothing was said."
+        return _off_unless(kinds)(action) or response.without_slack(action.incident)
+
+    return off
+
+
+def _load(key: str) -> Action:
+    return Action.objects.select_related("incident__service__policy", "incident__priority").get(pk=key)
+
+
+#: An action that waits longer is not done without asking again: the incident has gone on.
+ASK_AFTER = timedelta(hours=4)
+QUICKLY = 15.0  # seconds between two tries at most: somebody waits
+
+ACTION = Workflow(
+    "action",
+    load=_load,
+    steps=(
+        Step(
+            "act",
+            act,
+            look_whether_acted,
+            lane="pagerduty",
+            off=_off_unless(tuple(DOING)),
+            slowest_retry=QUICKLY,
+            ask_after=ASK_AFTER,
+            on_its_way=ON_ITS_WAY,
+            amend=read_again,
+        ),
+        Step(
+            "note",
+            note,
+            look_for_note,
+            after=("act",),
+            lane="pagerduty",
+            off=_off_unless(NOTED),
+            slowest_retry=QUICKLY,
+            on_its_way=ON_ITS_WAY,
+        ),
+        Step(
+            "tell",
+            tell,
+            look_for_message,
+            after=("act",),
+            lane="slack",
+            off=_off_in_slack_unless(TOLD),
+            on_its_way=ON_ITS_WAY,
+        ),
+        Step("topic", topic, after=("act",), lane="slack", off=_off_in_slack_unless(IN_TOPIC)),
+        Step("invite", invite, after=("act",), lane="slack", off=_off_in_slack_unless(PAGING)),
+    ),
+)

@@ -1,0 +1,286 @@
+"""Somebody presses a button of an incident: what it asks for is checked, written down and begun. Calls nobody outside.
+
+What `Action.asked` holds, by kind:
+
+    escalate       level, people
+    reassign       user or policy, people
+    wrong-service  service, policy, was, before: names
+    priority       priority
+    note           text
+    more-people    users, policies, people, message
+    snooze         seconds
+    command        name, email
+    me-too         saw
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+from uuid import UUID, uuid5
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from incident_central.database import transaction
+from incident_central.incidents.acting import ACTION, DOING
+from incident_central.incidents.directory import Database
+from incident_central.incidents.models import (
+    Action,
+    EscalationPolicy,
+    Incident,
+    Member,
+    OnCall,
+    Person,
+    Priority,
+    listing,
+)
+from incident_central.incidents.text import clean
+from incident_central.jobs import runner
+from incident_central.jobs.models import SETTLED, State, StepRow
+
+Kind = Action.Kind
+TEXT_LIMIT = 5_000
+HOURS = (1, 4, 8, 24)  # that an incident can be snoozed for
+
+
+@dataclass(frozen=True)
+class Press:
+    """`id` is made by the form, so that a repeat is recognised; `given` is what was typed and chosen in it."""
+
+    id: UUID
+    sender: str  # whose press it is, such as "user:7"
+    who: str
+    email: str
+    kind: Action.Kind
+    given: dict[str, list[str]]
+
+    def one(self, name: str) -> str:
+        return self.given.get(name, [""])[0]
+
+
+class CannotAct(Exception):
+    """Nothing was done; the text says what to do instead."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a press asks for, in words and as the steps need it."""
+
+    title: str  # as something to be done
+    told: str  # in past tense, to be followed by who
+    asked: dict[str, Any]
+
+
+def press(incident: Incident, pressed: Press) -> Action | None:
+    """Write the action, its entry in the timeline and its steps in one transaction; it starts as that commits.
+
+    Safe to repeat: the same press is the same action, and so is another one that asks for what is still under way.
+    None where there is nothing to do. Raises CannotAct.
+    """
+    if pressed.kind in DOING and incident.pagerduty_id is None:
+        raise CannotAct("PagerDuty does not have this incident yet, so nothing can be done with it there.")
+    wanted = WANTED[pressed.kind](incident, pressed)
+    press_id = uuid5(pressed.id, json.dumps([incident.name, pressed.kind, _content(wanted)], sort_keys=True))
+    try:
+        with transaction():
+            return _record(incident.name, pressed, wanted, press_id)
+    except IntegrityError:  # the very same press got in between
+        return Action.objects.get(sender=pressed.sender, press=press_id)
+
+
+def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action | None:
+    incident = Incident.objects.select_for_update().get(pk=name)
+    if (same := _same(incident, pressed, wanted, press_id)) is not None:
+        return same
+    if pressed.kind == Kind.COMMAND and incident.incident_commander_email == wanted.asked["email"]:
+        return None
+    action = Action.objects.create(
+        incident=incident,
+        kind=pressed.kind,
+        asked=wanted.asked,
+        title=wanted.title,
+        told=wanted.told,
+        who=pressed.who,
+        email=pressed.email,
+        sender=pressed.sender,
+        press=press_id,
+    )
+    action.refresh_from_db(fields=["pressed_at"])
+    incident.asked(action)
+    if pressed.kind == Kind.COMMAND:
+        incident.command_taken(wanted.asked["name"], wanted.asked["email"], by=pressed.who)
+    runner.begin(ACTION, str(action.pk), action)
+    return action
+
+
+def _same(incident: Incident, pressed: Press, wanted: Wanted, press_id: UUID) -> Action | None:
+    """This press, if it came before; or what asks for the same and has not come to an end."""
+    earlier = Action.objects.filter(sender=pressed.sender, press=press_id).first()
+    if earlier is not None or pressed.kind not in DOING:
+        return earlier
+    undone = incident.actions.filter(kind=pressed.kind, outcome=Action.Outcome.OPEN)
+    return next((one for one in undone if _content_of(one.asked) == _content(wanted) and _is_under_way(one)), None)
+
+
+def _is_under_way(action: Action) -> bool:
+    ended = (*SETTLED, State.FAILED)
+    return StepRow.objects.of(ACTION.name, str(action.pk)).filter(name="act").exclude(state__in=ended).exists()
+
+
+def _content(wanted: Wanted) -> dict[str, Any]:
+    return _content_of(wanted.asked)
+
+
+def _content_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """Without what depends on the moment."""
+    return {name: value for name, value in asked.items() if name not in ("message", "people", "before")}
+
+
+# ── what is asked for ─────────────────────────────────────────────────────────────────────────────
+
+
+def _acknowledge(incident: Incident, pressed: Press) -> Wanted:
+    return Wanted("Acknowledge", "Acknowledged", {})
+
+
+def _resolve(incident: Incident, pressed: Press) -> Wanted:
+    return Wanted("Resolve", "Resolved", {})
+
+
+def _escalate(incident: Incident, pressed: Press) -> Wanted:
+    levels = incident.service.on_call_now()
+    level = int(pressed.one("level")) if pressed.one("level").isdecimal() else 0
+    if level not in levels:
+        raise CannotAct("Choose the level to page: somebody must be on call there.")
+    who = f"{_named(levels[level])}, level {level}"
+    asked = {"level": level, "people": [one.person_id for one in levels[level]]}
+    return Wanted(f"Escalate to {who}", f"Escalated to {who}", asked)
+
+
+def _reassign(incident: Incident, pressed: Press) -> Wanted:
+    kind, _, id_ = pressed.one("to").partition(":")
+    if kind == "policy":
+        policy, on_calls = _policy(id_)
+        if policy is None or not on_calls:
+            raise CannotAct("Choose whom to page: nobody is on call there.")
+        who = f"{policy} ({_named(on_calls)})"
+        asked: dict[str, Any] = {"policy": id_, "people": [one.person_id for one in on_calls]}
+    else:
+        person = Person.objects.filter(pk=id_, listed=True).first() if kind == "user" else None
+        if person is None:
+            raise CannotAct("Choose a person, or a team’s escalation policy.")
+        who, asked = person.name, {"user": id_, "people": [id_]}
+    return Wanted(f"Reassign to {who}", f"Reassigned to {who}", asked)
+
+
+def _wrong_service(incident: Incident, pressed: Press) -> Wanted:
+    service = Database().service(clean(pressed.one("service")))
+    if service is None:
+        raise CannotAct("Choose the service that is affected.")
+    if service.pk == incident.service_id:
+        raise CannotAct(f"It is on {service} already. Choose the service that is affected instead.")
+    if service.policy is None or (why := service.why_unusable()):
+        raise CannotAct(f"Moving it to {service} would page nobody: {why}. Choose another service.")
+    levels = service.on_call_now()
+    who = f"{service} ({_named(levels[min(levels)])})"
+    before, was = list(incident.assigned), incident.service.name
+    asked = {"service": service.pk, "policy": service.policy.pk, "was": was, "before": before}
+    return Wanted(f"Move to {who}", f"Moved from {was} to {who}", asked)
+
+
+def _change_priority(incident: Incident, pressed: Press) -> Wanted:
+    priority = Priority.objects.filter(pk=clean(pressed.one("priority")), listed=True).first()
+    if priority is None:
+        raise CannotAct("Choose the new priority.")
+    told = f"Priority changed from {incident.priority or 'none'} to {priority}"
+    return Wanted(f"Change priority to {priority}", told, {"priority": priority.pk})
+
+
+def _add_note(incident: Incident, pressed: Press) -> Wanted:
+    text = _text(pressed, "text")
+    if not text:
+        raise CannotAct("Write the note first.")
+    return Wanted("Add note", "Note", {"text": text})
+
+
+def _more_people(incident: Incident, pressed: Press) -> Wanted:
+    chosen = [one.partition(":") for one in pressed.given.get("to", [])]
+    users = Person.objects.filter(pk__in=[id_ for kind, _, id_ in chosen if kind == "user"], listed=True)
+    policies = [_policy(id_) for kind, _, id_ in chosen if kind == "policy"]
+    if not users and not any(on_calls for _, on_calls in policies):
+        raise CannotAct("Choose whom to page: at least one person, or a team with somebody on call.")
+    found = [(policy, on_calls) for policy, on_calls in policies if policy is not None and on_calls]
+    who = listing([*(one.name for one in users), *(f"{policy} ({_named(on_calls)})" for policy, on_calls in found)])
+    at = timezone.now().astimezone(UTC)
+    asked = {
+        "users": [one.pk for one in users],
+        "policies": [policy.pk for policy, _ in found],
+        "people": [*(one.pk for one in users), *(one.person_id for _, on_calls in found for one in on_calls)],
+        "message": f"{pressed.who} asks for your help with: {incident.title} "
+        f"(through Incident Central, {at:%Y-%m-%d %H:%M:%S} UTC)",
+    }
+    return Wanted(f"Page {who}, too", f"Help asked of {who}", asked)
+
+
+def _snooze(incident: Incident, pressed: Press) -> Wanted:
+    hours = int(pressed.one("hours")) if pressed.one("hours").isdecimal() else 0
+    if hours not in HOURS:
+        raise CannotAct("Choose for how long.")
+    how_long = "1 hour" if hours == 1 else f"{hours} hours"
+    return Wanted(f"Snooze for {how_long}", f"Snoozed for {how_long}", {"seconds": hours * 3600})
+
+
+def _take_command(incident: Incident, pressed: Press) -> Wanted:
+    """Of one's own, or for somebody else, named by e-mail."""
+    email = clean(pressed.one("email")).lower() or pressed.email
+    name = pressed.who if email == pressed.email else name_of(email)
+    return Wanted(f"{name} in command", f"{name} put in command", {"name": name, "email": email})
+
+
+def name_of(email: str) -> str:
+    """As PagerDuty or Slack has it."""
+    known = Person.objects.filter(email=email).first() or Member.objects.filter(email=email).first()
+    return known.name if known is not None else email
+
+
+def _me_too(incident: Incident, pressed: Press) -> Wanted:
+    """What the person saw may be what they had typed into the report form."""
+    if not incident.is_open:
+        raise CannotAct("It is resolved. If you see it now, report it.")
+    parts = [_text(pressed, "saw"), clean(pressed.one("title")), _text(pressed, "description")]
+    return Wanted("Me too", "Seen", {"saw": "\n".join(filter(None, parts))})
+
+
+WANTED: dict[Action.Kind, Callable[[Incident, Press], Wanted]] = {
+    Kind.ACKNOWLEDGE: _acknowledge,
+    Kind.RESOLVE: _resolve,
+    Kind.ESCALATE: _escalate,
+    Kind.REASSIGN: _reassign,
+    Kind.MOVE: _wrong_service,
+    Kind.PRIORITY: _change_priority,
+    Kind.NOTE: _add_note,
+    Kind.HELP: _more_people,
+    Kind.SNOOZE: _snooze,
+    Kind.COMMAND: _take_command,
+    Kind.ME_TOO: _me_too,
+}
+
+
+def _text(pressed: Press, name: str) -> str:
+    text = clean(pressed.one(name), lines=True)
+    if len(text) > TEXT_LIMIT:
+        raise CannotAct(f"Shorten the text to {TEXT_LIMIT:,} characters; it has {len(text):,}.")
+    return text
+
+
+def _policy(id_: str) -> tuple[EscalationPolicy | None, list[OnCall]]:
+    """A policy, and who is on call at its first level that reaches somebody."""
+    policy = EscalationPolicy.objects.filter(pk=id_).first()
+    levels = policy.on_call_at(timezone.now()) if policy is not None else {}
+    return policy, levels[min(levels)] if levels else []
+
+
+def _named(on_calls: Sequence[OnCall]) -> str:
+    return listing([one.person.name for one in on_calls])

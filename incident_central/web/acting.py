@@ -1,0 +1,265 @@
+"""Acting from an incident's page: its buttons, what came of them, and what a person must do by hand."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
+
+from incident_central.accounts.models import User
+from incident_central.database import transaction
+from incident_central.incidents.acting import ACTION, DOING
+from incident_central.incidents.directory import Database
+from incident_central.incidents.models import Action, EscalationPolicy, Incident, Person, Priority, Status, listing
+from incident_central.incidents.pressing import HOURS, CannotAct, Press, press
+from incident_central.incidents.text import clean
+from incident_central.jobs import models as jobs
+from incident_central.jobs import runner
+from incident_central.jobs.models import SETTLED, State, StepRow
+from incident_central.web import steps
+from incident_central.web.acting_by_hand import by_hand
+from incident_central.web.by_hand import ByHand
+from incident_central.web.security import SeeOther, SignedIn, signed_in
+from incident_central.web.templatetags.times import clock_with_seconds
+from incident_central.web.who_answers import services_by_team
+
+Kind, Outcome = Action.Kind, Action.Outcome
+
+#: What came of a press stays beside the buttons for so long; after that it is in the timeline.
+NEWS = timedelta(minutes=1)
+SHOWN = 20  # actions looked at
+
+FOLLOW_UPS = {
+    "note": "Say in PagerDuty who it was",
+    "tell": "Tell the channel",
+    "topic": "Set the channel’s topic",
+    "invite": "Invite whoever is paged to the channel",
+}
+
+
+@require_http_methods(["GET", "POST"])
+@signed_in
+def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
+    """One action as a page of its own; sent, it is begun, or shown again with what keeps it from that."""
+    if kind not in Kind.values:
+        raise Http404
+    incident = get_object_or_404(_incidents(), pk=name)
+    pressed = _press(request, Kind(kind))
+    if request.method == "GET":
+        return _form(request, incident, pressed)
+    try:
+        press(incident, pressed)
+    except CannotAct as reason:
+        return _form(request, incident, pressed, refused=str(reason))
+    return SeeOther(reverse("incident", args=[name]))
+
+
+@require_POST
+@signed_in
+def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse:
+    """Somebody pressed Retry or “I did it by hand” at a step of an action. Pressing twice changes nothing."""
+    action = get_object_or_404(Action.objects.select_related("incident"), incident=name, pk=number)
+    with transaction():
+        row = StepRow.objects.of(ACTION.name, str(number)).select_for_update(of=("self",)).filter(name=step).first()
+        if row is None:
+            raise Http404
+        if request.POST.get("done") != "by-hand":
+            jobs.retry(row.pk, ask_after=ACTION.step(step).ask_after)
+        elif not row.by_hand and row.state not in SETTLED:
+            jobs.done_by_hand(row.pk, who=str(request.user))
+            action.incident.done_by_hand(_title(action, step), str(request.user))
+    runner.wake()
+    return SeeOther(reverse("incident", args=[name]))
+
+
+def _press(request: SignedIn, kind: Action.Kind) -> Press:
+    user, post = request.user, request.POST
+    return Press(
+        id=press_id(post.get("press") or post.get("report_id") or ""),
+        sender=f"user:{user.pk}",
+        who=str(user),
+        email=user.email,
+        kind=kind,
+        given={name: post.getlist(name) for name in post},
+    )
+
+
+def press_id(text: str) -> UUID:
+    """A form that lost its id gets a new one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return uuid4()
+
+
+def _incidents() -> QuerySet[Incident]:
+    return Incident.objects.select_related("service__policy", "priority").prefetch_related(
+        "service__policy__on_calls__person"
+    )
+
+
+# ── one action as a page ──────────────────────────────────────────────────────────────────────────
+
+
+def _form(request: SignedIn, incident: Incident, pressed: Press, *, refused: str = "") -> HttpResponse:
+    kind = pressed.kind
+    context = {
+        "incident": incident,
+        "acting": shown(incident, request.user),
+        "kind": kind.value,
+        "label": kind.label,
+        "press": pressed.id,
+        "refused": refused,
+        "text": pressed.one("text") or pressed.one("saw"),
+        "chosen": pressed.given.get("to", []),
+    }
+    if kind == Kind.MOVE:
+        context |= {"teams": services_by_team(Database()), "service": clean(pressed.one("service"))}
+    if kind in (Kind.REASSIGN, Kind.HELP):
+        policies = EscalationPolicy.objects.filter(on_calls__isnull=False).distinct().order_by("name")
+        context |= {"policies": policies, "people": Person.objects.filter(listed=True).order_by("name")}
+    return render(request, "web/act.html", context, status=422 if refused else 200)
+
+
+# ── beside an incident's own page ─────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Level:
+    number: int
+    names: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """What came of a press, or of one of the steps that follow."""
+
+    state: str
+    title: str
+    told: str
+    hint: str
+    action: Action
+    step: str
+    fix: ByHand | None
+
+
+@dataclass(frozen=True)
+class Acting:
+    """What the page offers to this reader, and what was pressed lately."""
+
+    press: UUID
+    in_pagerduty: bool  # it can be acted on there
+    is_on_call: bool
+    is_commander: bool
+    levels: list[Level]  # the next one first
+    priorities: list[Priority]
+    hours: tuple[int, ...]
+    lines: list[Line]
+    too: str  # who sees it too
+    said: str  # for screen readers
+
+    @property
+    def acknowledge_first(self) -> bool:
+        return self.is_on_call and self.in_pagerduty
+
+
+def shown(incident: Incident, reader: User) -> Acting:
+    levels = incident.service.on_call_now()
+    on_call = {one.person.email for people in levels.values() for one in people}
+    actions = list(incident.actions.all()[:SHOWN])
+    lines = _lines(incident, actions)
+    too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who")
+    return Acting(
+        press=uuid4(),
+        in_pagerduty=incident.pagerduty_id is not None,
+        is_on_call=incident.status == Status.TRIGGERED and reader.email in on_call,
+        is_commander=reader.email == incident.incident_commander_email,
+        levels=_next_levels(incident),
+        priorities=list(Priority.objects.filter(listed=True)),
+        hours=HOURS,
+        lines=lines,
+        too=listing(list(dict(too).values())),
+        said=" ".join(f"{line.title}: {_spoken(line)}." for line in lines),
+    )
+
+
+def _spoken(line: Line) -> str:
+    """Without a count-down, which would be spoken every second."""
+    return "nothing to do" if line.state == "off" else State(line.state).label.lower()
+
+
+def _next_levels(incident: Incident) -> list[Level]:
+    """PagerDuty does not say which level it has reached: it is where those who are assigned are on call."""
+    found = {number: [one.person.name for one in people] for number, people in incident.service.on_call_now().items()}
+    reached = max((number for number, people in found.items() if set(people) & set(incident.assigned)), default=0)
+    above = [number for number in found if number > reached] or list(found)
+    return [Level(number, listing(found[number])) for number in above]
+
+
+def _lines(incident: Incident, actions: Iterable[Action]) -> list[Line]:
+    """The latest of each kind, what needs somebody first."""
+    by_id = {str(one.pk): one for one in actions}
+    rows = StepRow.objects.filter(job__workflow=ACTION.name, job__key__in=by_id).select_related("job")
+    steps_of: dict[str, dict[str, StepRow]] = {}
+    for row in rows.order_by("pk"):
+        steps_of.setdefault(row.job.key, {})[row.name] = row
+    lines: list[Line] = []
+    seen: set[str] = set()
+    for key, action in by_id.items():
+        if action.kind not in seen:
+            lines += [_line(action, row) for row in _worth_showing(action, steps_of.get(key, {}))]
+        seen.add(action.kind)
+    return sorted(lines, key=lambda line: line.fix is None)
+
+
+def _worth_showing(action: Action, rows: Mapping[str, StepRow]) -> list[StepRow]:
+    """The step that matters, while it is news; the others only when they go wrong."""
+    main = "act" if action.kind in DOING else "note" if action.kind == Kind.NOTE else ""
+    found = []
+    for row in rows.values():
+        settled_lately = row.finished_at is not None and row.finished_at > timezone.now() - NEWS
+        if (row.state not in SETTLED or settled_lately) if row.name == main else _unhappy(row):
+            found.append(row)
+    return found
+
+
+def _unhappy(row: StepRow) -> bool:
+    return row.state == State.FAILED or (row.state == State.WAITING and row.attempts > 0)
+
+
+def _line(action: Action, row: StepRow) -> Line:
+    nothing = action.outcome == Outcome.NOTHING and row.name == "act"
+    told = "Nothing to do" if nothing else steps.told_of(row)
+    if row.state == State.WAITING and row.attempts == 0:
+        told = "Next"
+    return Line(
+        state="off" if nothing else "running" if row.state == State.RUNNING else row.state,
+        title=_title(action, row.name),
+        told=told,
+        hint=_hint(action, row, nothing=nothing),
+        action=action,
+        step=row.name,
+        fix=by_hand(action, row.name) if row.state == State.FAILED else None,
+    )
+
+
+def _title(action: Action, step: str) -> str:
+    return f"{FOLLOW_UPS[step]}: {action.title}" if step in FOLLOW_UPS and action.kind != Kind.NOTE else action.title
+
+
+def _hint(action: Action, row: StepRow, *, nothing: bool) -> str:
+    pressed = f"{action.who} pressed it at {clock_with_seconds(action.pressed_at)}."
+    if row.by_hand:
+        return f"{pressed} {row.by_hand} did it by hand."
+    if nothing:
+        return f"{pressed} {action.detail}"
+    if row.state in SETTLED:
+        return pressed
+    waits = "It is kept, and done as soon as that works." if row.state == State.WAITING and row.error else ""
+    return " ".join(filter(None, [pressed, row.error, steps.tried(row), steps.doubt(row), waits]))

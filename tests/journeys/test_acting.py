@@ -1,0 +1,70 @@
+"""Acting from an incident's page in a browser: what is typed survives the refresh, and the keyboard is enough."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.journeys.conftest import fill_in, on_sqlite, report
+from tests.journeys.test_pages_for_everybody import inspect
+from tests.processes import Hub, Sandbox, eventually
+
+pytestmark = on_sqlite
+
+
+def test_a_note_half_typed_survives_while_the_page_goes_on(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
+    name = report(dana)
+    hub.finished(name)
+    dana.goto(f"/incidents/{name}")
+    # Dana is on call at level three.
+    expect(dana.locator(".actions .primary").first).to_have_text("Acknowledge")
+    dana.get_by_text("Add note", exact=True).first.focus()
+    dana.keyboard.press("Enter")
+    dana.keyboard.press("Tab")
+    dana.keyboard.type("Pool is exhaus")
+    sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
+    hub.poll_now()
+    expect(dana.locator("#head")).to_contain_text("Acknowledged by Mei Tanaka")
+    assert dana.locator("#menu-note textarea").input_value() == "Pool is exhaus"
+    dana.keyboard.type("ted")
+    dana.keyboard.press("Tab")
+    dana.keyboard.press("Enter")
+    expect(dana.locator("#acting")).to_contain_text("Add note")
+    eventually(lambda: any(one["content"].startswith("Pool is exhausted\n") for one in sandbox.page_of(name)["notes"]))
+    # Nothing is open any more: the buttons follow what is true now.
+    expect(dana.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
+
+
+def test_the_wrong_team_is_exchanged_for_the_right_one_without_javascript(
+    dana: Page, window: Callable[..., Page], hub: Hub, sandbox: Sandbox
+) -> None:
+    name = report(dana)
+    hub.finished(name)
+    plain = window(base_url=hub.url, java_script_enabled=False)
+    cookies = hub.dana.cookies
+    plain.context.add_cookies([{"name": one.name, "value": one.value or "", "url": hub.url} for one in cookies])
+    plain.goto(f"/incidents/{name}")
+    plain.get_by_role("link", name="Wrong service").click()
+    plain.get_by_label("What is affected?").select_option(label="Search")
+    plain.get_by_role("button", name="Page the right team").click()
+    eventually(lambda: sandbox.ringing == {"Jonas Weber"})
+
+
+def test_enter_in_the_report_form_reports_and_does_not_press_me_too(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
+    first = report(dana)
+    fill_in(dana)
+    expect(dana.get_by_role("button", name="Me too")).to_be_visible()
+    dana.get_by_label("What is going wrong?").press("Enter")
+    dana.wait_for_url("**/responding")
+    assert first not in dana.url
+
+
+def test_the_menus_and_forms_are_accessible_and_fit(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
+    name = report(dana)
+    hub.finished(name)
+    dana.goto(f"/incidents/{name}")
+    found = []
+    dana.locator("#menu-more > summary").click()
+    found += inspect(dana, "incident, a menu open")
+    dana.goto(f"/incidents/{name}/actions/more-people")
+    found += inspect(dana, "more people")
+    assert found == []

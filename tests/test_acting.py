@@ -1,0 +1,427 @@
+"""What people do with an incident from here, seen from PagerDuty, Slack, the page and the database."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.processes import PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
+
+
+@pytest.fixture(scope="session")
+def mei(one_hub: Hub) -> Browser:
+    """Mei, signed in."""
+    email = "mei.tanaka@example.com"
+    one_hub.command("manage", "createadmin", email, "--name", "Mei Tanaka", "--password-stdin", stdin=PASSWORD)
+    browser = Browser(one_hub.url)
+    browser.sign_in(email, PASSWORD)
+    return browser
+
+
+def reported(hub: Hub, **more: str) -> str:
+    name = hub.dana.post("/report", report_form(hub, **more)).incident
+    hub.finished(name)
+    return name
+
+
+def act(hub: Hub, name: str, kind: str, press: str = "", **given: str) -> Page:
+    form = {"press": press or str(uuid4()), **given}
+    return hub.dana.post(f"/incidents/{name}/actions/{kind}", form)
+
+
+def actions(hub: Hub, name: str) -> list[dict[str, Any]]:
+    return hub.rows("SELECT * FROM incidents_action WHERE incident_id = %s ORDER BY id", name)
+
+
+def steps(hub: Hub, action: int) -> dict[str, dict[str, Any]]:
+    query = """SELECT s.* FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+               WHERE j.workflow = 'action' AND j.key = %s"""
+    return {row["name"]: row for row in hub.rows(query, str(action))}
+
+
+def settled(hub: Hub, name: str) -> list[dict[str, Any]]:
+    """The incident's actions, once nothing is left to do for any of them."""
+
+    def look() -> list[dict[str, Any]]:
+        found = actions(hub, name)
+        rows = [row for one in found for row in steps(hub, one["id"]).values()]
+        left = [f"{row['name']} {row['state']} {row['error']}" for row in rows if row["state"] not in SETTLED]
+        assert found, "no action"
+        assert not left, left
+        return found
+
+    return eventually(look)
+
+
+SETTLED = ("done", "off", "by-hand")
+
+
+def entries(hub: Hub, name: str) -> list[str]:
+    rows = hub.rows("SELECT text, body FROM incidents_timelineentry WHERE incident_id = %s ORDER BY id", name)
+    return [f"{row['text']} {row['body']}".strip() for row in rows]
+
+
+def person_id(hub: Hub, name: str) -> str:
+    (row,) = hub.rows("SELECT id FROM incidents_person WHERE name = %s", name)
+    return str(row["id"])
+
+
+def notes(sandbox: Sandbox, name: str) -> list[str]:
+    return [note["content"] for note in sandbox.page_of(name)["notes"]]
+
+
+def writes(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return sandbox.calls("PUT /incidents/{id}")
+
+
+# ── acknowledge, resolve, escalate ────────────────────────────────────────────────────────────────
+
+
+def test_acknowledging_silences_the_phone_and_says_who_it_was(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    page = act(hub, name, "acknowledge")
+    assert page.path == f"/incidents/{name}"
+    settled(hub, name)
+    assert sandbox.page_of(name)["status"] == "acknowledged"
+    assert sandbox.ringing == set()
+    row = hub.incident(name)
+    assert (row["status"], row["acknowledged_by"]) == ("acknowledged", "Dana Okafor")
+    assert [one for one in notes(sandbox, name) if one.startswith("Acknowledged by Dana Okafor through")]
+    told = entries(hub, name)
+    assert "Dana Okafor pressed Acknowledge" in told
+    assert "Acknowledged by Dana Okafor" in told
+    # What PagerDuty says at the next poll does not turn it into our From user.
+    hub.poll_now()
+    polled = len(sandbox.calls("GET /incidents"))
+    eventually(lambda: len(sandbox.calls("GET /incidents")) > polled)
+    assert hub.incident(name)["acknowledged_by"] == "Dana Okafor"
+
+
+def test_resolving_ends_it_here_at_once(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    act(hub, name, "resolve")
+    settled(hub, name)
+    assert sandbox.page_of(name)["status"] == "resolved"
+    assert hub.incident(name)["status"] == "resolved"
+    assert [one for one in notes(sandbox, name) if one.startswith("Resolved by Dana Okafor through Incident Central")]
+
+
+def test_escalating_pages_the_next_level_and_brings_it_into_the_channel(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    assert "Escalate to Oskar Lindqvist, level 2" in hub.dana.get(f"/incidents/{name}").text
+    act(hub, name, "escalate", level="3")
+    settled(hub, name)
+    assert sandbox.ringing == {"Dana Okafor"}
+    act(hub, name, "escalate", level="2")
+    settled(hub, name)
+    assert sandbox.ringing == {"Oskar Lindqvist"}
+    assert "Oskar Lindqvist" in hub.incident(name)["assigned"]
+
+
+def test_pressed_twice_it_is_done_once(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    press = str(uuid4())
+    for _ in range(2):
+        act(hub, name, "escalate", press, level="2")
+    settled(hub, name)
+    assert len(writes(sandbox)) == 1
+    # Another page, opened before, whose press is another one: it is so already.
+    act(hub, name, "escalate", level="2")
+    assert [one["outcome"] for one in settled(hub, name)] == ["done", "nothing"]
+    assert len(writes(sandbox)) == 1
+    assert len([one for one in notes(sandbox, name) if one.startswith("Escalated to Oskar")]) == 1
+
+
+def test_a_late_acknowledgement_does_not_reopen_what_was_resolved_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    page = sandbox.page_of(name)["id"]
+    sandbox.resolve(page, sandbox.user_id("Mei Tanaka"))
+    act(hub, name, "acknowledge")
+    (action,) = settled(hub, name)
+    assert (action["outcome"], writes(sandbox)) == ("nothing", [])
+    assert sandbox.page_of(name)["status"] == "resolved"
+    assert hub.incident(name)["status"] == "resolved", "what was read on the way is taken over"
+    assert "resolved meanwhile" in hub.dana.get(f"/incidents/{name}").text
+
+
+def test_whoever_acknowledged_first_keeps_it(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
+    act(hub, name, "acknowledge")
+    settled(hub, name)
+    assert writes(sandbox) == []
+    assert hub.incident(name)["acknowledged_by"] == "Mei Tanaka"
+    assert "Mei Tanaka acknowledged it before." in hub.dana.get(f"/incidents/{name}").text
+
+
+@pytest.mark.parametrize("kind", ["acknowledge", "escalate", "resolve"])
+def test_an_answer_that_is_lost_after_the_work_was_done_does_it_once(hub: Hub, sandbox: Sandbox, kind: str) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "answer-lost", method="PUT /incidents/{id}", times=1)
+    sandbox.fault("pagerduty", "answer-lost", method="POST /incidents/{id}/notes", times=1)
+    act(hub, name, kind, level="2")
+    (action,) = settled(hub, name)
+    assert action["outcome"] == "done"
+    assert len(writes(sandbox)) == 1
+    assert len([one for one in notes(sandbox, name) if "through Incident Central, 2" in one]) == 1
+
+
+def test_while_pagerduty_is_down_it_is_kept_and_said_so_and_done_once_on_return(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "down")
+    for _ in range(2):
+        act(hub, name, "acknowledge")
+    (action,) = actions(hub, name)
+    eventually(lambda: steps(hub, action["id"])["act"]["attempts"] >= 1)
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "PagerDuty could not be reached." in text
+    assert "It is kept, and done as soon as that works." in text
+    assert hub.incident(name)["status"] == "triggered", "nothing is said that PagerDuty does not know"
+    sandbox.mend()
+    settled(hub, name)
+    assert len(writes(sandbox)) == 1
+    assert hub.incident(name)["status"] == "acknowledged"
+
+
+def test_a_refusal_is_shown_in_pagerdutys_words_with_what_to_do_by_hand(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    # Somebody takes P5 away between our last reading of the directory and the press.
+    sandbox.plant("pagerduty", "priorities", hub.priority_id("P5"), delete=True)
+    act(hub, name, "priority", priority=hub.priority_id("P5"))
+    (action,) = actions(hub, name)
+    eventually(lambda: steps(hub, action["id"])["act"]["state"] == "failed")
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "Invalid Priority" in text
+    assert "Choose the new priority beside the title." in text
+
+    for _ in range(2):
+        hub.dana.post(f"/incidents/{name}/actions/{action['id']}/act", {"done": "by-hand"})
+    settled(hub, name)
+    assert [one for one in entries(hub, name) if "Dana Okafor did this by hand: Change" in one] != []
+    assert len([one for one in notes(sandbox, name) if one.startswith("Priority")]) == 0
+
+
+# ── reassign, move, priority, note, snooze, more people ───────────────────────────────────────────
+
+
+def test_reassigning_pages_one_person_or_a_team_from_its_first_level(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    act(hub, name, "reassign", to=f"user:{person_id(hub, 'Jonas Weber')}")
+    settled(hub, name)
+    assert sandbox.ringing == {"Jonas Weber"}
+    (policy,) = hub.rows("SELECT id FROM incidents_escalationpolicy WHERE name = 'Platform'")
+    act(hub, name, "reassign", to=f"policy:{policy['id']}")
+    settled(hub, name)
+    assert sandbox.ringing == {"Priya Nair"}
+    assert sandbox.members_of(name) >= {"Jonas Weber", "Priya Nair"}
+    assert "Priya Nair" in hub.incident(name)["assigned"]
+
+
+@pytest.mark.parametrize("moved", ["keeps who has it", "pages its policy"])
+def test_wrong_service_pages_the_right_team_and_tells_the_first(hub: Hub, sandbox: Sandbox, moved: str) -> None:
+    sandbox.control("/switches", {"pagerduty": {"moved_service": moved}})
+    name = reported(hub)
+    act(hub, name, "wrong-service", service=hub.service_id("Search"))
+    settled(hub, name)
+    assert sandbox.ringing == {"Jonas Weber"}
+    page = sandbox.page_of(name)
+    assert page["service"] == "Search", "the same incident"
+    assert len(writes(sandbox)) == 1
+    (message,) = [one for one in sandbox.messages(name) if "Moved from Checkout API to Search" in one["text"]]
+    assert "Mei Tanaka: it is not Checkout API" in message["text"]
+    assert [one for one in notes(sandbox, name) if one.startswith("Moved from Checkout API to Search (Jonas Weber)")]
+    assert "Jonas Weber" in sandbox.members_of(name)
+    assert sandbox.channel_of(name)["topic"]["value"].startswith("P1 Search ·")
+    assert hub.incident(name)["service_id"] == hub.service_id("Search")
+    assert "Moved from Checkout API to Search" in " ".join(entries(hub, name))
+
+
+def test_a_service_that_would_page_nobody_is_refused_with_the_choice_kept(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    page = act(hub, name, "wrong-service", service=hub.service_id("Payments"))
+    assert page.status == 422
+    assert "Moving it to Payments would page nobody: nobody is on call." in page.text
+    assert (actions(hub, name), writes(sandbox)) == ([], [])
+
+
+def test_another_priority_shows_in_pagerduty_and_in_the_topic(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    act(hub, name, "priority", priority=hub.priority_id("P3"))
+    settled(hub, name)
+    assert sandbox.page_of(name)["priority"] == "P3"
+    assert hub.incident(name)["priority_id"] == hub.priority_id("P3")
+    assert sandbox.channel_of(name)["topic"]["value"].startswith("P3 Checkout API ·")
+    assert any("Priority changed from P1 to P3" in one for one in entries(hub, name))
+    assert any(one.startswith("Priority changed from P1 to P3 by Dana") for one in notes(sandbox, name))
+
+
+def test_a_note_is_kept_here_and_in_pagerduty_under_the_writers_name(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    press = str(uuid4())
+    for _ in range(2):
+        act(hub, name, "note", press, text="Pool is exhausted.\r\nRolling back <b>now</b>.")
+    # The same page again, after going back: another text is another note.
+    act(hub, name, "note", press, text="Rolled back.")
+    settled(hub, name)
+    written = [one for one in notes(sandbox, name) if "Written by Dana Okafor through" in one]
+    assert sorted(one.splitlines()[0] for one in written) == ["Pool is exhausted.", "Rolled back."]
+    assert "Rolling back &lt;b&gt;now&lt;/b&gt;." in hub.dana.get(f"/incidents/{name}").text
+    assert act(hub, name, "note", text=" ").status == 422
+
+
+def test_only_what_is_acknowledged_is_snoozed(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    act(hub, name, "snooze", hours="4")
+    (action,) = settled(hub, name)
+    assert (action["outcome"], sandbox.calls("POST /incidents/{id}/snooze")) == ("nothing", [])
+    sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
+    act(hub, name, "snooze", hours="4")
+    settled(hub, name)
+    assert len(sandbox.calls("POST /incidents/{id}/snooze")) == 1
+    sandbox.advance(4 * 3600 + 1)
+    eventually(lambda: sandbox.ringing == {"Mei Tanaka"})
+
+
+def test_more_people_are_paged_once_though_the_answer_is_lost(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "answer-lost", method="POST /incidents/{id}/responder_requests", times=1)
+    act(hub, name, "more-people", to=f"user:{person_id(hub, 'Priya Nair')}")
+    settled(hub, name)
+    assert len(sandbox.calls("POST /incidents/{id}/responder_requests")) == 1
+    assert "Priya Nair" in sandbox.members_of(name)
+    assert any("Help asked of Priya Nair by Dana Okafor" in one["text"] for one in sandbox.messages(name))
+
+
+def test_a_plan_without_responder_requests_is_said_clearly(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.control("/switches", {"pagerduty": {"responder_requests": "off: 402"}})
+    name = reported(hub)
+    act(hub, name, "more-people", to=f"user:{person_id(hub, 'Priya Nair')}")
+    (action,) = actions(hub, name)
+    eventually(lambda: steps(hub, action["id"])["act"]["state"] == "failed")
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "your plan has no responder requests" in text
+    assert "phone them, or reassign it" in text
+
+
+# ── what is ours ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_taking_command_shows_on_the_page_in_the_channel_and_in_pagerduty(
+    hub: Hub, sandbox: Sandbox, mei: Browser
+) -> None:
+    name = reported(hub)
+    assert "Take command" not in hub.dana.get(f"/incidents/{name}").text, "Dana leads already: she reported it"
+    for _ in range(2):
+        mei.post(f"/incidents/{name}/actions/command", {"press": str(uuid4())})
+    assert len(settled(hub, name)) == 1
+    assert sandbox.channel_of(name)["topic"]["value"].endswith("Commander: Mei Tanaka")
+    assert any("Mei Tanaka is in command." in one["text"] for one in sandbox.messages(name))
+    assert any("Mei Tanaka put in command by Mei Tanaka" in one for one in notes(sandbox, name))
+    assert "Mei Tanaka took command Before: Dana Okafor" in entries(hub, name)
+    assert hub.incident(name)["incident_commander_email"] == "mei.tanaka@example.com"
+
+
+def test_me_too_is_counted_with_what_the_person_saw(hub: Hub, sandbox: Sandbox, mei: Browser) -> None:
+    name = reported(hub)
+    asked = hub.dana.post("/report", report_form(hub, seen=""))
+    assert "Is it one of these?" in asked.text
+    assert f"/incidents/{name}/actions/me-too" in asked.text
+    # As the button in that form sends it, with what had been typed there.
+    form = report_form(hub, title="Cannot pay", description="14 tickets <!channel>", seen="")
+    for _ in range(2):
+        page = mei.post(f"/incidents/{name}/actions/me-too", form)
+    assert page.incident == name
+    assert "Mei Tanaka" in page.text.partition("Sees it too")[2][:100]
+    settled(hub, name)
+    assert "Mei Tanaka sees it too Cannot pay\n14 tickets <!channel>" in entries(hub, name)
+    (message,) = [one for one in sandbox.messages(name) if "sees it too" in one["text"]]
+    assert "<!channel>" not in message["text"]
+    assert len(sandbox.pages) == 1
+    act(hub, name, "me-too")
+    assert len(settled(hub, name)) == 2
+    assert len([one for one in sandbox.messages(name) if "sees it too" in one["text"]]) == 1, "nothing was said"
+
+
+def edited(hub: Hub, name: str, **changes: str) -> Page:
+    """Dana's answers to the edit form, as it was shown to her but for some changes."""
+    page = hub.dana.get(f"/incidents/{name}/edit")
+    fields = ("commander", "reporter_name", "reporter_email", "channel", "channel_name")
+    shown = {field: page.value(field) for field in fields} | {"links": ""}
+    form = shown | changes | {f"was_{field}": value for field, value in shown.items()}
+    return hub.dana.post(f"/incidents/{name}/edit", form | {"press": str(uuid4())})
+
+
+def test_every_edit_is_in_the_timeline_with_what_was_there_before(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    assert edited(hub, name).incident == name
+    before = entries(hub, name)
+    edited(hub, name, commander="mei.tanaka@example.com")
+    settled(hub, name)
+    page = edited(
+        hub,
+        name,
+        reporter_name="Ana Ribeiro",
+        reporter_email="Ana.Ribeiro@example.com",
+        channel="https://finch.slack.com/archives/C0ABC/p1",
+        channel_name="#war-room",
+        links="Dashboard https://grafana.example.com/d/1\r\nhttps://example.com/video",
+    )
+    assert page.incident == name
+    new = entries(hub, name)[len(before) :]
+    assert [one.partition(" to ")[0] for one in new if "changed the" in one] == [
+        "Dana Okafor changed the commander from Dana Okafor",
+        "Dana Okafor changed the reporter from Dana Okafor dana.okafor@example.com",
+        f"Dana Okafor changed the Slack channel from #{name} {sandbox.addresses['page']}/slack/archives/"
+        f"{sandbox.channel_of(name)['id']}",
+        "Dana Okafor changed the links from none",
+    ]
+    row = hub.incident(name)
+    assert (row["slack_channel_id"], row["slack_channel_name"]) == ("C0ABC", "war-room")
+    assert row["reporter_email"] == "ana.ribeiro@example.com"
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert 'href="https://grafana.example.com/d/1"' in text
+    assert "Commander</dt><dd><b>Mei Tanaka</b>" in text
+
+
+def test_an_answer_that_makes_no_sense_changes_nothing_and_is_kept(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    before = hub.incident(name)
+    page = edited(hub, name, channel="#general", commander="Mei", links="javascript:alert(1)")
+    assert page.status == 422
+    assert "Paste the channel’s link" in page.text
+    assert "javascript:alert(1)" in page.text
+    assert hub.incident(name) == before
+    other = edited(hub, name, channel=hub.incident(reported(hub))["slack_channel_url"])
+    assert "This is the channel of incident-" in other.text
+
+
+# ── who may, and what is not there ────────────────────────────────────────────────────────────────
+
+
+def test_nobody_acts_without_signing_in_or_from_another_site(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    stranger = Browser(hub.url)
+    stranger.get("/sign-in")
+    for path in ("actions/acknowledge", "actions/wrong-service", "edit"):
+        assert stranger.get(f"/incidents/{name}/{path}").path == "/sign-in"
+        assert stranger.post(f"/incidents/{name}/{path}", {}).path == "/sign-in"
+        assert hub.dana.post(f"/incidents/{name}/{path}", {}, token="forged").status == 403
+    assert (actions(hub, name), writes(sandbox)) == ([], [])
+
+
+def test_what_does_not_exist_is_not_found(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    assert act(hub, "incident-no-such-2026-11", "resolve").status == 404
+    assert act(hub, name, "explode").status == 404
+    assert hub.dana.post(f"/incidents/{name}/actions/999999/act", {}).status == 404
+
+
+def test_before_pagerduty_has_it_the_page_offers_nothing_there(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "down")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "actions/acknowledge" not in text
+    assert "as soon as PagerDuty has this incident" in text
+    page = act(hub, name, "resolve")
+    assert (page.status, actions(hub, name)) == (422, [])
+    assert "PagerDuty does not have this incident yet" in page.text
