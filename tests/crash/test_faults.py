@@ -163,6 +163,9 @@ def test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile(hub: Hu
     sandbox.control(f"/faults/{late}", method="DELETE")
     hub.finished(name)
     assert hub.incident(name)["status"] == "acknowledged"
+    # Nor was it undone for a moment, until PagerDuty was read again.
+    told = hub.rows("SELECT text FROM incidents_timelineentry WHERE incident_id = %s", name)
+    assert [one["text"] for one in told if one["text"].startswith(("No longer", "Reopened"))] == []
     assert_everything_once(hub, sandbox, name)
 
 
