@@ -322,8 +322,8 @@ def test_taking_command_shows_on_the_page_in_the_channel_and_in_pagerduty(
 
 
 def test_me_too_is_counted_with_what_the_person_saw(hub: Hub, sandbox: Sandbox, mei: Browser) -> None:
-    name = reported(hub)
-    asked = hub.dana.post("/report", report_form(hub, seen=""))
+    name = reported(hub, service_name="Warehouse Scanners")
+    asked = hub.dana.post("/report", report_form(hub, seen="", service_name="Warehouse Scanners"))
     assert "Is it one of these?" in asked.text
     assert f"/incidents/{name}/actions/me-too" in asked.text
     # As the button in that form sends it, with what had been typed there.

@@ -411,7 +411,7 @@ class Incident(models.Model):
 
         An entry that we made up ourselves, because the log had not told it yet, becomes the log's.
         """
-        known = {one.id: one for one in entries}
+        known = {one.id: self._with_who_pressed_it(one) for one in entries}
         there = set(self.timeline.filter(log_entry_id__in=known).values_list("log_entry_id", flat=True))
         new = [one for id_, one in known.items() if id_ not in there]
         rows: list[TimelineEntry] = []
@@ -538,6 +538,14 @@ class Incident(models.Model):
         if before.strip() != after.strip():
             text = f"{by} changed the {field} from {before.strip() or 'none'} to {after.strip() or 'none'}"
             self._note(text, kind=Kind.CHANGE)
+
+    def _with_who_pressed_it(self, entry: LogEntry) -> LogEntry:
+        """What came by the API and was pressed here is our From user's in PagerDuty's log, too."""
+        kind = {"acknowledge": Action.Kind.ACKNOWLEDGE, "resolve": Action.Kind.RESOLVE}.get(entry.kind)
+        if kind is None or entry.channel != "api":
+            return entry
+        action = self.actions.filter(kind=kind, pressed_at__lte=entry.at + SLACK).first()
+        return entry if action is None else replace(entry, actor=action.who)
 
     def _with_who_pressed(self, page: Page) -> Page:
         """What is acknowledged from here is our From user's in PagerDuty: who pressed is known to us alone."""
