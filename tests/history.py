@@ -49,7 +49,10 @@ def incidents(
         resolved = min(created + timedelta(hours=hours), now).replace(microsecond=0)
         status = chance.choice(["triggered", "acknowledged"]) if is_open else "resolved"
         people = list(dict.fromkeys(chance.choices(ASSIGNED, names, k=chance.choice([1, 1, 1, 2, 3]))))
-        title = [*chance.sample(WORDS, chance.randint(3, 7)), *(w for w, of in RARE.items() if chance.random() < 1 / of)]
+        title = [
+            *chance.sample(WORDS, chance.randint(3, 7)),
+            *(w for w, of in RARE.items() if chance.random() < 1 / of),
+        ]
         chance.shuffle(title)
         yield {
             "id": f"incident-{chance.choice(WORDS)}-{chance.choice(WORDS)}-{n:06}",

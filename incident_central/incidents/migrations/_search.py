@@ -119,9 +119,13 @@ POSTGRESQL = [
            service_id text NOT NULL, priority_id text, created_at timestamptz NOT NULL,
            PRIMARY KEY (name, resolved_at, incident_id) INCLUDE (service_id, priority_id, created_at))""",
     "CREATE INDEX incidents_assigned_to ON incidents_assigned (incident_id)",
+    # With what else may be asked for at the same time, so that words are looked for in one table.
     """CREATE TABLE incidents_words (
-           incident_id text PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE, words tsvector NOT NULL)""",
+           incident_id text PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE, words tsvector NOT NULL,
+           resolved_at timestamptz, service_id text NOT NULL, priority_id text, created_at timestamptz NOT NULL,
+           assigned text[] NOT NULL)""",
     "CREATE INDEX incidents_words_in ON incidents_words USING gin (words)",
+    "CREATE INDEX incidents_words_order ON incidents_words (resolved_at DESC, incident_id DESC)",
     """CREATE INDEX incidents_odd ON incidents (resolved_at DESC, id DESC, created_at, service_id, priority_id)
        WHERE status = 'resolved' AND resolved_at - created_at NOT BETWEEN interval '-24 hours' AND interval '168 hours'
     """,
@@ -138,14 +142,18 @@ POSTGRESQL = [
            SELECT DISTINCT one FROM jsonb_array_elements_text(
                CASE jsonb_typeof(assigned) WHEN 'array' THEN assigned ELSE '[]' END) one WHERE one IS NOT NULL $$""",
     """CREATE FUNCTION incidents_index_words(of_incident text) RETURNS void LANGUAGE sql AS $$
-           INSERT INTO incidents_words (incident_id, words)
+           INSERT INTO incidents_words (incident_id, words, resolved_at, service_id, priority_id, created_at, assigned)
            SELECT i.id, to_tsvector('pg_catalog.simple', incidents_plain(concat_ws(' ',
                i.id, i.title, i.description, i.reporter_name, i.reporter_email, i.incident_commander_email,
                i.acknowledged_by,
                (SELECT string_agg(one, ' ') FROM incidents_names(i.assigned) one),
                (SELECT string_agg(r.name || ' ' || r.email, ' ') FROM incidents_responder r WHERE r.incident_id = i.id)
-           ))) FROM incidents i WHERE i.id = of_incident
-           ON CONFLICT (incident_id) DO UPDATE SET words = EXCLUDED.words $$""",
+           ))), CASE i.status WHEN 'resolved' THEN i.resolved_at END, i.service_id, i.priority_id, i.created_at,
+           ARRAY(SELECT incidents_names(i.assigned))
+           FROM incidents i WHERE i.id = of_incident
+           ON CONFLICT (incident_id) DO UPDATE SET words = EXCLUDED.words, resolved_at = EXCLUDED.resolved_at,
+               service_id = EXCLUDED.service_id, priority_id = EXCLUDED.priority_id,
+               created_at = EXCLUDED.created_at, assigned = EXCLUDED.assigned $$""",
     """CREATE FUNCTION incidents_file() RETURNS trigger LANGUAGE plpgsql AS $$
        BEGIN
            DELETE FROM incidents_assigned WHERE incident_id = NEW.id;
