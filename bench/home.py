@@ -32,12 +32,6 @@ WORDS = {
     "in 100": "lighthouse",
     "two": "card payments",
 }
-    "in all": "incident",
-    "in 9,000": "refund",
-    "in 2,000": "harbour",
-    "in 100": "lighthouse",
-    "two": "card payments",
-}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ class Lately(Generic[T]):
     def __call__(self) -> T:
         kept = self._kept
         if kept is None or time.monotonic() > kept[0] + self._seconds:
-            self._kept = kept = (time.monotonic(), self._read())
+            read = self._read()
+            # The same object while nothing changed, so that what is made of it can be kept, too.
+            self._kept = kept = (time.monotonic(), kept[1] if kept is not None and kept[1] == read else read)
         return kept[1]
 
 

@@ -17,8 +17,9 @@ from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.search import Listed, counts, listed
 from incident_central.incidents.search_sql import CAP
 from incident_central.jobs.models import StepRow
-from incident_central.web.choices import Choice, choices
-from incident_central.web.filters import DAYS, NONE, STATUSES, Asked, asked
+from incident_central.web.choices import choices
+from incident_central.web.filter_form import filter_form
+from incident_central.web.filters import Asked, asked
 from incident_central.web.house import House, capped
 from incident_central.web.positions import Place, place
 from incident_central.web.responding import could_not_page
@@ -42,7 +43,8 @@ def home(request: SignedIn) -> HttpResponse:
     after = place(request.GET.get("after", ""))
     context = _list(wanted, after) | _state(house, _unpaged(house)) | {"here": "home", "house": house}
     if not request.htmx:
-        context |= _form(wanted) | {"layout": "web/base.html", "views": saved(request.user, wanted.query)}
+        views = saved(request.user, wanted.query)
+        context |= {"layout": "web/base.html", "form": filter_form(wanted, choices()), "views": views}
         response = HttpResponse(render_to_string("web/home.html", context, request))
     else:
         response = _parts(request, context)
@@ -104,38 +106,6 @@ def _older(wanted: Asked, found: list[Listed], before: int) -> str:
 def _address(wanted: Asked, after: Place | None) -> str:
     query = "&".join(filter(None, [wanted.query, urlencode({"after": str(after)}) if after else ""]))
     return reverse("home") + (f"?{query}" if query else "")
-
-
-# ── the form ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _form(wanted: Asked) -> dict[str, object]:
-    known = choices()
-    values = wanted.values
-    return {
-        "values": {field: value[0] for field, value in values.items()},
-        "problems": {problem.field: problem.text for problem in wanted.problems},
-        "statuses": [Choice(value, name) for value, (name, _) in STATUSES.items()],
-        "services": _offered(known.services, values.get("service")),
-        "teams": _offered(known.teams, values.get("team")),
-        "people": _offered(known.people, values.get("assigned")),
-        "priorities": [*_offered(known.priorities, values.get("priority")), Choice(NONE, "None")],
-        "chosen_priorities": values.get("priority", []),
-        "days": _days(values.get("created")),
-    }
-
-
-def _offered(known: list[Choice], chosen: list[str] | None) -> list[Choice]:
-    """What can be chosen now, and what was chosen."""
-    chosen = chosen or []
-    found = [one for one in known if one.listed or one.value in chosen]
-    values = {one.value for one in found}
-    return found + [Choice(value, value) for value in chosen if value not in values and value != NONE]
-
-
-def _days(chosen: list[str] | None) -> list[str]:
-    days = {*DAYS, *map(int, chosen or [])}
-    return [str(one) for one in sorted(days)]
 
 
 # ── what it says ──────────────────────────────────────────────────────────────────────────────────

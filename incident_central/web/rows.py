@@ -1,10 +1,10 @@
 """Lines of the list as HTML. Fifty of them by a template would take longer than everything else of the page."""
 
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
+from html import escape
 
 from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from incident_central.incidents.models import Status, listing
@@ -12,8 +12,6 @@ from incident_central.incidents.search import Listed
 from incident_central.jobs.models import State, StepRow
 from incident_central.web.responding import could_not_page
 from incident_central.web.templatetags.times import age, ago
-
-NOTHING = SafeString("")
 
 
 def page_steps(incidents: Iterable[Listed]) -> dict[str, StepRow]:
@@ -30,51 +28,49 @@ def nobody_paged(incident: Listed, page: StepRow | None) -> bool:
 
 
 def rows(incidents: Sequence[Listed], steps: dict[str, StepRow]) -> SafeString:
-    # Each part is safe by itself.
-    return mark_safe("\n".join(_row(one, _who(one, steps.get(one.name))) for one in incidents))  # noqa: S308
+    # Everything that comes from elsewhere is escaped in _row().
+    return mark_safe("\n".join(_row(*_shown(one, _who(one, steps.get(one.name)))) for one in incidents))  # noqa: S308
 
 
-def _row(incident: Listed, who: str) -> SafeString:
-    return format_html(
-        '<tr data-state="{}"><td><span class="pill" data-state="{}">{}</span></td><td>{}</td>'
-        '<th scope="row"><a href="{}" dir="auto">{}</a> <span class="id">{}</span></th>'
-        '<td data-col="service">{}</td><td data-col="who">{}</td><td data-col="age">{}</td>'
-        '<td data-col="links">{} {}</td></tr>',
-        incident.status,
-        incident.status,
-        incident.status.capitalize(),
-        _priority(incident.priority, incident.rank),
-        _address() + incident.name,
-        incident.title,
+def _shown(incident: Listed, who: str) -> tuple[str, ...]:
+    """All that the line says."""
+    since = incident.created_at if incident.is_open or incident.resolved_at is None else incident.resolved_at
+    return (
         incident.name,
+        incident.title,
+        incident.status,
+        incident.priority,
+        str(incident.rank),
         incident.service,
         who,
-        _age(incident),
-        _link(incident.slack_url, "Slack", f"Slack channel of {incident.name}"),
-        _link(incident.pagerduty_url, "PagerDuty", f"PagerDuty incident of {incident.name}"),
+        since.isoformat(),
+        age(since) if incident.is_open else ago(since),
+        incident.slack_url,
+        incident.pagerduty_url,
     )
 
 
-def _priority(name: str, rank: int | None) -> SafeString:
-    if not name:
-        return NOTHING
-    return format_html('<span class="prio" data-level="{}"><span class="sr-only">Priority </span>{}</span>', rank, name)
+@lru_cache(maxsize=4096)
+def _row(*shown: str) -> str:
+    """Most lines are the same when the page is asked for again a second later, and on everybody's page."""
+    name, title, status, priority, rank, service, who, since, ago, slack_url, pagerduty_url = map(escape, shown)
+    prio = f'<span class="prio" data-level="{rank}"><span class="sr-only">Priority </span>{priority}</span>'
+    slack = f'<a class="out" href="{slack_url}" aria-label="Slack channel of {name}">Slack</a>'
+    pagerduty = f'<a class="out" href="{pagerduty_url}" aria-label="PagerDuty incident of {name}">PagerDuty</a>'
+    return (
+        f'<tr data-state="{status}"><td><span class="pill" data-state="{status}">{status.capitalize()}</span></td>'
+        f"<td>{prio if priority else ''}</td>"
+        f'<th scope="row"><a href="{_address()}{name}" dir="auto">{title}</a> <span class="id">{name}</span></th>'
+        f'<td data-col="service">{service}</td><td data-col="who">{who}</td>'
+        f'<td data-col="age"><time datetime="{since}">{ago}</time></td>'
+        f'<td data-col="links">{slack if slack_url else ""} {pagerduty if pagerduty_url else ""}</td></tr>'
+    )
 
 
 @cache
 def _address() -> str:
     """Where incidents are: names are made of letters, digits and hyphens."""
     return reverse("incident", args=["x"]).removesuffix("x")
-
-
-def _age(incident: Listed) -> SafeString:
-    if incident.is_open or incident.resolved_at is None:
-        return format_html('<time datetime="{}">{}</time>', incident.created_at.isoformat(), age(incident.created_at))
-    return format_html('<time datetime="{}">{}</time>', incident.resolved_at.isoformat(), ago(incident.resolved_at))
-
-
-def _link(address: str, text: str, label: str) -> SafeString:
-    return format_html('<a class="out" href="{}" aria-label="{}">{}</a>', address, label, text) if address else NOTHING
 
 
 def _who(incident: Listed, page: StepRow | None) -> str:
