@@ -45,7 +45,7 @@ class Plan:
 
 
 FULL = Plan((100, 10_000, 100_000), each=200, pairs=9, page=1000, seconds=10, calls=3)
-QUICK = Plan((100, 300), each=3, pairs=1, page=4, seconds=0.5, calls=1)
+QUICK = Plan((100,), each=3, pairs=1, page=2, seconds=0.5, calls=1)
 
 
 @dataclass
