@@ -8,7 +8,7 @@ from django.db import connection
 
 from incident_central.incidents.filters import Filters, Position
 from incident_central.incidents.models import Status
-from incident_central.incidents.search_sql import NOBODY, Open, Resolved, Sql
+from incident_central.incidents.search_sql import CAP, NOBODY, Open, Resolved, Sql
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,16 @@ def counts(filters: Filters) -> tuple[int, int]:
         cursor.execute(f"SELECT {columns}", [value for one in counted for value in one.values])
         row: tuple[int, int] = cursor.fetchone()
     return row
+
+
+def open_now() -> list[tuple[str, str, str | None]]:
+    """Status, name and PagerDuty's id of what is open, in no order; CAP + 1 of them stand for more than CAP."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT status, id, pagerduty_id FROM incidents WHERE NOT (status = 'resolved') LIMIT %s", [CAP + 1]
+        )
+        rows: list[tuple[str, str, str | None]] = cursor.fetchall()
+    return rows
 
 
 def people() -> list[str]:

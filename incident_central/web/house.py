@@ -5,8 +5,9 @@ from functools import cached_property
 
 from django.conf import settings
 
-from incident_central.incidents.models import Incident, Status
+from incident_central.incidents.models import Status
 from incident_central.incidents.reporting import missing_settings
+from incident_central.incidents.search import open_now
 from incident_central.incidents.search_sql import CAP
 from incident_central.incidents.sync import Freshness, freshness
 from incident_central.web.choices import Lately
@@ -26,8 +27,7 @@ class House:
 
     @cached_property
     def _open(self) -> list[tuple[str, str, str | None]]:
-        found = Incident.objects.exclude(status=Status.RESOLVED).values_list("status", "pk", "pagerduty_id")
-        return list(found[: CAP + 1])
+        return open_now()
 
     @cached_property
     def by_status(self) -> Counter[str]:
