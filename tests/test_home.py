@@ -249,6 +249,30 @@ def test_a_word_that_is_too_long_for_an_index_stops_no_report(hub: Hub) -> None:
     assert name in found(hub, "dunnart")
 
 
+def test_what_was_there_before_the_search_is_filed_by_the_migration(make_hub: Callable[..., Hub]) -> None:
+    hub = make_hub()
+    undone = hub.command("manage", "migrate", "incidents", "0001")
+    assert undone.returncode == 0, undone.stderr
+    hub.rows(
+        "INSERT INTO incidents_service (id, name, description, status, url, listed)"
+        " VALUES (%s, %s, '', 'active', '', %s)",
+        "POLD",
+        "Old service",
+        True,
+    )
+    rows = list(history.incidents(60, services=["POLD"], priorities=[], now=NOW))
+    for row in rows:
+        row["priority_id"] = None
+    history.insert(hub, rows)
+    done = hub.command("manage", "migrate")
+    assert done.returncode == 0, done.stderr
+    hub.start()
+    for asked in ({"q": "refund"}, {"assigned": rows[-1]["assigned"][0], "status": "resolved"}):
+        wanted = {row["id"] for row in rows if lets_through(row, asked, {})}
+        assert wanted
+        assert set(names_on(hub.dana.get(address(asked)))) == wanted
+
+
 # ── live ──────────────────────────────────────────────────────────────────────────────────────────
 
 
