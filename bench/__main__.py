@@ -1,4 +1,4 @@
-"""bin/bench report|jobs [--json FILE] [--quick]"""
+"""bin/bench report | home | jobs [--json FILE] [--quick]"""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from bench import machine
+from bench import home, machine
 from bench.figures import table
 from bench.jobs import compare
 from bench.jobs.measure import FULL as FULL_COMPARISON
@@ -28,9 +28,10 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     report = commands.add_parser("report", help="all that is promised of speed, as a table (about 50 minutes)")
     jobs = commands.add_parser("jobs", help="the jobs package beside other libraries (about half an hour)")
+    seen = commands.add_parser("home", help="the list of incidents and one incident (about 15 minutes)")
     libraries = list(dict.fromkeys(one.library for one in CONTESTANTS))
     jobs.add_argument("--only", nargs="+", choices=libraries, default=libraries, help="only these contestants")
-    for command in (report, jobs):
+    for command in (report, seen, jobs):
         command.add_argument("--json", type=Path, metavar="FILE", help="write rows and percentiles there, too")
         command.add_argument("--quick", action="store_true", help="a few of each, to try that it works; proves nothing")
     options = parser.parse_args()
@@ -39,7 +40,7 @@ def main() -> int:
     signal.alarm(LONGEST)
     if options.command == "jobs":
         return _jobs(options.json, quick=options.quick, libraries=set(options.only))
-    return _report(options.json, quick=options.quick)
+    return {"report": _report, "home": _home}[options.command](options.json, quick=options.quick)
 
 
 def _report(file: Path | None, *, quick: bool) -> int:
@@ -57,6 +58,26 @@ def _report(file: Path | None, *, quick: bool) -> int:
             "seconds": round(time.monotonic() - began),
             "machine": before | {"load_after": machine.description()["load"]},
             "latency": {"pagerduty": PAGERDUTY, "slack": SLACK, "new connection": CONNECT},
+            "rows": [row.as_json() for row in found],
+            "series": {name: series.as_json() for name, series in measured.series.items()},
+            "numbers": {name: round(number, 3) for name, number in measured.numbers.items()},
+        }
+        file.write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _home(file: Path | None, *, quick: bool) -> int:
+    before, began, plan = machine.description(), time.monotonic(), home.QUICK if quick else home.FULL
+    with open_stage() as stage:
+        measured = home.measure(stage, plan)
+    found = home.rows(measured, plan)
+    print(table(found))
+    print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
+    if file is not None:
+        contents = {
+            "quick": quick,
+            "seconds": round(time.monotonic() - began),
+            "machine": before | {"load_after": machine.description()["load"]},
             "rows": [row.as_json() for row in found],
             "series": {name: series.as_json() for name, series in measured.series.items()},
             "numbers": {name: round(number, 3) for name, number in measured.numbers.items()},

@@ -72,6 +72,21 @@ def test_lines_of_code_leave_out_blank_lines_comments_and_docstrings(tmp_path: P
     assert compare.lines_of_code(file) == 4
 
 
+def test_a_quick_run_of_the_list_measures_every_filter_and_asks_nobody_outside(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "bench", "home", "--quick", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+
+    found = json.loads(file.read_text())
+    rows = {row["what"]: row for row in found["rows"]}
+    assert rows["calls outside for all pages"]["measured"] == 0
+    assert all(what in done.stdout for what in rows)
+    for database in ["SQLite", *(["PostgreSQL"] if postgresql_binaries() is not None else [])]:
+        assert f"{database}, 100: a team and a quiet person" in found["series"]
+        assert rows[f"{database}: home with 100"]["measured"] > 0
+
+
 def test_ratios_stand_first_in_the_table() -> None:
     lines = table([Row("later", 12, "ms", at_most=10), Row("first", 1.5, "×", at_least=1, original=3)]).splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["first", "later"]

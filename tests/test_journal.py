@@ -55,7 +55,7 @@ def test_the_form_opens_shows_who_is_on_call_and_says_what_is_wrong(make_hub: Ma
         assert form.status == 200
         for text in ("Checkout API", "nobody is on call", "P1", "page Incident Desk"):
             assert text in form.text
-        assert "Mei Tanaka" in hub.dana.get(f"/on-call?service={filled['service']}").text
+        assert "Mei Tanaka" in hub.dana.get(f"/report/on-call?service={filled['service']}").text
         report = filled | {"report_id": str(uuid4()), "description": "kept <b>"}
         wrong = hub.dana.post("/report", report | {"title": " ", "service": "PNOWHERE"})
         assert wrong.status == 422

@@ -222,7 +222,7 @@ def test_who_does_not_know_the_service_pages_the_incident_desk(hub: Hub, sandbox
 
 
 def test_the_form_says_who_is_on_call_and_who_comes_next(hub: Hub) -> None:
-    text = hub.dana.get(f"/on-call?service={hub.service_id('Checkout API')}").text
+    text = hub.dana.get(f"/report/on-call?service={hub.service_id('Checkout API')}").text
     assert "Mei Tanaka" in text
     assert "5 minutes" in text
     assert text.index("Mei Tanaka") < text.index("Oskar Lindqvist") < text.index("Dana Okafor")
@@ -233,7 +233,7 @@ def test_opening_and_sending_the_form_asks_nobody_outside(hub: Hub, sandbox: San
     began = time.monotonic()
     for _ in range(10):
         assert "Report an incident" in hub.dana.get("/report").text
-        hub.dana.get(f"/on-call?service={hub.service_id('Checkout API')}")
+        hub.dana.get(f"/report/on-call?service={hub.service_id('Checkout API')}")
     hub.dana.post("/report", report_form(hub))
     # A single call to a tool that hangs would take longer than all of it.
     assert time.monotonic() - began < 8
@@ -293,7 +293,7 @@ def test_an_old_copy_of_the_rota_keeps_nobody_from_reporting(make_hub: Callable[
     hub.start()
     sandbox.fault("pagerduty", "500", method="GET /oncalls")
     hub.rows("""UPDATE incidents_oncall SET start = %s, "end" = %s""", "2026-01-01 00:00:00", "2026-01-02 00:00:00")
-    assert "Mei Tanaka" in hub.dana.get(f"/on-call?service={hub.service_id('Checkout API')}").text
+    assert "Mei Tanaka" in hub.dana.get(f"/report/on-call?service={hub.service_id('Checkout API')}").text
     name = hub.dana.post("/report", report_form(hub)).incident
     hub.finished(name)
     assert sandbox.ringing == {"Mei Tanaka"}

@@ -23,6 +23,7 @@ class User(AbstractBaseUser):
     name = models.TextField(blank=True)
     is_admin = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
+    views = models.JSONField(default=dict)  # filters of the list, as addresses have them, by the person's own names
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[UserManager] = UserManager()

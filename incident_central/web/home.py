@@ -1,85 +1,134 @@
 """The list: what is open, worst first, and what was."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import hashlib
+from datetime import timedelta
+from itertools import groupby
+from urllib.parse import urlencode
 
-from django.db.models import Q
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.http import HttpResponse, HttpResponseNotModified
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
 
-from incident_central.incidents.models import Incident, IncidentQuerySet, Status, listing
+from incident_central.incidents.models import Incident
 from incident_central.incidents.reporting import missing_settings
-from incident_central.jobs.models import State, StepRow
-from incident_central.web.house import CAP, House, capped
+from incident_central.incidents.search import Listed, counts, listed
+from incident_central.incidents.search_sql import CAP
+from incident_central.jobs.models import StepRow
+from incident_central.web.choices import choices
+from incident_central.web.filter_form import filter_form
+from incident_central.web.filters import Asked, asked
+from incident_central.web.house import House, capped
+from incident_central.web.positions import Place, place
 from incident_central.web.responding import could_not_page
+from incident_central.web.rows import page_steps, rows
+from incident_central.web.saved_views import saved
 from incident_central.web.security import SignedIn, signed_in
 
-OPEN_SHOWN = 200
 PAGE = 50
 #: Once PagerDuty has not answered for so long, we say that it is down.
 DOWN_AFTER = timedelta(minutes=10)
+#: Stands in the parts for their own digest until that is known.
+DIGEST = "DIGEST-OF-THESE-PARTS"
 
 
-@dataclass(frozen=True)
-class Row:
-    incident: Incident
-    who: str
-
-
+@require_safe
 @signed_in
 def home(request: SignedIn) -> HttpResponse:
+    """The page, or for its own script the parts that change: 304 where none of them did."""
+    wanted = asked(request.GET, choices())
     house = House()
-    older_than = request.GET.get("before", "")
-    open_ones = [] if older_than else list(_listed(Incident.objects.open())[:OPEN_SHOWN])
-    resolved = list(_listed(_older(Incident.objects.resolved(), older_than))[: PAGE + 1])
-    steps = _page_steps(open_ones)
-    unpaged = [one for one in open_ones if _nobody_paged(one, steps.get(one.name))]
-    context = {
-        "here": "home",
-        "house": house,
-        "heading": _heading(house, len(unpaged)),
-        "state": _state(house),
-        "unpaged": unpaged[:1],
-        "open_rows": [Row(one, _who(one, steps.get(one.name))) for one in open_ones],
-        "open_more": house.open > OPEN_SHOWN,
-        "resolved_rows": [Row(one, _who(one, None)) for one in resolved[:PAGE]],
-        "resolved_count": capped(Incident.objects.resolved()[: CAP + 1].count()),
-        "older_than": older_than,
-        "older": _position(resolved[PAGE - 1]) if len(resolved) > PAGE else "",
-        "poll": 1 if house.open else 10,
-        "missing_settings": missing_settings(),
+    after = place(request.GET.get("after", ""))
+    context = _list(wanted, after) | _state(house, _unpaged(house)) | {"here": "home", "house": house}
+    if not request.htmx:
+        views = saved(request.user, wanted.query)
+        context |= {"layout": "web/base.html", "form": filter_form(wanted, choices()), "views": views}
+        response = HttpResponse(render_to_string("web/home.html", context, request))
+    else:
+        response = _parts(request, context)
+    patch_vary_headers(response, ["HX-Request"])
+    if wanted.problems:
+        response.status_code = 400
+    return response
+
+
+def _parts(request: SignedIn, context: dict[str, object]) -> HttpResponse:
+    text = render_to_string("web/home.html", context | {"layout": "web/parts/layout.html", "digest": DIGEST}, request)
+    version = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    if request.headers.get("If-None-Match") == version:
+        return HttpResponseNotModified()
+    response = HttpResponse(text.replace(DIGEST, version.strip('"')))
+    response["ETag"] = version
+    return response
+
+
+# ── the list ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _list(wanted: Asked, after: Place | None) -> dict[str, object]:
+    found = listed(wanted.filters, after=after.position if after else None, limit=PAGE + 1)
+    shown, before = found[:PAGE], after.before if after else 0
+    steps = page_steps(shown)
+    parts = {is_open: list(part) for is_open, part in groupby(shown, lambda one: one.is_open)}
+    open_count, resolved_count = counts(wanted.filters)
+    total = open_count + resolved_count
+    return {
+        "filtered": bool(wanted.query),
+        "asked": wanted,
+        "open_rows": _rows(parts.get(True), steps),
+        "open_count": capped(open_count),
+        "several_open": open_count > 1,
+        "resolved_rows": _rows(parts.get(False), steps),
+        "resolved_count": capped(resolved_count),
+        "first": before + 1,
+        "last": before + len(shown),
+        "total": capped(total) if before + len(shown) <= max(total, CAP) else "",
+        "later_page": after is not None,
+        "this_address": _address(wanted, after),
+        "latest_address": _address(wanted, None),
+        "older_address": _older(wanted, found, before),
+        "csv_address": f"{reverse('csv')}{'?' if wanted.query else ''}{wanted.query}",
     }
-    return render(request, "web/home.html", context)
 
 
-def _listed(incidents: IncidentQuerySet) -> IncidentQuerySet:
-    return incidents.select_related("service", "priority")
+def _rows(part: list[Listed] | None, steps: dict[str, StepRow]) -> str:
+    return rows(part, steps) if part else ""
 
 
-def _older(resolved: IncidentQuerySet, position: str) -> IncidentQuerySet:
-    """Those after `position`, which _position() gave; from the beginning where it makes no sense."""
-    text, _, name = position.partition("~")
-    at = _moment(text)
-    if at is None:
-        return resolved
-    return resolved.filter(resolved_at__lte=at).filter(Q(resolved_at__lt=at) | Q(id__lt=name))
+def _older(wanted: Asked, found: list[Listed], before: int) -> str:
+    if len(found) <= PAGE:
+        return ""
+    return _address(wanted, Place(found[PAGE - 1].position, before + PAGE))
 
 
-def _position(incident: Incident) -> str:
-    return f"{incident.resolved_at:%Y-%m-%dT%H:%M:%S.%f}Z~{incident.name}"
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        return None
-    return moment if moment is not None and timezone.is_aware(moment) else None
+def _address(wanted: Asked, after: Place | None) -> str:
+    query = "&".join(filter(None, [wanted.query, urlencode({"after": str(after)}) if after else ""]))
+    return reverse("home") + (f"?{query}" if query else "")
 
 
 # ── what it says ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _unpaged(house: House) -> list[Incident]:
+    """Open ones that nobody could be paged for, whatever the filter."""
+    if not house.without_page:
+        return []
+    found = list(Incident.objects.open().filter(pk__in=house.without_page))
+    rows = StepRow.objects.filter(job__workflow="response", job__key__in=house.without_page, name="page")
+    steps = {row.job.key: row for row in rows.select_related("job")}
+    return [one for one in found if one.name in steps and could_not_page(one, steps[one.name])]
+
+
+def _state(house: House, unpaged: list[Incident]) -> dict[str, object]:
+    return {
+        "heading": _heading(house, len(unpaged)),
+        "state": _how_it_stands(house),
+        "unpaged": unpaged[:1],
+        "poll": 1 if house.open else 10,
+        "missing_settings": missing_settings(),
+    }
 
 
 def _heading(house: House, unpaged: int) -> str:
@@ -95,37 +144,11 @@ def _heading(house: House, unpaged: int) -> str:
     return f"{house.open_text} open, acknowledged"
 
 
-def _state(house: House) -> str:
-    """How it stands with PagerDuty: off, down, stale, unread or fine."""
+def _how_it_stands(house: House) -> str:
+    """With PagerDuty: off, down, stale, unread or fine."""
     if house.pagerduty is None:
         return "off" if missing_settings() else "unread"
     if house.pagerduty.failing:
         read_at = house.pagerduty.read_at
         return "down" if read_at is None or timezone.now() - read_at > DOWN_AFTER else "stale"
     return "fine" if house.pagerduty.read_at else "unread"
-
-
-def _page_steps(incidents: list[Incident]) -> dict[str, StepRow]:
-    """By incident's name, the step that pages, for those that PagerDuty does not have."""
-    unpaged = [one.name for one in incidents if one.pagerduty_id is None]
-    if not unpaged:
-        return {}
-    rows = StepRow.objects.filter(job__workflow="response", job__key__in=unpaged, name="page").select_related("job")
-    return {row.job.key: row for row in rows}
-
-
-def _nobody_paged(incident: Incident, page: StepRow | None) -> bool:
-    return page is not None and could_not_page(incident, page)
-
-
-def _who(incident: Incident, page: StepRow | None) -> str:
-    names = listing(incident.assigned)
-    if incident.status == Status.ACKNOWLEDGED:
-        return incident.acknowledged_by or names
-    if incident.status == Status.RESOLVED:
-        return names or incident.acknowledged_by
-    if _nobody_paged(incident, page):
-        return "Nobody could be paged yet"
-    if page is not None and page.state == State.BY_HAND:
-        return "Phoned by hand"
-    return f"Paging {names}" if names else "Paging"

@@ -5,12 +5,16 @@ from functools import cached_property
 
 from django.conf import settings
 
-from incident_central.incidents.models import Incident, Status
+from incident_central.incidents.models import Status
 from incident_central.incidents.reporting import missing_settings
+from incident_central.incidents.search import open_now
+from incident_central.incidents.search_sql import CAP
 from incident_central.incidents.sync import Freshness, freshness
+from incident_central.web.choices import Lately
 from incident_central.web.templatetags.times import age
 
-CAP = 1000  # nothing is counted beyond it
+#: When the tools were last read; asked for at most once a second, however many people look.
+_freshness = Lately(freshness, seconds=1.0)
 
 
 def capped(count: int) -> str:
@@ -22,9 +26,17 @@ class House:
     """Read from the database when a template first asks, and then once."""
 
     @cached_property
+    def _open(self) -> list[tuple[str, str, str | None]]:
+        return open_now()
+
+    @cached_property
     def by_status(self) -> Counter[str]:
-        statuses = Incident.objects.exclude(status=Status.RESOLVED).values_list("status", flat=True)
-        return Counter(statuses[: CAP + 1])
+        return Counter(status for status, *_ in self._open)
+
+    @property
+    def without_page(self) -> list[str]:
+        """Names of open incidents that PagerDuty does not have, or not yet."""
+        return [name for _, name, pagerduty_id in self._open if pagerduty_id is None]
 
     @property
     def open(self) -> int:
@@ -47,7 +59,7 @@ class House:
 
     @cached_property
     def freshness(self) -> dict[str, Freshness]:
-        return freshness()
+        return _freshness()
 
     @property
     def pagerduty(self) -> Freshness | None:

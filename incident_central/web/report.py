@@ -148,12 +148,12 @@ def on_call(request: HttpRequest) -> HttpResponse:
         if (stand_in := stand_in_for(request)) is None:
             raise
         about = _about_service(stand_in.snapshot, service_id, ())
-        return render(request, "web/on-call.html", about | stand_in.context)
+        return render(request, "web/parts/about-service.html", about | stand_in.context)
 
 
 @signed_in
 def _on_call(request: SignedIn, service_id: str) -> HttpResponse:
-    return render(request, "web/on-call.html", _about_service(Database(), service_id, ()))
+    return render(request, "web/parts/about-service.html", _about_service(Database(), service_id, ()))
 
 
 def ask_to_send_again(request: HttpRequest) -> HttpResponse | None:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from incident_central.database import now, transaction
 from incident_central.incidents.models import Incident, Person, Status, listing
 from incident_central.incidents.response import INVITED_LEVELS, RESPONSE
+from incident_central.incidents.search import Listed
 from incident_central.incidents.standby import standby
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
@@ -89,7 +90,7 @@ def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     return SeeOther(reverse("responding", args=[name]))
 
 
-def could_not_page(incident: Incident, page: StepRow) -> bool:
+def could_not_page(incident: Incident | Listed, page: StepRow) -> bool:
     """A try went wrong, or none was made in time because nobody is working; and nobody has phoned instead."""
     if page.state in SETTLED or page.by_hand:
         return False

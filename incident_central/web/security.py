@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRefresh
@@ -17,6 +18,7 @@ from incident_central.outage import within
 from incident_central.web import without_database
 
 P = ParamSpec("P")
+R = TypeVar("R", bound=HttpResponseBase)
 
 PATIENCE = 5.0  # seconds that a page waits for the database
 
@@ -35,14 +37,14 @@ class SeeOther(HttpResponseRedirect):
 
 
 def signed_in(
-    view: Callable[Concatenate[SignedIn, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    view: Callable[Concatenate[SignedIn, P], R],
+) -> Callable[Concatenate[HttpRequest, P], R | HttpResponse]:
     """Others are sent to the sign-in page first, and come back to where they wanted to go.
 
     Raises django.db.Error when the database does not answer in PATIENCE seconds.
     """
 
-    def only_signed_in(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def only_signed_in(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R | HttpResponse:
         if isinstance(request.user, User):
             response = view(cast(SignedIn, request), *args, **kwargs)
             without_database.remember(request, response, request.user)
@@ -54,7 +56,7 @@ def signed_in(
         return redirect_to_login(wanted, reverse("sign-in"))
 
     @wraps(view)
-    def in_time(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def in_time(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> R | HttpResponse:
         return within(PATIENCE, lambda: only_signed_in(request, *args, **kwargs))
 
     return in_time

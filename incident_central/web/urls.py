@@ -2,12 +2,29 @@
 
 from django.urls import path
 
-from incident_central.web import acting, editing, health, home, icon, incident, report, responding, signin, theme
+from incident_central.web import (
+    acting,
+    csv_file,
+    editing,
+    health,
+    home,
+    icon,
+    incident,
+    on_call,
+    report,
+    responding,
+    saved_views,
+    signin,
+    theme,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("report", report.report, name="report"),
-    path("on-call", report.on_call, name="on-call"),
+    path("report/on-call", report.on_call, name="report-on-call"),
+    path("on-call", on_call.on_call, name="on-call"),
+    path("incidents.csv", csv_file.incidents_csv, name="csv"),
+    path("views", saved_views.save_view, name="views"),
     path("incidents/<slug:name>", incident.incident, name="incident"),
     path("incidents/<slug:name>/channel", incident.open_channel, name="open-channel"),
     path("incidents/<slug:name>/responding", responding.responding, name="responding"),

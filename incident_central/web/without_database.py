@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.html import format_html
 
@@ -71,7 +72,7 @@ def stand_in_for(request: HttpRequest) -> StandIn | None:
 # ── who reports ───────────────────────────────────────────────────────────────────────────────────
 
 
-def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
+def remember(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
     """Have the browser keep who is signed in, for at most seven days since they last used it."""
     them = [user.pk, user.name, user.email]
     if _read(request, RENEWED) != them:

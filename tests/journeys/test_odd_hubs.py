@@ -60,7 +60,7 @@ def test_a_hub_that_ended_does_not_leave_a_page_that_looks_fresh(dana: Page, hub
 
 def test_when_the_hub_breaks_the_page_says_what_to_do_and_a_reference_that_the_log_has(dana: Page, hub: Hub) -> None:
     change(hub, "ALTER TABLE users RENAME TO gone")
-    dana.goto("/report")
+    dana.goto("/")
     expect(dana.get_by_role("heading", level=1)).to_contain_text("Incident Central broke.")
     expect(dana.get_by_role("link", name="+1 555 0100")).to_be_visible()
     quoted = dana.locator(".hint .mono").inner_text()

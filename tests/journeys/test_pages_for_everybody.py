@@ -77,6 +77,15 @@ def test_every_page_is_accessible_and_fits(dana: Page, window: Callable[..., Pag
     found += inspect(dana, "home, open and resolved")
     dana.get_by_text("DO", exact=True).click()
     found += inspect(dana, "home, menu open")
+    dana.goto("/?status=resolved&priority=none&q=nothing")
+    dana.locator("#filters summary").evaluate("summary => summary.parentElement.open = true")
+    dana.get_by_text("Save this view").click()
+    found += inspect(dana, "home, filtered, nothing found")
+    dana.goto("/?status=nonsense&from=nonsense")
+    found += inspect(dana, "home, filters that make no sense")
+    for path in ("/on-call", "/on-call?by=person"):
+        dana.goto(path)
+        found += inspect(dana, path)
     dana.goto("/nowhere")
     found += inspect(dana, "404")
 

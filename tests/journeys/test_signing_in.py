@@ -10,7 +10,15 @@ from tests.processes import ADMIN, PASSWORD, Browser, Hub
 
 pytestmark = on_sqlite
 
-PAGES = ["/", "/report", "/on-call", "/incidents/incident-brave-otter-2026-11", "/incidents/x/responding"]
+PAGES = [
+    "/",
+    "/report",
+    "/report/on-call",
+    "/on-call",
+    "/incidents.csv",
+    "/incidents/incident-brave-otter-2026-11",
+    "/incidents/x/responding",
+]
 
 
 def test_pages_are_for_people_signed_in(hub: Hub) -> None:

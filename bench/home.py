@@ -1,0 +1,267 @@
+"""bin/bench home: the list and one incident, as a browser gets them, with 100 to 100,000 incidents in the database."""
+
+import re
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from http.client import HTTPConnection
+from itertools import combinations
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+
+from bench.figures import Row, Series
+from bench.machine import processor_time
+from bench.stage import PAGERDUTY, Stage
+from incident_central.sandbox import company
+from tests import history
+from tests.processes import Hub
+
+Query = dict[str, Any]
+#: How often a word of history.RARE or of a title stands in 100,000 incidents.
+WORDS = {
+    "in all": "incident",
+    "in 9,000": "refund",
+    "in 2,000": "harbour",
+    "in 100": "lighthouse",
+    "two": "card payments",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    sizes: tuple[int, ...]
+    each: int  # requests where a p50 is wanted
+    pairs: int  # requests for each filter and each pair
+    page: int  # the number of the last page that is opened
+    seconds: float  # of clients at the same time
+    calls: int  # times that the original reads its list
+
+
+FULL = Plan((100, 10_000, 100_000), each=200, pairs=9, page=1000, seconds=10, calls=3)
+QUICK = Plan((100,), each=3, pairs=1, page=2, seconds=0.5, calls=1)
+
+
+@dataclass
+class Measured:
+    """Series in milliseconds by what they are of, and single numbers."""
+
+    series: dict[str, Series] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+class Viewer:
+    """Dana with one kept connection."""
+
+    def __init__(self, hub: Hub) -> None:
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in hub.dana.cookies)
+        self._headers = {"Cookie": cookies}
+        self._connection = HTTPConnection("127.0.0.1", hub.port, timeout=60)
+
+    def get(self, path: str) -> tuple[float, str]:
+        """Seconds until all of the page was there, and the page. Raises RuntimeError where it is no page."""
+        began = time.perf_counter()
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        took = time.perf_counter() - began
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status}")
+        return took, body.decode()
+
+    def times(self, path: str, number: int) -> Series:
+        return Series.of(self.get(path)[0] for _ in range(number))
+
+
+def measure(stage: Stage, plan: Plan) -> Measured:
+    measured = Measured()
+    for database in ["SQLite", *(["PostgreSQL"] if stage.has_postgresql else [])]:
+        for size in plan.sizes:
+            print(f"{database}, {size:,} incidents …", file=sys.stderr, flush=True)
+            _one_size(stage, plan, measured, database, size)
+    print("the original’s pattern …", file=sys.stderr, flush=True)
+    measured.series["original"] = _originals_pattern(stage, plan)
+    return measured
+
+
+def _one_size(stage: Stage, plan: Plan, measured: Measured, database: str, size: int) -> None:
+    hub = stage.new_hub(database.lower())
+    services = [row["id"] for row in hub.rows("SELECT id FROM incidents_service WHERE listed ORDER BY id")]
+    priorities = [row["id"] for row in hub.rows("SELECT id FROM incidents_priority ORDER BY rank")]
+    history.write(hub, history.incidents(size, services=services, priorities=priorities, now=datetime.now(UTC)))
+    long = _long_timeline(hub)
+    try:
+        hub.start()
+        viewer, name = Viewer(hub), f"{database}, {size:,}"
+        _let_it_rest(hub)
+        stage.sandbox.control("/calls", method="DELETE")
+        viewer.times("/", plan.each // 10 + 1)  # whatever is done once
+        measured.series[f"{name}: home"] = viewer.times("/", plan.each)
+        filters = _filters(hub, services, priorities)
+        for told, query in _singles_and_pairs(filters):
+            measured.series[f"{name}: {told}"] = viewer.times(f"/?{urlencode(query, doseq=True)}", plan.pairs)
+        for told, words in WORDS.items():
+            measured.series[f"{name}: word {told}"] = viewer.times(f"/?{urlencode({'q': words})}", plan.pairs)
+        if size == plan.sizes[-1]:
+            _largest(plan, measured, hub, viewer, name, long)
+        calls = measured.numbers.get("calls", 0) + len(stage.sandbox.calls())
+        measured.numbers["calls"] = calls
+    finally:
+        hub.stop()
+
+
+def _largest(plan: Plan, measured: Measured, hub: Hub, viewer: Viewer, name: str, long: dict[int, str]) -> None:
+    first, last = "/", "/"
+    for _ in range(plan.page - 1):
+        found = re.search(r'href="([^"]+)" rel="next"', viewer.get(last)[1])
+        if found is None:
+            raise RuntimeError(f"the list ends at {last}")
+        last = unescape(found[1])
+    # In turns, so that both meet the same machine.
+    pairs = [(viewer.get(first)[0], viewer.get(last)[0]) for _ in range(plan.each)]
+    measured.series[f"{name}: first page"] = Series.of(one for one, _ in pairs)
+    measured.series[f"{name}: last page"] = Series.of(other for _, other in pairs)
+    for entries, incident in long.items():
+        measured.series[f"{name}: {entries} entries"] = viewer.times(f"/incidents/{incident}", plan.each)
+    used = processor_time(hub)
+    pages = _at_once(hub, plan.seconds)
+    measured.numbers[f"{name}: pages a second"] = pages / plan.seconds
+    measured.numbers[f"{name}: processor a page"] = (processor_time(hub) - used) / pages * 1000
+    measured.series[f"{name}: nothing"] = viewer.times("/healthz", plan.each)
+
+
+def _at_once(hub: Hub, seconds: float) -> int:
+    """How many home pages eight people get, each asking again as soon as answered."""
+    viewers = [Viewer(hub) for _ in range(8)]
+    until = time.monotonic() + seconds
+
+    def look(viewer: Viewer) -> int:
+        seen = 0
+        while time.monotonic() < until:
+            viewer.get("/")
+            seen += 1
+        return seen
+
+    with ThreadPoolExecutor(8) as threads:
+        return sum(threads.map(look, viewers))
+
+
+def _long_timeline(hub: Hub) -> dict[int, str]:
+    """Two incidents by how many entries their timelines have."""
+    names = [row["id"] for row in hub.rows("SELECT id FROM incidents WHERE status = 'resolved' ORDER BY id LIMIT 2")]
+    found = dict(zip((50, 5000), names, strict=True))
+    for entries, name in found.items():
+        number = f"SELECT {entries} AS most"
+        hub.rows(
+            f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n, ({number}) m WHERE i < most)
+            INSERT INTO incidents_timelineentry (incident_id, at, source, text, body)
+            SELECT %s, CURRENT_TIMESTAMP, 'pagerduty', 'Told somebody for the ' || i || 'th time', '' FROM n""",  # noqa: S608
+            name,
+        )
+    return found
+
+
+def _let_it_rest(hub: Hub) -> None:
+    """No periodic work meanwhile: it would ask PagerDuty for incidents that are in the history alone."""
+    later = datetime.now(UTC) + timedelta(hours=5)
+    deadline = time.monotonic() + 60
+    while hub.rows("SELECT 1 FROM jobs_step WHERE run_at < %s", str(later.replace(tzinfo=None) - timedelta(hours=1))):
+        hub.rows("UPDATE jobs_step SET run_at = %s WHERE state = 'waiting'", str(later.replace(tzinfo=None)))
+        if time.monotonic() > deadline:
+            raise TimeoutError("the periodic work does not rest")
+        time.sleep(0.5)
+
+
+def _filters(hub: Hub, services: list[str], priorities: list[str]) -> dict[str, Query]:
+    today = datetime.now(UTC).date()
+    (team,) = hub.rows("SELECT team_id FROM incidents_service_teams GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
+    return {
+        "status open": {"status": "open"},
+        "status resolved": {"status": "resolved"},
+        "last 7 days": {"created": 7},
+        "last 60 days": {"created": 60},
+        "a month long ago": {"from": today - timedelta(days=800), "until": today - timedelta(days=770)},
+        "a year long ago": {"from": today - timedelta(days=1000), "until": today - timedelta(days=635)},
+        "one priority": {"priority": priorities[0]},
+        "several priorities": {"priority": [priorities[0], priorities[-1], "none"]},
+        "a busy service": {"service": services[0]},
+        "a quiet service": {"service": services[-1]},
+        "a team": {"team": team["team_id"]},
+        "a busy person": {"assigned": history.ASSIGNED[0]},
+        "a quiet person": {"assigned": history.ASSIGNED[-1]},
+    }
+
+
+def _singles_and_pairs(filters: dict[str, Query]) -> Iterator[tuple[str, Query]]:
+    yield from filters.items()
+    for (first, one), (second, other) in combinations(filters.items(), 2):
+        if not one.keys() & other.keys():
+            yield f"{first} and {second}", one | other
+
+
+def _originals_pattern(stage: Stage, plan: Plan) -> Series:
+    """PagerDuty's incidents, 50 at a time, one call after another, up to 1000: what the original does for each view."""
+    stage.latencies(pagerduty=PAGERDUTY)
+    headers = {"Authorization": f"Token token={company.PAGERDUTY_KEY}", "From": company.FROM_USER.email}
+    found = []
+    with httpx2.Client(base_url=stage.sandbox.addresses["pagerduty"], headers=headers, trust_env=False) as client:
+        for _ in range(plan.calls):
+            began = time.perf_counter()
+            for offset in range(0, 1000 if plan is FULL else 100, 50):
+                client.get("/incidents", params={"limit": 50, "offset": offset, "date_range": "all"}, timeout=60)
+            found.append(time.perf_counter() - began)
+    stage.at_ease()
+    return Series.of(found)
+
+
+# ── what is promised ──────────────────────────────────────────────────────────────────────────────
+
+
+def rows(measured: Measured, plan: Plan) -> list[Row]:
+    small, large = f"{plan.sizes[0]:,}", f"{plan.sizes[-1]:,}"
+    found = []
+    for database, deep in (("SQLite", 2.0), ("PostgreSQL", 1.5)):
+        if f"{database}, {large}: home" in measured.series:
+            found += _of_one(measured, plan, database, small, large, deep)
+    found.append(Row("calls outside for all pages", measured.numbers["calls"], "", at_most=0))
+    original = measured.series["original"].p50
+    ours = measured.series[f"SQLite, {large}: home"].p50
+    found.append(Row("home: original’s pattern ÷ ours", original / ours, "×"))
+    found.append(Row("the original’s pattern", original, "ms"))
+    return found
+
+
+def _of_one(measured: Measured, plan: Plan, database: str, small: str, large: str, deep: float) -> list[Row]:
+    name, series = f"{database}, {large}", measured.series
+    p50 = {told: one.p50 for told, one in series.items()}
+    filtered = {
+        told: ms
+        for told, ms in p50.items()
+        if told.startswith(f"{name}: ")
+        and not told.endswith((": home", " page", " entries", ": nothing"))
+        and ": word" not in told
+    }
+    worst = max(filtered, key=lambda told: filtered[told])
+    words = {told: ms for told, ms in p50.items() if told.startswith(f"{name}: word")}
+    home, at_small = p50[f"{name}: home"], p50[f"{database}, {small}: home"]
+    last = f"{database}: page {plan.page:,} ÷ page 1"
+    return [
+        Row(f"{database}: home with {large} ÷ with {small}", home / at_small, "×", at_most=1.3),
+        Row(f"{database}: slowest filter ÷ home with {small}", filtered[worst] / at_small, "×", at_most=1.3),
+        Row(last, p50[f"{name}: last page"] / p50[f"{name}: first page"], "×", at_most=deep),
+        Row(f"{database}: home with {large}", home, "ms", at_most=5),
+        Row(f"{database}: median of filters and pairs", statistics.median(filtered.values()), "ms", at_most=5),
+        Row(f"{database}: slowest ({worst.removeprefix(f'{name}: ')})", filtered[worst], "ms", at_most=5),
+        Row(f"{database}: slowest words", max(words.values()), "ms", at_most=30),
+        Row(f"{database}: details, 50 entries", p50[f"{name}: 50 entries"], "ms", at_most=4),
+        Row(f"{database}: details, 5,000 entries", p50[f"{name}: 5000 entries"], "ms", at_most=20),
+        Row(f"{database}: pages a second, 8 clients", measured.numbers[f"{name}: pages a second"], "", at_least=250),
+        Row(f"{database}: processor a page", measured.numbers[f"{name}: processor a page"], "ms"),
+        Row(f"{database}: an answer without any work (the floor)", p50[f"{name}: nothing"], "ms"),
+    ]

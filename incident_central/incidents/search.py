@@ -1,0 +1,108 @@
+"""The list of incidents: those that a filter lets through. Open ones, worst first, then the rest, latest first."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db import connection
+
+from incident_central.incidents.filters import Filters, Position
+from incident_central.incidents.models import Status
+from incident_central.incidents.search_sql import CAP, NOBODY, Open, Resolved, Sql
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of the list."""
+
+    name: str
+    title: str
+    status: str
+    created_at: datetime
+    acknowledged_at: datetime | None
+    resolved_at: datetime | None
+    service: str
+    priority: str
+    rank: int | None
+    assigned: list[str]
+    acknowledged_by: str
+    reporter_name: str
+    reporter_email: str
+    commander_email: str
+    source: str
+    pagerduty_id: str
+    pagerduty_url: str
+    slack_url: str
+
+    @property
+    def is_open(self) -> bool:
+        return self.status != Status.RESOLVED
+
+    @property
+    def position(self) -> Position:
+        if not self.is_open:
+            return Position(name=self.name, resolved_at=self.resolved_at)
+        return Position(self.name, status=self.status, rank=self.rank, created_at=self.created_at)
+
+
+def listed(filters: Filters, *, after: Position | None = None, limit: int) -> list[Listed]:
+    """The next so many after a position, or the first."""
+    found: list[Listed] = []
+    if filters.wants_open and (after is None or after.resolved_at is None):
+        found = _rows(Open(filters, after).query(limit))
+    if filters.wants_resolved and len(found) < limit:
+        resolved = Resolved(filters, after if after is not None and after.resolved_at is not None else None)
+        found += _rows(resolved.query(limit - len(found)))
+    return found
+
+
+def counts(filters: Filters) -> tuple[int, int]:
+    """How many are open and how many resolved; CAP + 1 stands for more than CAP."""
+    counted = [
+        Open(filters, None).count() if filters.wants_open else NOBODY,
+        Resolved(filters, None).count() if filters.wants_resolved else NOBODY,
+    ]
+    columns = ", ".join(f"({one.sql})" for one in counted)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns}", [value for one in counted for value in one.values])
+        row: tuple[int, int] = cursor.fetchone()
+    return row
+
+
+def open_now() -> list[tuple[str, str, str | None]]:
+    """Status, name and PagerDuty's id of what is open, in no order; CAP + 1 of them stand for more than CAP."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT status, id, pagerduty_id FROM incidents WHERE NOT (status = 'resolved') LIMIT %s", [CAP + 1]
+        )
+        rows: list[tuple[str, str, str | None]] = cursor.fetchall()
+    return rows
+
+
+def people() -> list[str]:
+    """Everybody to whom an incident was ever assigned, each once."""
+    each = """
+        WITH RECURSIVE one(name) AS (
+            SELECT min(name) FROM incidents_assigned
+            UNION ALL
+            SELECT (SELECT min(name) FROM incidents_assigned WHERE name > one.name) FROM one WHERE one.name IS NOT NULL)
+        SELECT name FROM one WHERE name IS NOT NULL"""
+    with connection.cursor() as cursor:
+        cursor.execute(each)
+        found = {name for (name,) in cursor.fetchall()}
+        cursor.execute("SELECT assigned FROM incidents WHERE NOT (status = 'resolved')")
+        found.update(name for (text,) in cursor.fetchall() for name in json.loads(text))
+    return sorted(found, key=str.casefold)
+
+
+def _rows(query: Sql) -> list[Listed]:
+    with connection.cursor() as cursor:
+        cursor.execute(query.sql, query.values)
+        rows = cursor.fetchall()
+    if connection.vendor == "sqlite":  # keeps no time zone: they are UTC
+        rows = [(*row[:3], *map(_aware, row[3:6]), *row[6:]) for row in rows]
+    return [Listed(*[*row[:9], json.loads(row[9]), *row[10:]]) for row in rows]
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,341 @@
+"""The list as SQL, for both databases.
+
+A list is read page by page from a position, never by number, so that its thousandth page costs what its first does.
+Each filter has an index in the order of the list. Where several values are asked for, such as the services of a team,
+each is read by itself in that order, and what was found is merged. What triggers keep for this is in
+`migrations/_search.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+from django.db import connection
+
+from incident_central.incidents.filters import Filters, Position
+from incident_central.incidents.migrations._search import A_MILLISECOND, OPEN_FROM
+
+CAP = 1000  # nothing is counted beyond it
+#: An incident is resolved this long after it was created; the few others are in an index of their own.
+USUALLY = (timedelta(days=-1), timedelta(days=7))
+#: More values than these at once are looked for along the whole list instead of each by itself.
+READ_APART = 40
+
+
+@dataclass(frozen=True)
+class Sql:
+    """A piece of SQL with the values that stand in it. No text of anybody's ever becomes a part of `sql`."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+NOBODY = Sql("SELECT 0")
+_COLUMNS = """
+    SELECT i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at, s.name, coalesce(p.name, ''),
+        p.rank, i.assigned, i.acknowledged_by, i.reporter_name, i.reporter_email,
+        coalesce(i.incident_commander_email, ''), i.source, coalesce(i.pagerduty_id, ''),
+        coalesce(i.pagerduty_url, ''), coalesce(i.slack_channel_url, '')"""
+_DIRECTORY = """
+    JOIN incidents_service s ON s.id = i.service_id
+    LEFT JOIN incidents_priority p ON p.id = i.priority_id"""
+
+
+def _time(moment: datetime | None) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def _millisecond(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def _by(index: str) -> str:
+    """SQLite knows nothing of the rows, so it is told which index to take."""
+    return f"INDEXED BY {index}" if connection.vendor == "sqlite" else ""
+
+
+def _all(conditions: Sequence[Sql]) -> Sql:
+    return Sql(
+        " AND ".join(one.sql for one in conditions) or "1 = 1",
+        tuple(value for one in conditions for value in one.values),
+    )
+
+
+def _one_of(column: str, values: Sequence[str]) -> Sql:
+    """`column` is one of the values, where "" stands for NULL."""
+    some = [value for value in values if value]
+    told = [f"{column} IN ({', '.join(['%s'] * len(some))})"] if some else []
+    told += [f"{column} IS NULL"] if len(some) < len(values) else []
+    return Sql(f"({' OR '.join(told) or '1 = 0'})", tuple(some))
+
+
+def _created(filters: Filters, table: str) -> list[Sql]:
+    found = []
+    if filters.since is not None:
+        found.append(Sql(f"{table}.created_at >= %s", (_time(filters.since),)))
+    if filters.until is not None:
+        found.append(Sql(f"{table}.created_at < %s", (_time(filters.until),)))
+    return found
+
+
+def _common(filters: Filters, table: str) -> list[Sql]:
+    """What is asked of columns that `incidents` and `incidents_assigned` both have."""
+    found = _created(filters, table)
+    if filters.services is not None:
+        found.append(_one_of(f"{table}.service_id", filters.services))
+    if filters.priorities:
+        found.append(_one_of(f"{table}.priority_id", filters.priorities))
+    return found
+
+
+def _found_by_postgresql(filters: Filters) -> Sql:
+    return Sql("w.words @@ plainto_tsquery('pg_catalog.simple', %s)", (" ".join(filters.words),))
+
+
+def _match(filters: Filters) -> str:
+    """For FTS5. What incidents are filed under are words, too, so that rare ones among many are found at once."""
+    told = ["{own people} : (" + " AND ".join(f'"{word}"' for word in filters.words) + ")"]
+    filed = [
+        ("s", filters.services if filters.services is not None else ()),
+        ("p", filters.priorities),
+        ("a", (filters.assigned,) if filters.assigned else ()),
+    ]
+    for kind, values in filed:
+        if values:
+            told.append("filed : (" + " OR ".join(f'"{kind}{value.encode().hex()}"' for value in values) + ")")
+    return " AND ".join(told)
+
+
+class Open:
+    """What is open is little: all of it is read, and put in order."""
+
+    def __init__(self, filters: Filters, after: Position | None) -> None:
+        self.filters, self.after = filters, after
+
+    def query(self, limit: int) -> Sql:
+        where = self._where()
+        return Sql(
+            f"""{_COLUMNS} FROM incidents i {_by("open_by_service")} {_DIRECTORY} WHERE {where.sql}
+            ORDER BY i.status DESC, coalesce(p.rank, 1000), i.created_at, i.id LIMIT %s""",
+            (*where.values, limit),
+        )
+
+    def count(self) -> Sql:
+        where = self._where()
+        return Sql(
+            f"""SELECT count(*) FROM (
+                SELECT 1 FROM incidents i {_by("open_by_service")} WHERE {where.sql} LIMIT {CAP + 1}) found""",
+            where.values,
+        )
+
+    def _where(self) -> Sql:
+        filters = self.filters
+        found = [Sql("NOT (i.status = 'resolved')"), *_common(filters, "i")]
+        if filters.statuses:
+            found.append(_one_of("i.status", filters.statuses))
+        if filters.assigned:
+            found.append(self._assigned())
+        if filters.words:
+            found.append(self._words())
+        if self.after is not None:
+            found.append(self._after(self.after))
+        return _all(found)
+
+    def _assigned(self) -> Sql:
+        if connection.vendor == "sqlite":
+            return Sql("EXISTS (SELECT 1 FROM json_each(i.assigned) WHERE value = %s)", (self.filters.assigned,))
+        return Sql("i.assigned @> to_jsonb(%s::text)", (self.filters.assigned,))
+
+    def _words(self) -> Sql:
+        if connection.vendor != "sqlite":
+            found = _found_by_postgresql(self.filters)
+            return Sql(
+                f"i.id IN (SELECT w.incident_id FROM incidents_words w WHERE {found.sql} AND w.resolved_at IS NULL)",
+                found.values,
+            )
+        return Sql(
+            f"""i.id IN (SELECT incident_id FROM incidents_place WHERE docid IN
+                (SELECT rowid FROM incidents_words WHERE incidents_words MATCH %s AND rowid >= {OPEN_FROM}))""",
+            (_match(self.filters),),
+        )
+
+    def _after(self, after: Position) -> Sql:
+        rank = 1000 if after.rank is None else after.rank
+        later = "(i.status = %s AND (coalesce(p.rank, 1000), i.created_at, i.id) > (%s, %s, %s))"
+        values = (after.status, after.status, rank, _time(after.created_at), after.name)
+        return Sql(f"(i.status < %s OR {later})", values)
+
+
+class Resolved:
+    """What was resolved may be much, and is never read whole."""
+
+    def __init__(self, filters: Filters, after: Position | None) -> None:
+        self.filters, self.after = filters, after
+
+    def query(self, limit: int) -> Sql:
+        if self.filters.words and connection.vendor == "sqlite":
+            found, order = self._by_sqlite_words(limit), "f.place DESC"
+        else:
+            found, order = self._merged(limit), "f.resolved_at DESC, f.id DESC"
+        return Sql(
+            f"""{_COLUMNS} FROM ({found.sql}) f JOIN incidents i ON i.id = f.id {_DIRECTORY}
+            ORDER BY {order} LIMIT %s""",
+            (*found.values, limit),
+        )
+
+    def count(self) -> Sql:
+        by_words = self.filters.words and connection.vendor == "sqlite"
+        found = self._by_sqlite_words(CAP + 1) if by_words else self._merged(CAP + 1)
+        return Sql(f"SELECT count(*) FROM (SELECT 1 FROM ({found.sql}) f LIMIT {CAP + 1}) counted", found.values)
+
+    def _merged(self, limit: int) -> Sql:
+        streams = list(self._streams())
+        # An unusual one may have been found among the usual ones, too.
+        merged = " UNION " if self._ranged else " UNION ALL "
+        return Sql(
+            merged.join(f"SELECT * FROM ({one.sql} LIMIT {limit}) f{n}" for n, one in enumerate(streams)),
+            tuple(value for one in streams for value in one.values),
+        )
+
+    @property
+    def _ranged(self) -> bool:
+        filters = self.filters
+        return (filters.since is not None or filters.until is not None) and not (filters.words or filters.assigned)
+
+    def _streams(self) -> Iterator[Sql]:
+        """Queries that are in the order of the list, each along one index."""
+        filters = self.filters
+        if filters.words:
+            yield self._postgresql_words()
+            return
+        if filters.assigned:
+            yield self._assigned()
+            return
+        usual = self._usual_bounds() if self._ranged else []
+        for service, priority in self._apart():
+            narrow, along = list(usual), []
+            if service is not None:
+                narrow.append(Sql("i.service_id = %s", (service,)))
+                along.append("i.service_id")
+            if priority is not None:
+                narrow.append(_one_of("i.priority_id", [priority]))
+                along.append("i.priority_id")
+            rest = self._rest(service=service, priority=priority)
+            yield self._stream([*narrow, *_common(rest, "i")], along=along)
+        if self._ranged:
+            yield self._stream([Sql(_ODD[connection.vendor]), *_common(filters, "i")], index="incidents_odd")
+
+    def _apart(self) -> list[tuple[str | None, str | None]]:
+        """Pairs of a service and a priority that are read by themselves; None for no such part."""
+        services: Sequence[str | None] = [None] if self.filters.services is None else self.filters.services
+        priorities: Sequence[str | None] = self.filters.priorities or [None]
+        if len(services) * len(priorities) <= READ_APART:
+            return list(product(services, priorities)) or [(None, None)]
+        return [(None, one) for one in priorities] if len(priorities) <= READ_APART else [(None, None)]
+
+    def _rest(self, *, service: str | None, priority: str | None) -> Filters:
+        rest = self.filters
+        if service is not None:
+            rest = replace(rest, services=None)
+        return rest if priority is None else replace(rest, priorities=())
+
+    def _usual_bounds(self) -> list[Sql]:
+        """What the range of the creation means for when it was resolved."""
+        filters, (before, later) = self.filters, USUALLY
+        found = []
+        if filters.since is not None:
+            found.append(Sql("i.resolved_at >= %s", (_time(filters.since + before),)))
+        if filters.until is not None:
+            found.append(Sql("i.resolved_at <= %s", (_time(filters.until + later),)))
+        return found
+
+    def _stream(self, conditions: list[Sql], *, along: Sequence[str] = (), index: str = "") -> Sql:
+        """`along` are columns that are equal in all rows. In the order, they tell PostgreSQL which index it is."""
+        found = [Sql("i.status = 'resolved'"), *conditions]
+        if self.after is not None:
+            values = (_time(self.after.resolved_at), self.after.name)
+            found.append(Sql("(i.resolved_at, i.id) < (%s, %s)", values))
+        where = _all(found)
+        order = ", ".join([*along, "i.resolved_at DESC", "i.id DESC"])
+        by = _by(index or _INDEX[tuple(along)])
+        return Sql(f"SELECT i.id, i.resolved_at FROM incidents i {by} WHERE {where.sql} ORDER BY {order}", where.values)
+
+    def _assigned(self) -> Sql:
+        found = [Sql("a.name = %s", (self.filters.assigned,)), *_common(self.filters, "a")]
+        if self.after is not None:
+            values = (_time(self.after.resolved_at), self.after.name)
+            found.append(Sql("(a.resolved_at, a.incident_id) < (%s, %s)", values))
+        where = _all(found)
+        return Sql(
+            f"""SELECT a.incident_id AS id, a.resolved_at FROM incidents_assigned a WHERE {where.sql}
+            ORDER BY a.name, a.resolved_at DESC, a.incident_id DESC""",
+            where.values,
+        )
+
+    def _postgresql_words(self) -> Sql:
+        """PostgreSQL knows how often a word occurs, and chooses whether to sort or to look along the list."""
+        found = [_found_by_postgresql(self.filters), *_common(self.filters, "w"), Sql("w.resolved_at IS NOT NULL")]
+        if self.filters.assigned:
+            found.append(Sql("w.assigned @> ARRAY[%s::text]", (self.filters.assigned,)))
+        if self.after is not None:
+            values = (_time(self.after.resolved_at), self.after.name)
+            found.append(Sql("(w.resolved_at, w.incident_id) < (%s, %s)", values))
+        where = _all(found)
+        return Sql(
+            f"""SELECT w.incident_id AS id, w.resolved_at FROM incidents_words w WHERE {where.sql}
+            ORDER BY w.resolved_at DESC, w.incident_id DESC""",
+            where.values,
+        )
+
+    def _by_sqlite_words(self, limit: int) -> Sql:
+        """Documents are numbered in the order of the list."""
+        filters, place = self.filters, self._place()
+        usual = [Sql(f"w.rowid < {place.sql}", place.values)]
+        odd = list(usual)
+        if filters.since is not None:
+            usual.append(Sql("w.rowid >= %s", (_millisecond(filters.since + USUALLY[0]) * A_MILLISECOND,)))
+        if filters.until is not None:
+            usual.append(Sql("w.rowid < %s", ((_millisecond(filters.until + USUALLY[1]) + 1) * A_MILLISECOND,)))
+        streams = [self._words_stream(_match(filters), usual, limit)]
+        if filters.since is not None or filters.until is not None:
+            streams.append(self._words_stream(f"{_match(filters)} AND filed : odd", odd, limit))
+        return Sql(
+            " UNION ".join(f"SELECT * FROM ({one.sql}) f{n}" for n, one in enumerate(streams)),
+            tuple(value for one in streams for value in one.values),
+        )
+
+    def _words_stream(self, match: str, places: list[Sql], limit: int) -> Sql:
+        nothing = [Sql("1 = 0")] if self.filters.services == () else []
+        where = _all([Sql("incidents_words MATCH %s", (match,)), *places, *_created(self.filters, "i"), *nothing])
+        return Sql(
+            f"""SELECT i.id, w.rowid AS place FROM incidents_words w JOIN incidents_place l ON l.docid = w.rowid
+            JOIN incidents i ON i.id = l.incident_id WHERE {where.sql} ORDER BY w.rowid DESC LIMIT %s""",
+            (*where.values, limit),
+        )
+
+    def _place(self) -> Sql:
+        """The number of the document that the position is of; where that incident has moved, the moment's first."""
+        if self.after is None or self.after.resolved_at is None:
+            return Sql(str(OPEN_FROM))
+        millisecond = _millisecond(self.after.resolved_at)
+        return Sql(
+            f"""(SELECT coalesce(max(docid), %s) FROM incidents_place
+                WHERE incident_id = %s AND docid / {A_MILLISECOND} = %s)""",
+            (millisecond * A_MILLISECOND, self.after.name, millisecond),
+        )
+
+
+#: By the columns that are equal in it; see Incident.Meta.
+_INDEX = {
+    (): "resolved_first",
+    ("i.service_id",): "resolved_by_service",
+    ("i.priority_id",): "resolved_by_priority",
+    ("i.service_id", "i.priority_id"): "resolved_by_both",
+}
+#: Not as usual: see USUALLY. The texts are those of the index.
+_ODD = {
+    "sqlite": "abs(julianday(i.resolved_at) - julianday(i.created_at) - 3) > 4",
+    "postgresql": "i.resolved_at - i.created_at NOT BETWEEN interval '-24 hours' AND interval '168 hours'",
+}

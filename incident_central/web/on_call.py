@@ -1,0 +1,119 @@
+"""Who is on call now and who comes next: every service by team, or every person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from incident_central.incidents.directory import Database
+from incident_central.incidents.models import EscalationPolicy, OnCall, Service
+from incident_central.web.house import House
+from incident_central.web.security import SignedIn, signed_in
+from incident_central.web.who_answers import services_by_team
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of an escalation policy: who is on it now, and who takes over within a day."""
+
+    number: int
+    now: list[OnCall]
+    next: list[OnCall]
+    minutes: int | None  # before this level is tried, after the one below
+
+
+@dataclass(frozen=True)
+class ServiceOnCall:
+    service: Service
+    levels: list[Level]
+    why_unusable: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A person's turn at a level of a policy, and the services that it answers for."""
+
+    on_call: OnCall
+    policy: EscalationPolicy
+    services: list[Service]
+
+
+@dataclass(frozen=True)
+class PersonOnCall:
+    name: str
+    now: list[Turn]
+    next: list[Turn]
+
+
+@require_safe
+@signed_in
+def on_call(request: SignedIn) -> HttpResponse:
+    """Read from our copy of PagerDuty's directory. No phone numbers: those are shown while nobody could be paged."""
+    directory, now = Database(), timezone.now()
+    by_person = request.GET.get("by") == "person"
+    context = {
+        "here": "on-call",
+        "house": (house := House()),
+        "read": house.freshness.get("directory"),
+        "by_person": by_person,
+        "teams": [] if by_person else _by_team(directory, now),
+        "people": _by_person(directory, now) if by_person else [],
+    }
+    return render(request, "web/on-call.html", context)
+
+
+def _by_team(directory: Database, now: datetime) -> list[tuple[str, list[ServiceOnCall]]]:
+    return [
+        (team, [ServiceOnCall(one, _levels(one.policy, now), one.why_unusable()) for one in services])
+        for team, services in services_by_team(directory)
+    ]
+
+
+def _levels(policy: EscalationPolicy | None, now: datetime) -> list[Level]:
+    if policy is None:
+        return []
+    coming = _coming(policy, now)
+    return [
+        Level(number, people, coming.get(number, []), _minutes(policy, number))
+        for number, people in policy.on_call_at(now).items()
+    ]
+
+
+def _coming(policy: EscalationPolicy, now: datetime) -> dict[int, list[OnCall]]:
+    """By level, whose turn begins next; several where several turns begin at once."""
+    found: dict[int, list[OnCall]] = {}
+    for one in sorted((o for o in policy.on_calls.all() if o.start and o.start > now), key=lambda o: (o.start, o.pk)):
+        begun = found.setdefault(one.level, [])
+        if not begun or begun[0].start == one.start:
+            begun.append(one)
+    return found
+
+
+def _minutes(policy: EscalationPolicy, number: int) -> int | None:
+    before = policy.minutes[: number - 1]
+    return before[-1] if number > 1 and len(before) == number - 1 else None
+
+
+def _by_person(directory: Database, now: datetime) -> list[PersonOnCall]:
+    """Everybody who is on call now or takes over within a day."""
+    services: dict[str, list[Service]] = {}
+    policies: dict[str, EscalationPolicy] = {}
+    for service in directory.services():
+        if service.policy is not None:
+            services.setdefault(service.policy.pk, []).append(service)
+            policies.setdefault(service.policy.pk, service.policy)
+    people: dict[str, PersonOnCall] = {}
+    for policy in policies.values():
+        for level in _levels(policy, now):
+            for one in level.now:
+                _person(people, one).now.append(Turn(one, policy, services[policy.pk]))
+            for one in level.next:
+                _person(people, one).next.append(Turn(one, policy, services[policy.pk]))
+    return sorted(people.values(), key=lambda one: one.name.casefold())
+
+
+def _person(people: dict[str, PersonOnCall], one: OnCall) -> PersonOnCall:
+    return people.setdefault(one.person_id, PersonOnCall(one.person.name, [], []))
