@@ -34,7 +34,10 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
     sandbox, killed = unlimited, make_hub()
     frozen = make_replica(killed, database_url=f"{killed.database_url}?application_name=frozen", clock=TEN_MINUTES)
     left = make_replica(killed, clock=-TEN_MINUTES)
+    killed.rows(SLOW_STARTS)
     _start_together([killed, frozen, left])
+    jobs = killed.rows("SELECT workflow FROM jobs_job ORDER BY workflow")
+    assert [row["workflow"] for row in jobs] == ["pagerduty-sync", "slack-sync"]
     assert _periodic_calls(sandbox) == {"GET /incidents": 1, "GET /teams": 1, "users.list": 1}
     for polls in (2, 3, 4):
         killed.poll_now()
@@ -87,6 +90,14 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
         sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
     left.poll_now()
     eventually(lambda: {left.incident(name)["status"] for name in called} == {"acknowledged"})
+
+
+#: Each of those that start together has looked for the periodic work, and found none, before another has written it.
+SLOW_STARTS = """
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN NEW; END';
+    CREATE TRIGGER slow BEFORE INSERT ON jobs_job FOR EACH ROW
+        WHEN (NEW.workflow <> 'response') EXECUTE FUNCTION slow()
+"""
 
 
 def test_who_was_taken_over_while_it_was_frozen_for_moments_sends_and_writes_nothing_more(
