@@ -195,9 +195,13 @@ def _unseen(typed: Typed) -> bool:
 
 
 def _came_before(told: Report) -> bool:
-    return (
-        remembered(told) is not None or Incident.objects.filter(sender=told.sender, report_id=told.report_id).exists()
-    )
+    """With whatever content: whether it is the same is asked when it is accepted."""
+    try:
+        if remembered(told) is not None:
+            return True
+    except DifferentReport:
+        return True
+    return Incident.objects.filter(sender=told.sender, report_id=told.report_id).exists()
 
 
 def _alike(service: Service) -> list[Incident]:

@@ -447,13 +447,6 @@ PROTECTIONS = (
         f"{GONE}test_who_cannot_show_that_it_lives_sends_nothing",
     ),
     Protection(
-        "who could not show it for a while finds out first what is its own",
-        RUNNER,
-        "return self.ownership.session == self._session != 0",
-        "return self.ownership.session != 0",
-        FOR_MOMENTS,
-    ),
-    Protection(
         "who is frozen in a transaction lets go of its locks",
         DATABASE,
         "            connection.cursor().execute(IF_FROZEN)\n",

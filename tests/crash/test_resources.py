@@ -5,6 +5,7 @@ import http.client
 import os
 import resource
 import signal
+import socket
 import time
 import urllib.parse
 from collections.abc import Callable
@@ -31,12 +32,13 @@ def test_no_file_can_be_opened_for_a_while(make_hub: Callable[..., Hub], unlimit
     names = report_all([hub], each=5)
     before = _limit(hub, resource.RLIMIT_NOFILE, len(os.listdir(_proc(hub, "fd"))))
     began, busy = time.monotonic(), _processor_time(hub)
-    answer = open_tab.post("/report", form)
-    time.sleep(5)
-    assert hub.process is not None
-    assert hub.process.poll() is None
-    assert _processor_time(hub) - busy < 0.5 * (time.monotonic() - began)
-    assert len(hub.log.splitlines()) < 300
+    with socket.create_connection(("127.0.0.1", hub.port)):  # somebody waits to be let in
+        answer = open_tab.post("/report", form)
+        time.sleep(5)
+        assert hub.process is not None
+        assert hub.process.poll() is None
+        assert _processor_time(hub) - busy < 0.5 * (time.monotonic() - began)
+        assert len(hub.log.splitlines()) < 300
     sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
     _limit(hub, resource.RLIMIT_NOFILE, before)
 
