@@ -1,6 +1,6 @@
 """The webhooks that PagerDuty sent, and the subscription by which it does.
 
-A webhook is a hint that something happened; what, is read from PagerDuty. (docs/decisions/0008-webhooks-are-hints.md)
+A webhook is a hint that something happened; what, is read from PagerDuty. (docs/decisions/0006-webhooks-are-hints.md)
 """
 
 from django.db import models
