@@ -33,6 +33,7 @@ from incident_central.jobs.ownership import AlreadyRunning, make_ownership
 from incident_central.jobs.runner import Runner
 from incident_central.proxies import behind
 from incident_central.start import CannotStart
+from incident_central.web import errors
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def serve(*, host: str, port: int, worker: bool = True) -> int:
     standby = _stand_in()
     _begin(_start_work if worker else _leave_work_to_others, standby)
     _say_what_is_missing()
+    errors.load()
     server = _server(listener)
     signal.signal(signal.SIGTERM, _end)
     address, port = listener.getsockname()[:2]

@@ -2,9 +2,11 @@
 
 from django.urls import include, path
 
+from incident_central.web import errors
+
 urlpatterns = [path("", include("incident_central.web.urls")), path("", include("incident_central.api.urls"))]
 
-handler400 = "incident_central.web.errors.bad_request"
-handler403 = "incident_central.web.errors.forbidden"
-handler404 = "incident_central.web.errors.not_found"
-handler500 = "incident_central.web.errors.broken"
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.broken

@@ -68,6 +68,7 @@ class Standby:
         self._folder = folder
         self._snapshot = folder / "snapshot.json"
         self._snapshot_digest = b""
+        self._latest = read_snapshot(self._snapshot)  # in memory: there may be no more files when it counts
         self._snapshot_due = 0.0  # clock()
         self._database_in_use = threading.Event()
         self._journal = open_journal(folder)
@@ -92,7 +93,7 @@ class Standby:
     # ── what people ask of it ─────────────────────────────────────────────────────────────────────
 
     def snapshot(self) -> Snapshot | None:
-        return read_snapshot(self._snapshot)
+        return self._latest
 
     @property
     def has_room(self) -> bool:
@@ -250,6 +251,7 @@ class Standby:
         if digest != self._snapshot_digest or not self._snapshot.exists():
             write_snapshot(self._snapshot, text)
             self._snapshot_digest = digest
+            self._latest = read_snapshot(self._snapshot)
 
     def _bring_in_all(self) -> None:
         """Each for itself: one that the database does not take holds up no other."""

@@ -19,6 +19,12 @@ from incident_central.web.without_database import stand_in_for
 log = logging.getLogger(__name__)
 
 
+def load() -> None:
+    """Load what these pages need: where files have run out, nothing can be loaded any more."""
+    for name in ("400", "403", "500"):
+        render_to_string(f"web/{name}.html", basics() | {"now": timezone.now()})
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Like other pages; without the database as a page that needs none."""
     try:
