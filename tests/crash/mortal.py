@@ -113,11 +113,14 @@ def name_of(verb: str, path: str) -> str:
 
 
 def watch_commits() -> None:
+    from incident_central import outage
+
     real = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
 
     def commit(self: BaseDatabaseWrapper) -> None:
-        # A report's commit is the only one after which its steps are started.
-        call = "report" if self.run_on_commit else _thread.answered
+        # A report's commit is the only one for a browser after which something is started.
+        is_report = bool(self.run_on_commit) and hasattr(outage._here, "is_database_thread")
+        call = "report" if is_report else _thread.answered
         reach(f"recording {call}")
         real(self)
         _thread.answered = ""

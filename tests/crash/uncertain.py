@@ -20,11 +20,14 @@ def main() -> int:
 
 
 def watch_commits(how: str) -> None:
+    from incident_central import outage
+
     real = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]
 
     def commit(self: BaseDatabaseWrapper) -> None:
-        # A report's commit is the only one after which its steps are started. What is brought in is not in doubt.
-        if not self.run_on_commit or BaseDatabaseWrapper._in_doubt:  # type: ignore[attr-defined]
+        # A report's commit is the only one for a browser after which something is started. Only the first is in doubt.
+        is_report = bool(self.run_on_commit) and hasattr(outage._here, "is_database_thread")
+        if not is_report or BaseDatabaseWrapper._in_doubt:  # type: ignore[attr-defined]
             real(self)
             return
         BaseDatabaseWrapper._in_doubt = True  # type: ignore[attr-defined]

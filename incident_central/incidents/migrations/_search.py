@@ -87,6 +87,12 @@ SQLITE = [
        DELETE FROM incidents_place WHERE incident_id = OLD.id;
        DELETE FROM incidents_assigned WHERE incident_id = OLD.id;
        END""",
+    # One that PagerDuty opened by itself is given a name of ours; what else is written then files it anew.
+    """CREATE TRIGGER incidents_renamed AFTER UPDATE OF id ON incidents WHEN OLD.id <> NEW.id BEGIN
+       DELETE FROM incidents_words WHERE rowid = (SELECT docid FROM incidents_place WHERE incident_id = OLD.id);
+       DELETE FROM incidents_place WHERE incident_id = OLD.id;
+       DELETE FROM incidents_assigned WHERE incident_id = OLD.id;
+       END""",
     f"""CREATE TRIGGER incidents_responder_inserted AFTER INSERT ON incidents_responder
         BEGIN {FILE.format(id="incident_id")} END""",
 ]
@@ -98,6 +104,7 @@ DROP_SQLITE = [
             "incidents_inserted",
             "incidents_updated",
             "incidents_deleted",
+            "incidents_renamed",
             "incidents_responder_inserted",
         )
     ),
@@ -115,13 +122,13 @@ PUNCTUATION = "!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~‘’‚“”„«»‹›�
 POSTGRESQL = [
     """CREATE TABLE incidents_assigned (
            name text NOT NULL, resolved_at timestamptz NOT NULL,
-           incident_id text NOT NULL REFERENCES incidents (id) ON DELETE CASCADE,
+           incident_id text NOT NULL REFERENCES incidents (id) ON DELETE CASCADE ON UPDATE CASCADE,
            service_id text NOT NULL, priority_id text, created_at timestamptz NOT NULL,
            PRIMARY KEY (name, resolved_at, incident_id) INCLUDE (service_id, priority_id, created_at))""",
     "CREATE INDEX incidents_assigned_to ON incidents_assigned (incident_id)",
     # With what else may be asked for at the same time, so that words are looked for in one table.
     """CREATE TABLE incidents_words (
-           incident_id text PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE, words tsvector NOT NULL,
+           incident_id text PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE ON UPDATE CASCADE, words tsvector NOT NULL,
            resolved_at timestamptz, service_id text NOT NULL, priority_id text, created_at timestamptz NOT NULL,
            assigned text[] NOT NULL)""",
     "CREATE INDEX incidents_words_in ON incidents_words USING gin (words)",
