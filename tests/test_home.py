@@ -235,6 +235,7 @@ def test_words_of_a_new_report_and_of_its_people_are_found_at_once(hub: Hub) -> 
 def test_words_follow_what_is_changed(hub: Hub) -> None:
     name = hub.dana.post("/report", report_form(hub, title="Bandicoot")).incident
     hub.finished(name)
+    _forget_page(hub, name)
     hub.rows("UPDATE incidents SET title = %s, assigned = %s WHERE id = %s", "Bilby", '["Zoë Example"]', name)
     assert name not in found(hub, "bandicoot")
     assert name in found(hub, "bilby zoe")
@@ -242,6 +243,12 @@ def test_words_follow_what_is_changed(hub: Hub) -> None:
     hub.rows("UPDATE incidents SET status = 'resolved', resolved_at = %s WHERE id = %s", at, name)
     assert name in found(hub, "bilby zoe")
     assert names_on(hub.dana.get(address({"assigned": "Zoë Example", "status": "resolved"}))) == [name]
+
+
+def _forget_page(hub: Hub, name: str) -> None:
+    """From now on PagerDuty says nothing of it, so what is changed here stays so. Its key would find it again."""
+    (row,) = hub.rows("SELECT pagerduty_id FROM incidents WHERE id = %s", name)
+    hub.rows("UPDATE incidents SET pagerduty_id = %s WHERE id = %s", f"not-{row['pagerduty_id']}", name)
 
 
 def test_a_word_that_is_too_long_for_an_index_stops_no_report(hub: Hub) -> None:
@@ -284,6 +291,7 @@ def parts(hub: Hub, path: str, digest: str = "") -> Page:
 def test_the_page_asks_again_and_is_told_when_nothing_changed(hub: Hub) -> None:
     name = hub.dana.post("/report", report_form(hub, title="Potoroo")).incident
     hub.finished(name)
+    _forget_page(hub, name)
     hub.rows("UPDATE incidents SET status = 'resolved', resolved_at = created_at WHERE id = %s", name)
 
     def unchanged() -> str:
@@ -294,6 +302,7 @@ def test_the_page_asks_again_and_is_told_when_nothing_changed(hub: Hub) -> None:
         return digest if parts(hub, "/?q=potoroo", digest).status == 304 else ""
 
     digest = eventually(unchanged)
+    _forget_page(hub, name)
     hub.rows("UPDATE incidents SET title = 'Potoroo again' WHERE id = %s", name)
     changed = parts(hub, "/?q=potoroo", digest)
     assert changed.status == 200
