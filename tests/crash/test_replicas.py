@@ -24,7 +24,10 @@ LEASE_AND_LOOK = 30 + 6  # seconds; the second part is for a machine that does o
 WORD = "incident_central_jobs"  # by which the other one is told to look
 #: What is called again and again, whatever is reported: the first call of each kind of periodic work.
 PERIODIC = ["GET /incidents", "GET /teams", "users.list"]
-REST_OF_IT = ["GET /priorities", "GET /users", "GET /escalation_policies", "GET /services", "GET /oncalls", "auth.test"]
+REST_OF_IT = [
+    *("GET /priorities", "GET /users", "GET /escalation_policies", "GET /services", "GET /oncalls", "auth.test"),
+    *("GET /log_entries", "GET /incidents/{id}", "GET /incidents/{id}/log_entries", "GET /webhook_subscriptions"),
+]
 
 
 def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
