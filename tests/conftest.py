@@ -40,9 +40,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Kills, freezes and benchmarks take minutes."""
+    return True if collection_path.name in LONG and not _wants_long(config) else None
+
+
+def _wants_long(config: pytest.Config) -> bool:
     asked = any(config.getoption(option) for option in ("--crash", "--all", "--soak"))
-    wanted = asked or any(name in arg for name in LONG for arg in config.args)
-    return True if collection_path.name in LONG and not wanted else None
+    return asked or any(name in arg for name in LONG for arg in config.args)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not _wants_long(config):
+        terminalreporter.write_line(
+            f"Left out, since they take minutes: {', '.join(LONG)}. bin/test --crash runs them."
+        )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
