@@ -331,12 +331,20 @@ def test_pages_ask_pagerduty_nothing_however_many_look(make_hub: Callable[..., H
     hub.start()
     name, _ = reported(hub, sandbox)
     eventually(lambda: not hub.incident(name)["stale_since"])
-    hub.rows("UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE state = 'waiting'")
+    eventually(lambda: all_put_off(hub))
     before = len(sandbox.calls())
     for _ in range(10):
         hub.dana.get(f"/incidents/{name}")
         hub.dana.get("/")
     assert len(sandbox.calls()) == before
+
+
+def all_put_off(hub: Hub) -> bool:
+    """No step runs any more, and none will."""
+    late = "2100-01-01 00:00:00"
+    hub.rows("UPDATE jobs_step SET run_at = %s WHERE state = 'waiting'", late)
+    soon = "state IN ('running', 'looking') OR (state = 'waiting' AND run_at < %s)"
+    return not hub.rows(f"SELECT id FROM jobs_step WHERE {soon}", late)
 
 
 def test_edits_by_the_api_are_shown(hub: Hub, sandbox: Sandbox) -> None:

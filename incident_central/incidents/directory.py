@@ -109,13 +109,17 @@ def write_snapshot(path: Path, text: str) -> None:
 def read_snapshot(path: Path) -> Snapshot | None:
     """The copy, if there is one that can be read. Asks the database nothing."""
     try:
-        text = path.read_text(encoding="utf-8")
-        found = list(serializers.deserialize("json", text, ignorenonexistent=True))
+        return snapshot_of(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, serializers.base.DeserializationError) as error:
         log.error("%s cannot be read: %r", path, error)
         return None
+
+
+def snapshot_of(text: str) -> Snapshot:
+    """Raises ValueError, DeserializationError."""
+    found = list(serializers.deserialize("json", text, ignorenonexistent=True))
     rows = [one.object for one in found]
     people, policies, teams = _of(Person, rows), _of(EscalationPolicy, rows), _of(Team, rows)
     on_calls: dict[str, list[OnCall]] = {}

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from incident_central.database import now, release_connection, transaction
 from incident_central.incidents import reporting
-from incident_central.incidents.directory import Snapshot, read_snapshot, snapshot_text, write_snapshot
+from incident_central.incidents.directory import Snapshot, read_snapshot, snapshot_of, snapshot_text, write_snapshot
 from incident_central.incidents.journal import Journal, abandoned_journals, open_journal
 from incident_central.incidents.models import Incident, Priority, Service
 from incident_central.incidents.naming import long_name
@@ -242,16 +242,15 @@ class Standby:
             time.sleep(0.3)
 
     def _take_snapshot(self) -> None:
-        self._snapshot_due = clock() + SNAPSHOT_EVERY
         if not Service.objects.filter(listed=True).exists():
-            self._snapshot_due = clock() + 1  # nothing was read from PagerDuty yet
-            return
+            return  # nothing was read from PagerDuty yet
+        self._snapshot_due = clock() + SNAPSHOT_EVERY
         text = snapshot_text()
         digest = hashlib.sha256(text.encode()).digest()
         if digest != self._snapshot_digest or not self._snapshot.exists():
+            self._latest = snapshot_of(text)
             write_snapshot(self._snapshot, text)
             self._snapshot_digest = digest
-            self._latest = read_snapshot(self._snapshot)
 
     def _bring_in_all(self) -> None:
         """Each for itself: one that the database does not take holds up no other."""

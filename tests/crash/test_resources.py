@@ -27,6 +27,7 @@ STARVED = "tests.crash.starved"
 def test_no_file_can_be_opened_for_a_while(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
     sandbox, hub = unlimited, make_hub()
     hub.start()
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
     open_tab, form = Tab(hub), report_form(hub)
     sandbox.control("/latency", {"pagerduty": 0.7, "slack": 0.7})
     names = report_all([hub], each=5)
