@@ -343,8 +343,8 @@ def all_put_off(hub: Hub) -> bool:
     """No step runs any more, and none will."""
     late = "2100-01-01 00:00:00"
     hub.rows("UPDATE jobs_step SET run_at = %s WHERE state = 'waiting'", late)
-    soon = "state IN ('running', 'looking') OR (state = 'waiting' AND run_at < %s)"
-    return not hub.rows(f"SELECT id FROM jobs_step WHERE {soon}", late)
+    soon = "SELECT id FROM jobs_step WHERE state IN ('running', 'looking') OR (state = 'waiting' AND run_at < %s)"
+    return not hub.rows(soon, late)
 
 
 def test_edits_by_the_api_are_shown(hub: Hub, sandbox: Sandbox) -> None:
