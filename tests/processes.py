@@ -367,6 +367,10 @@ class Hub:
         """Have PagerDuty's directory read at once, instead of within a minute."""
         self._due_now("directory")
 
+    def read_members_now(self) -> None:
+        """Have Slack's members read at once, instead of within five minutes."""
+        self._due_now("members")
+
     def _due_now(self, step: str) -> None:
         past = "2020-01-01 00:00:00"
         self.rows("UPDATE jobs_step SET run_at = %s WHERE name = %s AND state = 'waiting'", past, step)

@@ -1,0 +1,223 @@
+"""Who people are in Slack: looked up by e-mail, put right by people, and used when they are invited."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
+
+ANA = "ana.costa@example.com"  # in PagerDuty; Slack has her as ana@example.com
+
+
+@pytest.fixture
+def hub(hub: Hub, sandbox: Sandbox) -> Iterator[Hub]:
+    """The shared one, in which nobody has said anything of anybody before or afterwards."""
+    eventually(lambda: hub.rows("SELECT 1 FROM incidents_membersread WHERE ended_at IS NOT NULL"))
+    yield hub
+    hub.rows("DELETE FROM incidents_correction")
+    hub.rows("DELETE FROM incidents_otheremail")
+
+
+def member_id(sandbox: Sandbox, name: str) -> str:
+    return next(str(one["id"]) for one in sandbox.state["slack"]["members"] if one["real_name"] == name)
+
+
+def person_page(hub: Hub, name: str) -> str:
+    (row,) = hub.rows("SELECT id FROM incidents_person WHERE name = %s", name)
+    return f"/people/{row['id']}"
+
+
+def colleague(hub: Hub, name: str) -> Browser:
+    """Somebody with an account who is no administrator, signed in."""
+    email = f"{name.lower().replace(' ', '.').replace('í', 'i')}@example.com"
+    columns = "password, is_active, views, created_at"
+    there = hub.rows("SELECT 1 FROM users WHERE email = %s", email)
+    if not there:
+        insert = f"INSERT INTO users (email, name, is_admin, {columns}) SELECT %s, %s, %s, {columns} FROM users"  # noqa: S608
+        hub.rows(f"{insert} WHERE email = %s", email, name, False, ADMIN)
+    browser = Browser(hub.url)
+    browser.sign_in(email, PASSWORD)
+    return browser
+
+
+def corrections(hub: Hub) -> dict[str, str]:
+    return {row["whose"]: row["member_id"] for row in hub.rows("SELECT * FROM incidents_correction")}
+
+
+def missing_page(hub: Hub, name: str) -> str:
+    """Where the incident's page leads from somebody who is missing."""
+    return the_missing_page(hub.dana.get(f"/incidents/{name}"))
+
+
+def the_missing_page(page: Page) -> str:
+    (path,) = re.findall(r'href="([^"]+/people/\d+)"', page.text)
+    return str(path)
+
+
+def report_missing_ana(hub: Hub, sandbox: Sandbox) -> str:
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" not in sandbox.members_of(name)
+    return name
+
+
+def text_of(page: Page) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page.text))
+
+
+# ── the response uses what people said ────────────────────────────────────────────────────────────
+
+
+def test_whom_an_administrator_chose_is_invited_whatever_slack_says_of_e_mails(hub: Hub, sandbox: Sandbox) -> None:
+    page = hub.dana.get(person_page(hub, "Ana Costa"))
+    assert "Ana Costa cannot be invited to Slack channels" in page.text
+    chosen = hub.dana.post(person_page(hub, "Ana Costa"), {"member": member_id(sandbox, "Ana Costa")})
+    assert "Ana Costa is known in Slack" in chosen.text
+    assert "Dana Okafor said so" in chosen.text
+
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+    assert sandbox.calls("users.lookupByEmail") == []
+    assert "Ana Costa is not in the channel" not in hub.dana.get(f"/incidents/{name}").text
+
+
+def test_a_correction_survives_a_change_of_e_mail_and_can_be_taken_back(hub: Hub, sandbox: Sandbox) -> None:
+    path = person_page(hub, "Ana Costa")
+    hub.dana.post(path, {"member": member_id(sandbox, "Ana Costa")})
+    ana = path.rpartition("/")[2]
+    sandbox.plant("pagerduty", "users", ana, set={"email": "ana.married@example.com"})
+    hub.read_directory_now()
+    eventually(lambda: "ana.married@example.com" in hub.dana.get(path).text)
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+
+    taken_back = hub.dana.post(path, {"take_back": "1"})
+    assert "Ana Costa cannot be invited" in taken_back.text
+    assert corrections(hub) == {}
+    sandbox.plant("pagerduty", "users", ana, set={"email": ANA})
+    hub.read_directory_now()
+    eventually(lambda: ANA in hub.dana.get(path).text)
+
+
+def test_other_e_mails_are_tried_after_the_first_one(hub: Hub, sandbox: Sandbox) -> None:
+    path = person_page(hub, "Ana Costa")
+    found = hub.dana.post(path, {"add_email": " Ana@Example.com "})
+    assert "Slack has the other e-mail ana@example.com" in found.text
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+    assert "Ana Costa cannot be invited" in hub.dana.post(path, {"remove_email": "ana@example.com"}).text
+
+
+def test_other_e_mails_are_tried_with_slack_itself_where_our_copy_is_old(hub: Hub, sandbox: Sandbox) -> None:
+    hub.dana.post(person_page(hub, "Ana Costa"), {"add_email": "ana.new@example.com"})
+    sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"email": "ana.new@example.com"})
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("nonsense", "Write an e-mail address"), ("mei.tanaka@example.com", "is somebody else’s here"), ("", "Write an")],
+)
+def test_an_e_mail_that_cannot_be_hers_is_refused(hub: Hub, sandbox: Sandbox, typed: str, said: str) -> None:
+    refused = hub.dana.post(person_page(hub, "Ana Costa"), {"add_email": typed})
+    assert refused.status == 422
+    assert said in refused.text
+    assert hub.rows("SELECT * FROM incidents_otheremail") == []
+
+
+# ── on the incident's page ────────────────────────────────────────────────────────────────────────
+
+
+def test_whoever_is_missing_is_chosen_on_the_incidents_page_and_invited(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    path = missing_page(hub, name)
+    page = hub.dana.get(path)
+    assert "It may be" in page.text
+    form = {"press": page.value("press"), "member": member_id(sandbox, "Ana Costa")}
+    for _ in range(2):  # a double click
+        assert hub.dana.post(path, form).path == f"/incidents/{name}"
+    eventually(lambda: "Ana Costa" in sandbox.members_of(name))
+    eventually(lambda: "Ana Costa is not in the channel" not in hub.dana.get(f"/incidents/{name}").text)
+    assert len(hub.rows("SELECT * FROM incidents_action WHERE incident_id = %s", name)) == 1
+    told = text_of(hub.dana.get(f"/incidents/{name}"))
+    assert "Dana Okafor said who Ana Costa is in Slack: Ana Costa" in told
+    assert "Invited Ana Costa to the channel" in told
+    assert list(corrections(hub).values()) == [member_id(sandbox, "Ana Costa")]
+
+
+def test_the_invitation_waits_until_slack_answers_again(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    fault = sandbox.fault("slack", "down", method="conversations.invite")
+    hub.dana.post(missing_page(hub, name), {"member": member_id(sandbox, "Ana Costa")})
+    eventually(lambda: "Invite Ana Costa to the channel" in hub.dana.get(f"/incidents/{name}").text)
+    assert "Ana Costa" not in sandbox.members_of(name)
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    eventually(lambda: "Ana Costa" in sandbox.members_of(name))
+
+
+def test_whom_slack_refuses_is_shown_as_missing_with_slacks_word(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"deleted": True})
+    hub.dana.post(missing_page(hub, name), {"member": member_id(sandbox, "Ana Costa")})
+    eventually(lambda: "Slack said user_not_found" in hub.dana.get(f"/incidents/{name}").text)
+    assert missing_page(hub, name)
+
+
+def test_colleagues_look_and_change_nobody_but_themselves(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    path, ana = missing_page(hub, name), member_id(sandbox, "Ana Costa")
+    lucia = colleague(hub, "Lucía Paredes")
+    assert path not in lucia.get(f"/incidents/{name}").text
+    for page in (path, person_page(hub, "Ana Costa")):
+        assert 'name="member"' not in lucia.get(page).text
+        refused = lucia.post(page, {"member": ana})
+        assert refused.status == 403
+        assert "Only an administrator" in refused.text
+    assert lucia.post("/people", {}).status == 403
+    assert corrections(hub) == {}
+    assert "Ana Costa" not in sandbox.members_of(name)
+
+
+# ── one's own account ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_ana_says_herself_who_she_is_and_comes_into_the_channel(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    ana = colleague(hub, "Ana Costa")
+    path = the_missing_page(ana.get(f"/incidents/{name}"))
+    assert "You cannot be invited" in ana.get("/account").text
+    ana.post(path, {"member": member_id(sandbox, "Ana Costa")})
+    eventually(lambda: "Ana Costa" in sandbox.members_of(name))
+    assert "You are known in Slack" in ana.get("/account").text
+    assert "Ana Costa said so" in hub.dana.get(person_page(hub, "Ana Costa")).text
+
+
+def test_nobody_can_say_that_they_are_somebody_else(hub: Hub, sandbox: Sandbox) -> None:
+    ana = colleague(hub, "Ana Costa")
+    for form in ({"member": member_id(sandbox, "Mei Tanaka")}, {"add_email": "mei.tanaka@example.com"}):
+        refused = ana.post("/account", form)
+        assert refused.status == 422
+    assert "Mei Tanaka is Mei Tanaka already" in ana.post("/account", {"member": member_id(sandbox, "Mei Tanaka")}).text
+    assert ana.post("/account", {"member": member_id(sandbox, "Henrik Aalto")}).status == 422
+    assert ana.post("/account", {"member": "U0NOBODY"}).status == 422
+    assert ana.post("/account", {}).status == 422
+    assert corrections(hub) == {}
+    assert hub.rows("SELECT * FROM incidents_otheremail") == []
+
+
+def test_somebody_without_a_seat_in_pagerduty_is_found_in_slack_by_what_they_said(hub: Hub, sandbox: Sandbox) -> None:
+    sam = colleague(hub, "Sam Outside")
+    assert "You cannot be invited" in sam.get("/account").text
+    assert "Ana Ribeiro" in sam.get("/account?q=RIBEIRO").text
+    assert "You are known" in sam.post("/account", {"member": member_id(sandbox, "Ana Ribeiro")}).text
+    name = sam.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    assert "Ana Ribeiro" in sandbox.members_of(name)
+    sam.post("/account", {"take_back": "1"})
+    assert "You cannot be invited" in sam.get("/account").text
