@@ -1,11 +1,17 @@
 """Who people are in Slack: looked up by e-mail, put right by people, and used when they are invited."""
 
+import base64
+import csv
+import io
 import re
 from collections.abc import Iterator
+from functools import partial
+from html import unescape
+from typing import Any
 
 import pytest
 
-from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, company, eventually, report_form
 
 ANA = "ana.costa@example.com"  # in PagerDuty; Slack has her as ana@example.com
 
@@ -221,3 +227,185 @@ def test_somebody_without_a_seat_in_pagerduty_is_found_in_slack_by_what_they_sai
     assert "Ana Ribeiro" in sandbox.members_of(name)
     sam.post("/account", {"take_back": "1"})
     assert "You cannot be invited" in sam.get("/account").text
+
+
+# ── the whole list ────────────────────────────────────────────────────────────────────────────────
+
+
+def read_members(hub: Hub) -> None:
+    """All of Slack's members, however many parts that takes. Twice, since the first may have been under way before."""
+    for _ in range(2):
+        before = hub.rows("SELECT ended_at FROM incidents_membersread")
+        eventually(partial(_read_again, hub, before))
+
+
+def _read_again(hub: Hub, before: list[dict[str, Any]]) -> bool:
+    if hub.rows("SELECT ended_at FROM incidents_membersread") != before:
+        return True
+    hub.read_members_now()
+    return False
+
+
+@pytest.fixture
+def other_slack(hub: Hub, sandbox: Sandbox) -> Iterator[None]:
+    """Slack may be changed, and read; afterwards the shared hub knows it again as it was."""
+    yield
+    sandbox.start_over()
+    read_members(hub)
+
+
+def rows_of(page: Page) -> dict[str, str]:
+    """By name, what the table says of everybody, in its order."""
+    found = re.findall(r"<tr data-state.*?</tr>", page.text, re.S)
+    texts = [unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row))).strip() for row in found]
+    names = [unescape(re.findall(r'href="/people/[^"]+">([^<]+)<', row)[0]) for row in found]
+    return dict(zip(names, texts, strict=True))
+
+
+@pytest.mark.usefixtures("other_slack")
+def test_everybody_is_listed_who_is_on_call_and_not_in_slack_first(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.plant("slack", "members", member_id(sandbox, "Priya Nair"), set={"is_restricted": True})
+    sandbox.plant("slack", "members", member_id(sandbox, "Eva Lindgren"), set={"email": ""})
+    sandbox.plant("slack", "members", create={"name": "eva2", "real_name": "EVA LINDGREN", "email": "e@example.com"})
+    read_members(hub)
+    page = hub.dana.get("/people")
+    rows = rows_of(page)
+    assert "2 people on call cannot be invited to Slack channels" in page.text
+    assert list(rows)[:2] == ["Ana Costa", "Henrik Aalto"]
+    assert list(rows)[-1] == "Eva Lindgren", "she is never on call"
+    assert "Not found" in rows["Ana Costa"]
+    assert "It may be Ana Costa" in rows["Ana Costa"]
+    assert "Deactivated" in rows["Henrik Aalto"]
+    assert "multi-channel guest: Slack may refuse" in rows["Priya Nair"]
+    assert "Several possible" in rows["Eva Lindgren"]
+    assert "Found" in rows["Mei Tanaka"]
+    assert "Incident Central" not in rows, "our own user is nobody"
+    assert set(rows_of(hub.dana.get("/people?show=look"))) == {
+        "Ana Costa",
+        "Henrik Aalto",
+        "Priya Nair",
+        "Eva Lindgren",
+    }
+    assert set(rows_of(hub.dana.get("/people?q=ANA%40example.com"))) == set()
+    assert set(rows_of(hub.dana.get("/people?q=lucia"))) == {"Lucía Paredes"}
+
+    # Put right in Slack, and read again at once.
+    sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"email": ANA})
+    hub.dana.post("/people", {})
+    eventually(lambda: "Henrik Aalto on call cannot be invited" in hub.dana.get("/people").text)
+
+
+@pytest.mark.usefixtures("other_slack")
+def test_without_the_scope_for_e_mails_the_page_says_so(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.plant("slack", "tokens", company.SLACK_TOKEN, set={"scopes": ["users:read"]})
+    read_members(hub)
+    eventually(lambda: "users:read.email" in hub.dana.get("/people").text)
+
+
+@pytest.mark.usefixtures("other_slack")
+def test_members_are_read_in_parts_and_anew_where_a_part_is_lost(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.switch(pages="short")
+    for n in range(420):  # more than are read at once
+        sandbox.plant("slack", "members", create={"name": f"robin{n}", "real_name": f"Robin {n}"})
+
+    def went_on() -> str:
+        (row,) = hub.rows("SELECT cursor FROM incidents_membersread")
+        return str(row["cursor"])
+
+    hub.read_members_now()
+    _, _, next_one = base64.b64decode(eventually(went_on)).decode().partition(":")
+    sandbox.plant("slack", "members", next_one, delete=True)
+    read_members(hub)
+    there = hub.rows("SELECT id FROM incidents_member")
+    people = {one["id"] for one in sandbox.state["slack"]["members"] if not one["bot_id"]}
+    assert {one["id"] for one in there} == people - {"USLACKBOT"}
+
+
+# ── as a file ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def lines_of(hub: Hub) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(hub.dana.get("/people.csv").text)))
+
+
+def send(browser: Browser, content: str | bytes) -> Page:
+    return browser.send_file("/people/corrections", "file", "people.csv", content)
+
+
+def as_csv(lines: list[dict[str, str]], *, delimiter: str = ",") -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, lines[0], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def test_the_list_goes_out_as_a_file_and_comes_back_corrected(hub: Hub, sandbox: Sandbox) -> None:
+    lines = lines_of(hub)
+    assert "0 corrected, 0 taken back" in send(hub.dana, as_csv(lines)).text
+    assert corrections(hub) == {}
+    (ana,) = [one for one in lines if one["name"] == "Ana Costa"]
+    assert (ana["in Slack"], ana["Slack member id"], ana["on call"]) == ("Not found", "", "now")
+    ana["Slack member id"] = "ana@example.com"
+    for _ in range(2):
+        assert send(hub.dana, "\ufeff" + as_csv(lines, delimiter=";")).status == 200
+        assert corrections(hub) == {ana["PagerDuty user id"]: member_id(sandbox, "Ana Costa")}
+    (ana,) = [one for one in lines_of(hub) if one["name"] == "Ana Costa"]
+    assert (ana["corrected by"], ana["Slack member id"]) == ("Dana Okafor", member_id(sandbox, "Ana Costa"))
+    ana["Slack member id"] = ""
+    assert "0 corrected, 1 taken back, 0 as before" in send(hub.dana, as_csv([ana])).text
+    assert corrections(hub) == {}
+
+
+def test_a_file_with_a_wrong_line_changes_nothing_and_says_which(hub: Hub, sandbox: Sandbox) -> None:
+    ana = member_id(sandbox, "Ana Costa")
+    henrik = member_id(sandbox, "Henrik Aalto")
+    refused = send(
+        hub.dana,
+        "PagerDuty e-mail,Slack member id\n"
+        f"{ANA},{ana}\n"
+        f"nobody@example.com,{ana}\n"
+        "\n"
+        "mei.tanaka@example.com,U0NOBODY\n"
+        f"{ANA.upper()},{ana}\n"
+        f"priya.nair@example.com,{henrik}\n"
+        "jonas.weber@example.com,'=cmd()\n",
+    )
+    assert refused.status == 422
+    told = unescape(refused.text)
+    for said in (
+        "Line 3: PagerDuty has no user nobody@example.com",
+        "Line 5: Slack lists no member with the id U0NOBODY",
+        "Line 6: Ana Costa is in line 2 already",
+        "Line 7: Henrik Aalto is deactivated in Slack",
+        "Line 8: Slack lists no member with the id =cmd()",
+    ):
+        assert said in told
+    assert "Line 2" not in told
+    assert corrections(hub) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Choose a CSV file that has something in it"),
+        (b"\xff\xfe\x00nonsense", "is not UTF-8"),
+        (b"name,mail\nAna,x\n", "The first line must name the columns"),
+        (b"Slack member id,PagerDuty user id\n" + b"x" * 200_000 + b",y\n", "cannot be read as CSV"),
+        (b"x" * 2_000_001, "Send at most 2,000,000"),
+    ],
+    ids=["empty", "not UTF-8", "no columns", "no CSV", "too large"],
+)
+def test_what_is_no_list_of_corrections_is_refused(hub: Hub, content: bytes, said: str) -> None:
+    refused = send(hub.dana, content)
+    assert refused.status == 422
+    assert said in unescape(refused.text)
+
+
+def test_a_name_in_the_file_is_no_formula_and_colleagues_send_none(hub: Hub, sandbox: Sandbox) -> None:
+    hub.dana.post(person_page(hub, "Ana Costa"), {"member": member_id(sandbox, "Ana Costa")})
+    column = '"by"'
+    hub.rows(f"UPDATE incidents_correction SET {column} = %s", "=HYPERLINK(1)")  # noqa: S608
+    assert "'=HYPERLINK(1)" in [one["corrected by"] for one in lines_of(hub)]
+    lucia = colleague(hub, "Lucía Paredes")
+    assert send(lucia, as_csv(lines_of(hub))).status == 403

@@ -275,10 +275,16 @@ def chosen(member_id: str, someone: Someone | None, *, is_admin: bool) -> Member
     member = Member.objects.filter(pk=member_id).first()
     if member is None:
         raise CannotCorrect("Choose somebody whom Slack lists.")
-    if member.deactivated:
-        raise CannotCorrect(f"{member} is deactivated in Slack and cannot be invited. Choose an active member.")
+    active(member)
     if not is_admin and (other := _whose(member, someone)):
         raise CannotCorrect(f"{member} is {other} already. If that is wrong, ask an administrator.")
+    return member
+
+
+def active(member: Member) -> Member:
+    """Raises CannotCorrect for somebody who cannot be invited anyway."""
+    if member.deactivated:
+        raise CannotCorrect(f"{member} is deactivated in Slack and cannot be invited. Choose an active member.")
     return member
 
 
@@ -289,6 +295,16 @@ def correct(someone: Someone, member: Member, *, by: str) -> None:
     Correction.objects.filter(whose=someone.id).delete()
     Correction.objects.create(whose=someone.id, member_id=member.pk, member_name=member.name, by=by)
     log.info("%s: %s is %s in Slack", by, someone.id, member.pk)
+
+
+def correct_all(chosen: Mapping[Someone, Member], taken_back: Sequence[Someone], *, by: str) -> None:
+    """All of these, and quickly: others wait to write meanwhile."""
+    Correction.objects.filter(whose__in=[one.id for one in (*chosen, *taken_back)]).delete()
+    Correction.objects.bulk_create(
+        Correction(whose=someone.id, member_id=member.pk, member_name=member.name, by=by)
+        for someone, member in chosen.items()
+    )
+    log.info("%s corrected %s people, and took back what was said of %s", by, len(chosen), len(taken_back))
 
 
 def take_back(someone: Someone, *, by: str) -> None:

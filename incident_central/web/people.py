@@ -102,9 +102,18 @@ def list_of_people(request: SignedIn, *, refused: list[str] | None = None, statu
         "earlier": asked.address(page=page - 1) if page > 1 else "",
         "later": asked.address(page=page + 1) if len(wanted) > page * PAGE else "",
         "refused": refused or [],
-        "done": {name: request.GET.get(name, "") for name in ("corrected", "taken_back", "same")},
+        "done": _done(request),
     }
     return render(request, "web/people.html", context, status=status)
+
+
+def _done(request: SignedIn) -> str:
+    """What came of a file, as the address says after it was sent."""
+    told = {"corrected": "corrected", "taken_back": "taken back", "same": "as before"}
+    counts = {name: request.GET.get(name, "")[:9] for name in told}
+    if not all(count.isascii() and count.isdecimal() for count in counts.values()):
+        return ""
+    return ", ".join(f"{count} {told[name]}" for name, count in counts.items())
 
 
 def _has(one: Match, q: str) -> bool:
