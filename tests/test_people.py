@@ -292,7 +292,7 @@ def test_everybody_is_listed_who_is_on_call_and_not_in_slack_first(hub: Hub, san
     # Put right in Slack, and read again at once.
     sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"email": ANA})
     hub.dana.post("/people", {})
-    eventually(lambda: "Henrik Aalto on call cannot be invited" in hub.dana.get("/people").text)
+    eventually(lambda: "Henrik Aalto is on call and cannot be invited" in hub.dana.get("/people").text)
 
 
 @pytest.mark.usefixtures("other_slack")

@@ -128,8 +128,8 @@ def _heading(everyone: list[Match]) -> str:
     if any(one.state == State.UNKNOWN for one in everyone) or not everyone:
         return "Who is who in Slack is not known yet"
     if on_call:
-        names = on_call[0].someone.name if len(on_call) == 1 else f"{len(on_call)} people"
-        return f"{names} on call cannot be invited to Slack channels"
+        who = f"{on_call[0].someone.name} is on call and" if len(on_call) == 1 else f"{len(on_call)} people on call"
+        return f"{who} cannot be invited to Slack channels"
     if others:
         return f"Everybody on call is known in Slack, {others} {'other is' if others == 1 else 'others are'} not"
     return "Everybody in PagerDuty is known in Slack"
