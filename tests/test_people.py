@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import unescape
 from typing import Any
@@ -106,6 +107,16 @@ def test_a_correction_survives_a_change_of_e_mail_and_can_be_taken_back(hub: Hub
     sandbox.plant("pagerduty", "users", ana, set={"email": ANA})
     hub.read_directory_now()
     eventually(lambda: ANA in hub.dana.get(path).text)
+
+
+def test_pressed_several_times_at_once_it_is_said_once(hub: Hub, sandbox: Sandbox) -> None:
+    path = person_page(hub, "Ana Costa")
+    for form in ({"member": member_id(sandbox, "Ana Costa")}, {"add_email": "ana@example.com"}, {"take_back": "1"}):
+        with ThreadPoolExecutor(6) as pool:
+            pages = list(pool.map(lambda form: hub.dana.post(path, form), [form] * 6))
+        assert {page.status for page in pages} == {200}
+    assert corrections(hub) == {}
+    assert len(hub.rows("SELECT * FROM incidents_otheremail")) == 1
 
 
 def test_other_e_mails_are_tried_after_the_first_one(hub: Hub, sandbox: Sandbox) -> None:

@@ -1,4 +1,4 @@
-"""What people said about who somebody is in Slack. Kept by id, so that it outlives every e-mail. Used by people.py.
+"""What people said about who somebody is in Slack, by id, so that it outlives every e-mail. Kept by correcting.py.
 
 `whose` is PagerDuty's user id, or `user:7` for the account of somebody who has no user there.
 """

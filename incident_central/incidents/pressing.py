@@ -25,7 +25,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from incident_central.database import transaction
-from incident_central.incidents import people
+from incident_central.incidents import correcting, people
 from incident_central.incidents.acting import ACTION, DOING
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
@@ -36,6 +36,7 @@ from incident_central.incidents.models import (
     OnCall,
     Person,
     Priority,
+    Responder,
     listing,
 )
 from incident_central.incidents.text import clean
@@ -98,6 +99,8 @@ def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action
         return same
     if pressed.kind == Kind.COMMAND and incident.incident_commander_email == wanted.asked["email"]:
         return None
+    if pressed.kind == Kind.MEMBER and _is_inside(incident, wanted.asked):
+        return None
     action = Action.objects.create(
         incident=incident,
         kind=pressed.kind,
@@ -119,6 +122,12 @@ def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action
     return action
 
 
+def _is_inside(incident: Incident, asked: dict[str, Any]) -> bool:
+    """Somebody else has chosen the same member meanwhile, who has been invited since."""
+    same = incident.responders.filter(pk=asked["responder"], member_id=asked["member"])
+    return same.filter(state=Responder.State.INVITED).exists()
+
+
 def _say_who(incident: Incident, asked: dict[str, Any], *, by: str) -> None:
     """Here, and from now on, where we know who it is in PagerDuty or by an account."""
     responder = incident.responders.get(pk=asked["responder"])
@@ -126,7 +135,7 @@ def _say_who(incident: Incident, asked: dict[str, Any], *, by: str) -> None:
     someone = people.someone_with(responder.email)
     member = Member.objects.filter(pk=asked["member"]).first()
     if someone is not None and member is not None:
-        people.correct(someone, member, by=by)
+        correcting.correct(someone, member, by=by)
 
 
 def _same(incident: Incident, pressed: Press, wanted: Wanted, press_id: UUID) -> Action | None:

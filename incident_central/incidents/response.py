@@ -213,7 +213,7 @@ def _not_inside(incident: Incident) -> list[Responder]:
 
 
 def _invite(incident: Incident, responders: list[Responder]) -> Record:
-    refused = chat().invite(_channel(incident), [one.member_id for one in responders])
+    refused = chat().invite(_channel(incident), list(dict.fromkeys(one.member_id for one in responders)))
     for one in responders:
         word = refused.get(one.member_id)
         one.state = Responder.State.REFUSED if word else Responder.State.INVITED

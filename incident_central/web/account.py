@@ -6,7 +6,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from incident_central.incidents import people
-from incident_central.incidents.people import CannotCorrect, Someone
+from incident_central.incidents.correcting import CannotCorrect
+from incident_central.incidents.people import Someone
 from incident_central.web.in_slack import change, in_slack
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 
@@ -24,6 +25,6 @@ def account(request: SignedIn) -> HttpResponse:
             return SeeOther(reverse("account"))
         except CannotCorrect as reason:
             refused = str(reason)
-    shown = in_slack(request, someone.name, people.match(someone), may_change=True, refused=refused)
+    shown = in_slack(request, people.match(someone), may_change=True, refused=refused)
     context = {"here": "account", "someone": someone, "in_slack": shown, "match": shown.match}
     return render(request, "web/account.html", context, status=422 if refused else 200)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from incident_central.database import transaction
-from incident_central.incidents import people
+from incident_central.incidents import correcting, people
+from incident_central.incidents.correcting import CannotCorrect
 from incident_central.incidents.models import Member
-from incident_central.incidents.people import CannotCorrect, How, Match, Someone, State
+from incident_central.incidents.people import How, Match, Someone, State
 from incident_central.incidents.text import clean
 from incident_central.web.security import SignedIn
 from incident_central.web.templatetags.times import clock
@@ -26,10 +27,8 @@ def status_of(reason: Exception) -> int:
 class InSlack:
     """What the pages show. `may_change` says whether there are forms; `q` is what was searched for."""
 
-    name: str
     match: Match | None  # None for somebody who is neither in PagerDuty nor has an account
     may_change: bool
-    keeps_emails: bool
     q: str
     found: list[Member]
     refused: str
@@ -43,13 +42,10 @@ class InSlack:
         return told(self.match) if self.match else ""
 
 
-def in_slack(
-    request: SignedIn, name: str, match: Match | None, *, may_change: bool, keeps_emails: bool = True, refused: str = ""
-) -> InSlack:
+def in_slack(request: SignedIn, match: Match | None, *, may_change: bool, refused: str = "") -> InSlack:
     """`q` in the address is what is searched for."""
     q = clean(request.GET.get("q") or request.POST.get("q") or "")[:100]
-    found = people.search(q) if may_change else []
-    return InSlack(name, match, may_change, keeps_emails, q, found, refused)
+    return InSlack(match, may_change, q, people.search(q) if may_change else [], refused)
 
 
 def change(request: SignedIn, someone: Someone) -> None:
@@ -57,14 +53,14 @@ def change(request: SignedIn, someone: Someone) -> None:
     post, by, is_admin = request.POST, str(request.user), request.user.is_admin
     with transaction():
         if "member" in post:
-            member = people.chosen(clean(post["member"]), someone, is_admin=is_admin)
-            people.correct(someone, member, by=by)
+            member = correcting.chosen(clean(post["member"]), someone, is_admin=is_admin)
+            correcting.correct(someone, member, by=by)
         elif "take_back" in post:
-            people.take_back(someone, by=by)
+            correcting.take_back(someone, by=by)
         elif "add_email" in post:
-            people.add_email(someone, clean(post["add_email"]), by=by, is_admin=is_admin)
+            correcting.add_email(someone, clean(post["add_email"]), by=by, is_admin=is_admin)
         elif "remove_email" in post:
-            people.remove_email(someone, clean(post["remove_email"]))
+            correcting.remove_email(someone, clean(post["remove_email"]))
         else:
             raise CannotCorrect("Choose what to change.")
 

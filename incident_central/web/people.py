@@ -10,9 +10,10 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from incident_central.incidents import people, stale
+from incident_central.incidents import correcting, people, stale
+from incident_central.incidents.correcting import CannotCorrect
 from incident_central.incidents.models import Action, Incident, Member, MembersRead, Person, Responder
-from incident_central.incidents.people import CannotCorrect, Match, Someone, State
+from incident_central.incidents.people import Match, Someone, State
 from incident_central.incidents.pressing import CannotAct, Press, press
 from incident_central.incidents.text import clean, plain
 from incident_central.web.acting import press_id
@@ -158,7 +159,7 @@ def person(request: SignedIn, id: str) -> HttpResponse:
             return SeeOther(reverse("person", args=[id]))
         except CannotCorrect as reason:
             refused, status = str(reason), status_of(reason)
-    shown = in_slack(request, found.name, people.match(someone), may_change=request.user.is_admin, refused=refused)
+    shown = in_slack(request, people.match(someone), may_change=request.user.is_admin, refused=refused)
     context = {"here": "on-call", "person": found, "in_slack": shown, "match": shown.match}
     return render(request, "web/person.html", context, status=status)
 
@@ -180,14 +181,14 @@ def missing(request: SignedIn, name: str, number: int) -> HttpResponse:
         try:
             if not may_change:
                 raise NotAllowed(ONLY_ADMINISTRATORS)
-            member = people.chosen(clean(request.POST.get("member", "")), someone, is_admin=user.is_admin)
+            member = correcting.chosen(clean(request.POST.get("member", "")), someone, is_admin=user.is_admin)
             given = {"responder": [str(responder.pk)], "member": [member.pk]}
             press(incident, Press(press_now, f"user:{user.pk}", str(user), user.email, Action.Kind.MEMBER, given))
             return SeeOther(reverse("incident", args=[name]))
         except (CannotCorrect, CannotAct) as reason:
             refused, status = str(reason), status_of(reason)
     match = people.match(someone) if someone else None
-    shown = in_slack(request, responder.name, match, may_change=may_change, keeps_emails=False, refused=refused)
+    shown = in_slack(request, match, may_change=may_change, refused=refused)
     if match is None and may_change and not shown.q:
         shown = replace(shown, q=responder.name, found=people.search(responder.name))
     context = {"incident": incident, "responder": responder, "in_slack": shown, "press": press_now}

@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from incident_central.database import transaction
-from incident_central.incidents import people
+from incident_central.incidents import correcting, people
+from incident_central.incidents.correcting import CannotCorrect
 from incident_central.incidents.models import Member
-from incident_central.incidents.people import CannotCorrect, Match, Someone
+from incident_central.incidents.people import Match, Someone
 from incident_central.incidents.text import clean, plain
 from incident_central.web.csv_file import guarded, in_utc, unguarded
 from incident_central.web.people import SHOWN, list_of_people
@@ -95,7 +96,7 @@ def upload(request: SignedIn) -> HttpResponse:
     if wanted.problems:
         return list_of_people(request, refused=wanted.told, status=422)
     with transaction():
-        people.correct_all(wanted.chosen, wanted.taken_back, by=by)
+        correcting.correct_all(wanted.chosen, wanted.taken_back, by=by)
     done = {"corrected": len(wanted.chosen), "taken_back": len(wanted.taken_back), "same": wanted.same}
     return SeeOther(f"{reverse('people')}?{urlencode(done)}")
 
@@ -139,7 +140,7 @@ def _want(wanted: Wanted, one: Match, typed: str, members: dict[str, Member]) ->
     elif member is None:
         raise CannotCorrect(f"Slack lists no member with the {'e-mail' if '@' in typed else 'id'} {typed}.")
     else:
-        wanted.chosen[one.someone] = people.active(member)
+        wanted.chosen[one.someone] = correcting.active(member)
 
 
 def _whose(row: dict[str, str], known: dict[str, Match], by_email: dict[str, Match]) -> Match:
