@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -236,8 +237,24 @@ def test_somebody_without_a_seat_in_pagerduty_is_found_in_slack_by_what_they_sai
     name = sam.post("/report", report_form(hub)).incident
     hub.finished(name)
     assert "Ana Ribeiro" in sandbox.members_of(name)
+    sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
+    hub.poll_now()
+    mention = f"<@{member_id(sandbox, 'Ana Ribeiro')}>"
+    eventually(lambda: any(mention in message["text"] for message in sandbox.messages(name)))
     sam.post("/account", {"take_back": "1"})
     assert "You cannot be invited" in sam.get("/account").text
+
+
+def test_whoever_is_known_nowhere_is_invited_once_and_nothing_is_kept(hub: Hub, sandbox: Sandbox) -> None:
+    name = colleague(hub, "Kim Leaving").post("/report", report_form(hub)).incident
+    hub.finished(name)
+    hub.rows("UPDATE users SET email = %s WHERE name = %s", f"{uuid4()}@example.com", "Kim Leaving")
+    path = missing_page(hub, name)
+    assert "nothing is kept for later incidents" in hub.dana.get(path).text
+    assert "Ana Ribeiro" in hub.dana.get(f"{path}?q=ribeiro").text
+    hub.dana.post(path, {"member": member_id(sandbox, "Ana Ribeiro")})
+    eventually(lambda: "Ana Ribeiro" in sandbox.members_of(name))
+    assert corrections(hub) == {}
 
 
 # ── the whole list ────────────────────────────────────────────────────────────────────────────────
