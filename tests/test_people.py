@@ -146,6 +146,7 @@ def test_an_e_mail_that_cannot_be_hers_is_refused(hub: Hub, sandbox: Sandbox, ty
     refused = hub.dana.post(person_page(hub, "Ana Costa"), {"add_email": typed})
     assert refused.status == 422
     assert said in refused.text
+    assert refused.value("add_email") == typed
     assert hub.rows("SELECT * FROM incidents_otheremail") == []
 
 
@@ -164,7 +165,7 @@ def test_whoever_is_missing_is_chosen_on_the_incidents_page_and_invited(hub: Hub
     eventually(lambda: "Ana Costa is not in the channel" not in hub.dana.get(f"/incidents/{name}").text)
     assert len(hub.rows("SELECT * FROM incidents_action WHERE incident_id = %s", name)) == 1
     told = text_of(hub.dana.get(f"/incidents/{name}"))
-    assert "Dana Okafor said who Ana Costa is in Slack: Ana Costa" in told
+    assert "Dana Okafor said who Ana Costa is in Slack: Ana Costa (@ana.costa)" in told
     assert "Invited Ana Costa to the channel" in told
     assert list(corrections(hub).values()) == [member_id(sandbox, "Ana Costa")]
 

@@ -283,8 +283,12 @@ def _member(incident: Incident, pressed: Press) -> Wanted:
     member = Member.objects.filter(pk=clean(pressed.one("member")), deactivated=False).first()
     if responder is None or member is None:
         raise CannotAct("Choose who it is in Slack.")
-    asked = {"responder": responder.pk, "name": responder.name, "member": member.pk, "is": str(member)}
+    asked = {"responder": responder.pk, "name": responder.name, "member": member.pk, "is": _in_full(member)}
     return Wanted(f"Invite {responder.name} to the channel", f"Invited {responder.name}", asked)
+
+
+def _in_full(member: Member) -> str:
+    return f"{member} (@{member.handle})" if member.handle else str(member)
 
 
 WANTED: dict[Action.Kind, Callable[[Incident, Press], Wanted]] = {

@@ -32,6 +32,7 @@ class InSlack:
     q: str
     found: list[Member]
     refused: str
+    typed: str  # an e-mail that was refused
 
     @property
     def candidates(self) -> tuple[Member, ...]:
@@ -45,7 +46,8 @@ class InSlack:
 def in_slack(request: SignedIn, match: Match | None, *, may_change: bool, refused: str = "") -> InSlack:
     """`q` in the address is what is searched for."""
     q = clean(request.GET.get("q") or request.POST.get("q") or "")[:100]
-    return InSlack(match, may_change, q, people.search(q) if may_change else [], refused)
+    typed = clean(request.POST.get("add_email", "")) if refused else ""
+    return InSlack(match, may_change, q, people.search(q) if may_change else [], refused, typed)
 
 
 def change(request: SignedIn, someone: Someone) -> None:
