@@ -368,6 +368,16 @@ def test_looking_asks_nobody_outside(make_hub: Callable[..., Hub], quiet_sandbox
     later = datetime.now(UTC) + timedelta(hours=1)
     hub.rows("UPDATE jobs_step SET run_at = %s WHERE state = 'waiting'", str(later.replace(tzinfo=None)))
     quiet_sandbox.control("/calls", method="DELETE")
-    for path in ("/", "/?q=refund", "/?created=7", "/incidents.csv", "/on-call", "/on-call?by=person"):
+    for path in (
+        "/",
+        "/?q=refund",
+        "/?created=7",
+        "/incidents.csv",
+        "/on-call",
+        "/on-call?by=person",
+        "/people",
+        "/people.csv",
+        "/account",
+    ):
         assert hub.dana.get(path).status == 200
     assert quiet_sandbox.calls() == []

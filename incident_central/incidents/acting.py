@@ -3,7 +3,7 @@
     act ─┬─ note      in PagerDuty, with the name of who pressed: PagerDuty itself shows our From user
          ├─ tell      a line in the Slack channel
          ├─ topic     of that channel
-         └─ invite    whoever is paged because of it
+         └─ invite    whoever is paged because of it, or of whom somebody said who they are in Slack
 
 `act` reads PagerDuty just before it writes, and never goes by what somebody saw when they pressed: an acknowledgement
 that comes late would reopen what was resolved meanwhile. (fact sheet sections 0.3 and 7)
@@ -231,6 +231,8 @@ def invite(action: Action) -> Record:
     """Safe to repeat: who is in the channel stays in it."""
     _only_when_done(action)
     _channel(action.incident)
+    if action.kind == Kind.MEMBER:
+        return response.invite_one(action.incident, action.asked["responder"])
     return response.invite_people(action.incident, action.reached, why="paged")
 
 
@@ -272,7 +274,7 @@ def _nothing() -> None:
 
 # ── the graph ─────────────────────────────────────────────────────────────────────────────────────
 
-NOTED = tuple(kind for kind in Kind if kind != Kind.ME_TOO)
+NOTED = tuple(kind for kind in Kind if kind not in (Kind.ME_TOO, Kind.MEMBER))
 TOLD = (Kind.MOVE, Kind.HELP, Kind.COMMAND, Kind.ME_TOO)
 IN_TOPIC = (Kind.MOVE, Kind.PRIORITY, Kind.COMMAND)
 PAGING = (Kind.ESCALATE, Kind.REASSIGN, Kind.MOVE, Kind.HELP)
@@ -334,6 +336,6 @@ ACTION = Workflow(
             on_its_way=ON_ITS_WAY,
         ),
         Step("topic", topic, after=("act",), lane="slack", off=_off_in_slack_unless(IN_TOPIC)),
-        Step("invite", invite, after=("act",), lane="slack", off=_off_in_slack_unless(PAGING)),
+        Step("invite", invite, after=("act",), lane="slack", off=_off_in_slack_unless((*PAGING, Kind.MEMBER))),
     ),
 )

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Model
 
 from incident_central.database import now
-from incident_central.incidents import models
+from incident_central.incidents import models, stale
+from incident_central.incidents.text import plain
 from incident_central.incidents.tools import chat, pager, spare_pager
 from incident_central.integrations.base import (
     EscalationPolicy,
@@ -15,12 +16,15 @@ from incident_central.integrations.base import (
     PagerService,
     PagerUser,
     Priority,
+    SomeMembers,
     Team,
 )
 from incident_central.jobs.workflow import Record
 
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
+#: Slack's list of members may be asked for about 20 times a minute. (fact sheet sections 1 and 2)
+CALLS_AT_ONCE, REST = 5, timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,48 @@ def _write(read: Directory) -> None:
 
 
 def read_members(_: object) -> Record:
-    """Slack's members, so that inviting needs no look-up."""
-    members = chat().members()
-    rows = [models.Member(id=m.id, name=m.name, email=m.email, deactivated=m.deactivated) for m in members]
-    return lambda: _replace(models.Member, rows, ["name", "email", "deactivated"])
+    """Slack's members, so that inviting needs no look-up: a part of them, and where there are more, soon the next.
+
+    Goes on where the last part ended, whichever process read it.
+    """
+    began = models.MembersRead.objects.exclude(cursor="").first()
+    found = chat().members(began.cursor if began else "", calls=CALLS_AT_ONCE)
+    if found is None:
+        return lambda: _go_on("", began_at=now(), after=stale.PAUSE)
+    return lambda: _write_members(found, began_at=began.began_at if began else None)
+
+
+def _write_members(found: SomeMembers, *, began_at: datetime | None) -> None:
+    at = now()
+    began_at = began_at or at
+    rows = [
+        models.Member(
+            id=one.id,
+            name=one.name,
+            email=one.email,
+            deactivated=one.deactivated,
+            handle=one.handle,
+            guest=one.guest,
+            plain=plain(one.name),
+            read_at=at,
+        )
+        for one in found.members
+    ]
+    columns = ["name", "email", "deactivated", "handle", "guest", "plain", "read_at"]
+    models.Member.objects.bulk_create(
+        rows, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=columns
+    )
+    if found.cursor:
+        _go_on(found.cursor, began_at=began_at, after=REST)
+    else:
+        models.Member.objects.exclude(read_at__gte=began_at).delete()
+        done = {"cursor": "", "began_at": began_at, "ended_at": at}
+        models.MembersRead.objects.update_or_create(pk=1, defaults=done)
+
+
+def _go_on(cursor: str, *, began_at: datetime, after: timedelta) -> None:
+    models.MembersRead.objects.update_or_create(pk=1, defaults={"cursor": cursor, "began_at": began_at})
+    stale.run_again(stale.MEMBERS, after=after)
 
 
 def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) -> None:

@@ -15,6 +15,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from incident_central.incidents import in_words
+from incident_central.incidents.corrections import Correction as Correction
+from incident_central.incidents.corrections import OtherEmail as OtherEmail
 from incident_central.incidents.in_words import Kind as Kind
 from incident_central.incidents.in_words import Status as Status
 from incident_central.incidents.naming import is_name
@@ -62,9 +64,26 @@ class Member(models.Model):
     name = models.TextField()
     email = models.TextField(db_index=True, blank=True)
     deactivated = models.BooleanField(default=False)
+    handle = models.TextField(blank=True, default="", db_default="")
+    guest = models.TextField(blank=True, default="", db_default="")  # which kind of guest; empty for most
+    plain = models.TextField(
+        db_index=True, blank=True, default="", db_default=""
+    )  # the name, for comparing: text.plain()
+    read_at = models.DateTimeField(null=True)  # when Slack listed it last
 
     def __str__(self) -> str:
         return self.name
+
+
+class MembersRead(models.Model):
+    """How far Slack's members have been read. One row."""
+
+    cursor = models.TextField(blank=True)  # where it goes on; empty for the beginning
+    began_at = models.DateTimeField()  # of the reading that is under way, or was the last
+    ended_at = models.DateTimeField(null=True)  # of the last whole one
+
+    def __str__(self) -> str:
+        return f"{self.began_at}: {self.cursor or 'all'}"
 
 
 class Priority(models.Model):
@@ -529,6 +548,10 @@ class Incident(models.Model):
             self._note(f"{action.who} sees it too", body=action.asked["saw"], kind=Kind.NOTE)
         elif action.kind == Action.Kind.NOTE:
             self._note(f"Note by {action.who}", body=action.asked["text"], kind=Kind.NOTE)
+        elif action.kind == Action.Kind.MEMBER:
+            self._note(
+                f"{action.who} said who {action.asked['name']} is in Slack: {action.asked['is']}", kind=Kind.PEOPLE
+            )
         elif action.kind != Action.Kind.COMMAND:
             self._note(f"{action.who} pressed {action.title}")
 
@@ -612,6 +635,15 @@ class Responder(models.Model):
     def __str__(self) -> str:
         return f"{self.name}: {self.state}"
 
+    @property
+    def is_missing(self) -> bool:
+        return self.state in (Responder.State.NOT_FOUND, Responder.State.REFUSED)
+
+    def is_member(self, member_id: str) -> None:
+        """Somebody said who they are in Slack; they are to be invited as that."""
+        self.member_id, self.state, self.detail = member_id, Responder.State.EXPECTED, ""
+        self.save(update_fields=["member_id", "state", "detail"])
+
 
 class TimelineEntry(models.Model):
     """One thing that happened, in past tense."""
@@ -672,6 +704,7 @@ class Action(models.Model):
         SNOOZE = "snooze", "Snooze"
         COMMAND = "command", "Take command"
         ME_TOO = "me-too", "Me too"
+        MEMBER = "member", "Say who it is in Slack"
 
     class Outcome(models.TextChoices):
         OPEN = ""

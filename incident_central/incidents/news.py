@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from incident_central.incidents.models import Incident, Member, Status, listing
+from incident_central.incidents import people
+from incident_central.incidents.models import Incident, Status, listing
 from incident_central.incidents.response import (
     RESPONSE,
     look_for_message,
@@ -97,8 +98,7 @@ def message_of(news: News) -> Message:
 
 
 def _reporter(incident: Incident) -> tuple[str, ...]:
-    members = Member.objects.filter(email=incident.reporter_email.lower(), deactivated=False)
-    return tuple(members.values_list("id", flat=True)[:1])
+    return tuple(people.member_ids([incident.reporter_email]).values())
 
 
 def update_summary(news: News) -> Record:

@@ -11,6 +11,7 @@ What `Action.asked` holds, by kind:
     snooze         seconds
     command        name, email
     me-too         saw
+    member         responder, name, member, is: a name
 """
 
 import json
@@ -24,6 +25,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from incident_central.database import transaction
+from incident_central.incidents import correcting, people
 from incident_central.incidents.acting import ACTION, DOING
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
@@ -34,6 +36,7 @@ from incident_central.incidents.models import (
     OnCall,
     Person,
     Priority,
+    Responder,
     listing,
 )
 from incident_central.incidents.text import clean
@@ -96,6 +99,8 @@ def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action
         return same
     if pressed.kind == Kind.COMMAND and incident.incident_commander_email == wanted.asked["email"]:
         return None
+    if pressed.kind == Kind.MEMBER and _is_inside(incident, wanted.asked):
+        return None
     action = Action.objects.create(
         incident=incident,
         kind=pressed.kind,
@@ -111,8 +116,26 @@ def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action
     incident.asked(action)
     if pressed.kind == Kind.COMMAND:
         incident.command_taken(wanted.asked["name"], wanted.asked["email"], by=pressed.who)
+    elif pressed.kind == Kind.MEMBER:
+        _say_who(incident, wanted.asked, by=pressed.who)
     runner.begin(ACTION, str(action.pk), action)
     return action
+
+
+def _is_inside(incident: Incident, asked: dict[str, Any]) -> bool:
+    """Somebody else has chosen the same member meanwhile, who has been invited since."""
+    same = incident.responders.filter(pk=asked["responder"], member_id=asked["member"])
+    return same.filter(state=Responder.State.INVITED).exists()
+
+
+def _say_who(incident: Incident, asked: dict[str, Any], *, by: str) -> None:
+    """Here, and from now on, where we know who it is in PagerDuty or by an account."""
+    responder = incident.responders.get(pk=asked["responder"])
+    responder.is_member(asked["member"])
+    someone = people.someone_with(responder.email)
+    member = Member.objects.filter(pk=asked["member"]).first()
+    if someone is not None and member is not None:
+        correcting.correct(someone, member, by=by)
 
 
 def _same(incident: Incident, pressed: Press, wanted: Wanted, press_id: UUID) -> Action | None:
@@ -253,6 +276,21 @@ def _me_too(incident: Incident, pressed: Press) -> Wanted:
     return Wanted("Me too", "Seen", {"saw": "\n".join(filter(None, parts))})
 
 
+def _member(incident: Incident, pressed: Press) -> Wanted:
+    """Who somebody missing from the channel is in Slack. Whether the presser may say so, the door has asked."""
+    number = pressed.one("responder")
+    responder = incident.responders.filter(pk=int(number)).first() if number.isdecimal() else None
+    member = Member.objects.filter(pk=clean(pressed.one("member")), deactivated=False).first()
+    if responder is None or member is None:
+        raise CannotAct("Choose who it is in Slack.")
+    asked = {"responder": responder.pk, "name": responder.name, "member": member.pk, "is": _in_full(member)}
+    return Wanted(f"Invite {responder.name} to the channel", f"Invited {responder.name}", asked)
+
+
+def _in_full(member: Member) -> str:
+    return f"{member} (@{member.handle})" if member.handle else str(member)
+
+
 WANTED: dict[Action.Kind, Callable[[Incident, Press], Wanted]] = {
     Kind.ACKNOWLEDGE: _acknowledge,
     Kind.RESOLVE: _resolve,
@@ -265,6 +303,7 @@ WANTED: dict[Action.Kind, Callable[[Incident, Press], Wanted]] = {
     Kind.SNOOZE: _snooze,
     Kind.COMMAND: _take_command,
     Kind.ME_TOO: _me_too,
+    Kind.MEMBER: _member,
 }
 
 

@@ -19,8 +19,8 @@ from django.conf import settings
 from django.db.models import Q
 
 from incident_central.database import now
-from incident_central.incidents import stale
-from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Member, Person, Responder, listing
+from incident_central.incidents import people, stale
+from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Person, Responder, listing
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
@@ -40,19 +40,18 @@ LOOK_AT_MOST = timedelta(seconds=30)
 
 
 def expected_responders(incident: Incident) -> list[Responder]:
-    """The reporter and the people on call now at the first levels, each once, matched with Slack by e-mail."""
-    people: dict[str, Responder] = {}
+    """The reporter and the people on call now at the first levels, each once. Who they are in Slack is looked up when
+    they are invited: the page does not wait for it."""
+    expected: dict[str, Responder] = {}
     for level, on_calls in list(incident.service.on_call_now().items())[:INVITED_LEVELS]:
         for one in on_calls:
             email = one.person.email
-            people.setdefault(email, Responder(name=one.person.name, email=email, why=f"on call, level {level}"))
+            expected.setdefault(email, Responder(name=one.person.name, email=email, why=f"on call, level {level}"))
     reporter = incident.reporter_email
-    people.setdefault(reporter, Responder(name=incident.reporter_name or reporter, email=reporter, why="reporter"))
-    members = dict(Member.objects.filter(email__in=people, deactivated=False).values_list("email", "id"))
-    for email, responder in people.items():
+    expected.setdefault(reporter, Responder(name=incident.reporter_name or reporter, email=reporter, why="reporter"))
+    for responder in expected.values():
         responder.incident = incident
-        responder.member_id = members.get(email, "")
-    return list(people.values())
+    return list(expected.values())
 
 
 # ── page ──────────────────────────────────────────────────────────────────────────────────────────
@@ -139,7 +138,9 @@ def _channel_names(incident: Incident) -> list[str]:
 
 def invite(incident: Incident) -> Record:
     """Everybody we know in Slack, in one call. Safe to repeat: who is in the channel stays in it."""
-    known = [one for one in _not_inside(incident) if one.member_id]
+    missing = _not_inside(incident)
+    _match(missing)
+    known = [one for one in missing if one.member_id]
     if not known:
         raise NotNeeded("Nobody of them is known in Slack yet.")
     return _invite(incident, known)
@@ -163,17 +164,23 @@ def invite_paged(incident: Incident) -> Record:
 def invite_people(incident: Incident, person_ids: Iterable[str], *, why: str) -> Record:
     """People of PagerDuty, if we had not expected them, and whoever is not inside yet. Repeats like find_missing."""
     expected = incident.responders.values_list("email", flat=True)
-    people = Person.objects.filter(id__in=person_ids).exclude(email__in=expected)
-    unexpected = [Responder(incident=incident, name=one.name, email=one.email, why=why) for one in people]
+    others = Person.objects.filter(id__in=person_ids).exclude(email__in=expected)
+    unexpected = [Responder(incident=incident, name=one.name, email=one.email, why=why) for one in others]
     return _bring_in(incident, [*_not_inside(incident), *unexpected])
+
+
+def invite_one(incident: Incident, responder_id: int) -> Record:
+    """Somebody of whom a person said who they are in Slack. Safe to repeat: who is in the channel stays in it."""
+    return _invite(incident, list(incident.responders.filter(pk=responder_id)))
 
 
 def _bring_in(incident: Incident, missing: list[Responder]) -> Record:
     if not missing:
         return _nothing
+    _match(missing)
     for responder in missing:
-        if not responder.member_id and (member := chat().member_by_email(responder.email)) is not None:
-            responder.member_id = member.id
+        if not responder.member_id:
+            responder.member_id = _ask_slack(responder.email)
     found = [one for one in missing if one.member_id]
     record = _invite(incident, found) if found else _nothing
     unknown = [one for one in missing if one.state in (Responder.State.EXPECTED, Responder.State.NOT_FOUND)]
@@ -186,17 +193,32 @@ def _bring_in(incident: Incident, missing: list[Responder]) -> Record:
     return lambda: _told(incident, record, absent)
 
 
+def _match(responders: Iterable[Responder]) -> None:
+    """Whom somebody has chosen for them, or whom we know by e-mail."""
+    known = people.member_ids(one.email for one in responders)
+    for one in responders:
+        one.member_id = known.get(one.email.lower(), "")
+
+
+def _ask_slack(email: str) -> str:
+    """The id of the first active member with one of their e-mails, or nothing."""
+    for one in people.emails_to_try(email):
+        if (member := chat().member_by_email(one)) is not None:
+            return member.id
+    return ""
+
+
 def _not_inside(incident: Incident) -> list[Responder]:
     return list(incident.responders.exclude(state=Responder.State.INVITED).filter(told=False))
 
 
-def _invite(incident: Incident, people: list[Responder]) -> Record:
-    refused = chat().invite(_channel(incident), [one.member_id for one in people])
-    for one in people:
+def _invite(incident: Incident, responders: list[Responder]) -> Record:
+    refused = chat().invite(_channel(incident), list(dict.fromkeys(one.member_id for one in responders)))
+    for one in responders:
         word = refused.get(one.member_id)
         one.state = Responder.State.REFUSED if word else Responder.State.INVITED
         one.detail = f"Slack said {word}" if word else ""
-    return lambda: _fresh(incident).invited(people)
+    return lambda: _fresh(incident).invited(responders)
 
 
 def _told(incident: Incident, record: Record, absent: list[Responder]) -> None:

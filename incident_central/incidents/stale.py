@@ -8,11 +8,11 @@ from django.db.models.functions import Now
 
 from incident_central.incidents.models import Incident
 from incident_central.jobs import runner
-from incident_central.jobs.models import State, StepRow
+from incident_central.jobs.models import State, StepQuerySet, StepRow
 
-#: The periodic work on PagerDuty, and those of its steps that read incidents: see sync.py.
-PAGERDUTY_SYNC = "pagerduty-sync"
-POLL, POLL_LOG, CHANGED = "poll", "log", "changed"
+#: The periodic work on PagerDuty and Slack, and those of its steps that are run out of turn: see sync.py.
+PAGERDUTY_SYNC, SLACK_SYNC = "pagerduty-sync", "slack-sync"
+POLL, POLL_LOG, CHANGED, DIRECTORY, MEMBERS = "poll", "log", "changed", "directory", "members"
 AT_ONCE = timedelta(0)
 PAUSE = timedelta(seconds=1)
 
@@ -31,15 +31,13 @@ def wake() -> None:
     """Have what is stale read now, though not sooner than PAUSE after the last time: in a flood, once for many."""
     just_read = When(state=State.WAITING, finished_at__gt=Now() - PAUSE, then=F("finished_at") + PAUSE)
     waiting = When(state=State.WAITING, then=Now())
-    StepRow.objects.of(PAGERDUTY_SYNC, "").filter(name=CHANGED).update(
-        run_at=Case(just_read, waiting, default=F("run_at"))
-    )
+    _periodic(CHANGED).update(run_at=Case(just_read, waiting, default=F("run_at")))
     runner.wake()
 
 
 def sooner(step: str, *, within: timedelta) -> None:
     """Have a step run in so long at most; asked for again and again, it is not put off."""
-    waiting = StepRow.objects.of(PAGERDUTY_SYNC, "").filter(name=step, state=State.WAITING)
+    waiting = _periodic(step).filter(state=State.WAITING)
     waiting.filter(run_at__gt=Now() + within).update(run_at=Now() + within)
     runner.wake()
 
@@ -47,6 +45,8 @@ def sooner(step: str, *, within: timedelta) -> None:
 def run_again(*steps: str, after: timedelta) -> None:
     """When these steps of the periodic work run next. One that is under way says so itself when it ends, so it is left
     alone; if it is just ending, that is waited for: the condition is no filter, or PostgreSQL would not wait."""
-    StepRow.objects.of(PAGERDUTY_SYNC, "").filter(name__in=steps).update(
-        run_at=Case(When(state=State.WAITING, then=Now() + after), default=F("run_at"))
-    )
+    _periodic(*steps).update(run_at=Case(When(state=State.WAITING, then=Now() + after), default=F("run_at")))
+
+
+def _periodic(*steps: str) -> StepQuerySet:
+    return StepRow.objects.filter(job__workflow__in=(PAGERDUTY_SYNC, SLACK_SYNC), job__key="", name__in=steps)

@@ -320,11 +320,13 @@ PAGERDUTY_SYNC = Workflow(
         _periodic(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
         _periodic("remind", remind, every=POLLED_EVERY),
         _periodic("webhooks", subscribing.tend, every=timedelta(minutes=5)),
-        _periodic("directory", copying.read_directory, every=timedelta(minutes=1)),
+        _periodic(stale.DIRECTORY, copying.read_directory, every=timedelta(minutes=1)),
     ),
 )
 SLACK_SYNC = Workflow(
-    "slack-sync", load=_no_subject, steps=(_periodic("members", copying.read_members, every=timedelta(minutes=5)),)
+    stale.SLACK_SYNC,
+    load=_no_subject,
+    steps=(_periodic(stale.MEMBERS, copying.read_members, every=timedelta(minutes=5)),),
 )
 
 

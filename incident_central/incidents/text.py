@@ -18,6 +18,12 @@ def clean(text: str, *, lines: bool = False) -> str:
     return " ".join("".join(" " if c in "\n\t" else c for c in text if c in "\n\t" or not _is_hidden(c)).split())
 
 
+def plain(text: str) -> str:
+    """For comparing and searching: in lower case, without accents, words parted by one blank."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c for c in letters if not unicodedata.combining(c)).split())
+
+
 def listing(words: Sequence[str]) -> str:
     """Ana, Mei and Oskar."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -264,10 +264,22 @@ class Pager(Protocol):
 
 @dataclass(frozen=True)
 class Member:
+    """`email` is empty where the chat does not show it to us; `guest` says which kind of guest, and is mostly empty."""
+
     id: str
     name: str
     email: str
     deactivated: bool = False
+    handle: str = ""
+    guest: str = ""
+
+
+@dataclass(frozen=True)
+class SomeMembers:
+    """A part of all members. `cursor` is where the next part begins; empty in the last one."""
+
+    members: tuple[Member, ...]
+    cursor: str
 
 
 @dataclass(frozen=True)
@@ -298,7 +310,7 @@ class Message:
 class Chat(Protocol):
     """What we ask of a chat."""
 
-    def members(self) -> list[Member]: ...
+    def members(self, cursor: str, *, calls: int) -> SomeMembers | None: ...
     def member_by_email(self, email: str) -> Member | None: ...
     def open_channel(self, name: str) -> Channel | None: ...
     def own_channels(self, names: Sequence[str]) -> list[Channel]: ...

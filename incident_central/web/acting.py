@@ -47,7 +47,7 @@ FOLLOW_UPS = {
 @signed_in
 def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
     """One action as a page of its own; sent, it is begun, or shown again with what keeps it from that."""
-    if kind not in Kind.values:
+    if kind not in Kind.values or kind == Kind.MEMBER:  # that one has a page of its own
         raise Http404
     incident = get_object_or_404(_incidents(), pk=name)
     pressed = _press(request, Kind(kind))
@@ -264,7 +264,8 @@ def _line(action: Action, row: StepRow) -> Line:
 
 
 def _title(action: Action, step: str) -> str:
-    return f"{FOLLOW_UPS[step]}: {action.title}" if step in FOLLOW_UPS and action.kind != Kind.NOTE else action.title
+    follows = step in FOLLOW_UPS and action.kind not in (Kind.NOTE, Kind.MEMBER)
+    return f"{FOLLOW_UPS[step]}: {action.title}" if follows else action.title
 
 
 def _hint(action: Action, row: StepRow, *, nothing: bool) -> str:

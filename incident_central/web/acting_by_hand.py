@@ -34,4 +34,5 @@ def by_hand(action: Action, step: str) -> ByHand:
     if step == "topic":
         topic = f"/topic {topic_of(incident)[:250]}"
         return ByHand((open_channel(incident), "Paste this as a message and press Enter:"), topic)
-    return ByHand((open_channel(incident), "Type /invite @ and choose whoever is paged now."))
+    who = action.asked["is"] if action.kind == Kind.MEMBER else "whoever is paged now"
+    return ByHand((open_channel(incident), f"Type /invite @ and choose {who}."))

@@ -1,7 +1,7 @@
 """The filtered list as a CSV file, however long it is."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
@@ -25,9 +25,9 @@ COLUMNS: dict[str, Callable[[Listed], str]] = {
     "priority": lambda one: one.priority,
     "title": lambda one: one.title,
     "service": lambda one: one.service,
-    "created": lambda one: _told(one.created_at),
-    "acknowledged": lambda one: _told(one.acknowledged_at),
-    "resolved": lambda one: _told(one.resolved_at),
+    "created": lambda one: in_utc(one.created_at),
+    "acknowledged": lambda one: in_utc(one.acknowledged_at),
+    "resolved": lambda one: in_utc(one.resolved_at),
     "assigned": lambda one: ", ".join(one.assigned),
     "acknowledged by": lambda one: one.acknowledged_by,
     "reporter": lambda one: one.reporter_name,
@@ -70,9 +70,18 @@ def _lines(filters: Filters) -> Iterator[str]:
 
 
 def _cells(incident: Listed) -> list[str]:
-    cells = [read(incident) for read in COLUMNS.values()]
+    return guarded(read(incident) for read in COLUMNS.values())
+
+
+def guarded(cells: Iterable[str]) -> list[str]:
+    """Whatever people typed is no formula."""
     return [f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells]
 
 
-def _told(moment: datetime | None) -> str:
+def unguarded(cell: str) -> str:
+    """As it was before guarded()."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
+def in_utc(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -31,6 +31,7 @@ class Line:
     hint: str = ""
     step: str = ""  # its name where a person can press something
     fix: ByHand | None = None
+    missing: Responder | None = None  # who is not in the channel
 
     @property
     def is_stuck(self) -> bool:
@@ -184,7 +185,6 @@ def _grouped(rows: Iterable[StepRow]) -> list[StepRow]:
 
 def _missing(incident: Incident) -> list[Line]:
     """People who should be in the channel and cannot be brought there."""
-    absent = (Responder.State.NOT_FOUND, Responder.State.REFUSED)
     return [
         Line(
             "warn",
@@ -192,9 +192,10 @@ def _missing(incident: Incident) -> list[Line]:
             "Look at it",
             hint=f"{one.why[:1].upper()}{one.why[1:]}. {one.detail}. PagerDuty pages people whether or not they are in "
             "Slack. Who knows them there: type /invite in the channel.",
+            missing=one,
         )
         for one in incident.responders.all()
-        if one.state in absent
+        if one.is_missing
     ]
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from incident_central.web import (
+    account,
     acting,
     csv_file,
     editing,
@@ -11,6 +12,8 @@ from incident_central.web import (
     icon,
     incident,
     on_call,
+    people,
+    people_csv,
     report,
     responding,
     saved_views,
@@ -23,6 +26,11 @@ urlpatterns = [
     path("report", report.report, name="report"),
     path("report/on-call", report.on_call, name="report-on-call"),
     path("on-call", on_call.on_call, name="on-call"),
+    path("people", people.everybody, name="people"),
+    path("people.csv", people_csv.people_csv, name="people-csv"),
+    path("people/corrections", people_csv.upload, name="upload"),
+    path("people/<slug:id>", people.person, name="person"),
+    path("account", account.account, name="account"),
     path("incidents.csv", csv_file.incidents_csv, name="csv"),
     path("views", saved_views.save_view, name="views"),
     path("incidents/<slug:name>", incident.incident, name="incident"),
@@ -32,6 +40,7 @@ urlpatterns = [
     path("incidents/<slug:name>/actions/<slug:kind>", acting.act, name="act"),
     path("incidents/<slug:name>/actions/<int:number>/<slug:step>", acting.decide, name="action-step"),
     path("incidents/<slug:name>/edit", editing.edit, name="edit"),
+    path("incidents/<slug:name>/people/<int:number>", people.missing, name="missing"),
     path("sign-in", signin.sign_in, name="sign-in"),
     path("sign-out", signin.sign_out, name="sign-out"),
     path("theme", theme.choose, name="theme"),

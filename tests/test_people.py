@@ -1,0 +1,440 @@
+"""Who people are in Slack: looked up by e-mail, put right by people, and used when they are invited."""
+
+import base64
+import csv
+import io
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from html import unescape
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, company, eventually, report_form
+
+ANA = "ana.costa@example.com"  # in PagerDuty; Slack has her as ana@example.com
+
+
+@pytest.fixture
+def hub(hub: Hub, sandbox: Sandbox) -> Iterator[Hub]:
+    """The shared one, in which nobody has said anything of anybody before or afterwards."""
+    eventually(lambda: hub.rows("SELECT 1 FROM incidents_membersread WHERE ended_at IS NOT NULL"))
+    yield hub
+    hub.rows("DELETE FROM incidents_correction")
+    hub.rows("DELETE FROM incidents_otheremail")
+
+
+def member_id(sandbox: Sandbox, name: str) -> str:
+    return next(str(one["id"]) for one in sandbox.state["slack"]["members"] if one["real_name"] == name)
+
+
+def person_page(hub: Hub, name: str) -> str:
+    (row,) = hub.rows("SELECT id FROM incidents_person WHERE name = %s", name)
+    return f"/people/{row['id']}"
+
+
+def colleague(hub: Hub, name: str) -> Browser:
+    """Somebody with an account who is no administrator, signed in."""
+    email = f"{name.lower().replace(' ', '.').replace('í', 'i')}@example.com"
+    columns = "password, is_active, views, created_at"
+    there = hub.rows("SELECT 1 FROM users WHERE email = %s", email)
+    if not there:
+        insert = f"INSERT INTO users (email, name, is_admin, {columns}) SELECT %s, %s, %s, {columns} FROM users"  # noqa: S608
+        hub.rows(f"{insert} WHERE email = %s", email, name, False, ADMIN)
+    browser = Browser(hub.url)
+    browser.sign_in(email, PASSWORD)
+    return browser
+
+
+def corrections(hub: Hub) -> dict[str, str]:
+    return {row["whose"]: row["member_id"] for row in hub.rows("SELECT * FROM incidents_correction")}
+
+
+def missing_page(hub: Hub, name: str) -> str:
+    """Where the incident's page leads from somebody who is missing."""
+    return the_missing_page(hub.dana.get(f"/incidents/{name}"))
+
+
+def the_missing_page(page: Page) -> str:
+    (path,) = re.findall(r'href="([^"]+/people/\d+)"', page.text)
+    return str(path)
+
+
+def report_missing_ana(hub: Hub, sandbox: Sandbox) -> str:
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" not in sandbox.members_of(name)
+    return name
+
+
+def text_of(page: Page) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page.text))
+
+
+# ── the response uses what people said ────────────────────────────────────────────────────────────
+
+
+def test_whom_an_administrator_chose_is_invited_whatever_slack_says_of_e_mails(hub: Hub, sandbox: Sandbox) -> None:
+    page = hub.dana.get(person_page(hub, "Ana Costa"))
+    assert "Ana Costa cannot be invited to Slack channels" in page.text
+    chosen = hub.dana.post(person_page(hub, "Ana Costa"), {"member": member_id(sandbox, "Ana Costa")})
+    assert "Ana Costa is known in Slack" in chosen.text
+    assert "Dana Okafor said so" in chosen.text
+
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+    assert sandbox.calls("users.lookupByEmail") == []
+    assert "Ana Costa is not in the channel" not in hub.dana.get(f"/incidents/{name}").text
+
+
+def test_a_correction_survives_a_change_of_e_mail_and_can_be_taken_back(hub: Hub, sandbox: Sandbox) -> None:
+    path = person_page(hub, "Ana Costa")
+    hub.dana.post(path, {"member": member_id(sandbox, "Ana Costa")})
+    ana = path.rpartition("/")[2]
+    sandbox.plant("pagerduty", "users", ana, set={"email": "ana.married@example.com"})
+    hub.read_directory_now()
+    eventually(lambda: "ana.married@example.com" in hub.dana.get(path).text)
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+
+    taken_back = hub.dana.post(path, {"take_back": "1"})
+    assert "Ana Costa cannot be invited" in taken_back.text
+    assert corrections(hub) == {}
+    sandbox.plant("pagerduty", "users", ana, set={"email": ANA})
+    hub.read_directory_now()
+    eventually(lambda: ANA in hub.dana.get(path).text)
+
+
+def test_pressed_several_times_at_once_it_is_said_once(hub: Hub, sandbox: Sandbox) -> None:
+    path = person_page(hub, "Ana Costa")
+    for form in ({"member": member_id(sandbox, "Ana Costa")}, {"add_email": "ana@example.com"}, {"take_back": "1"}):
+        with ThreadPoolExecutor(6) as pool:
+            pages = list(pool.map(lambda form: hub.dana.post(path, form), [form] * 6))
+        assert {page.status for page in pages} == {200}
+    assert corrections(hub) == {}
+    assert len(hub.rows("SELECT * FROM incidents_otheremail")) == 1
+
+
+def test_other_e_mails_are_tried_after_the_first_one(hub: Hub, sandbox: Sandbox) -> None:
+    path = person_page(hub, "Ana Costa")
+    found = hub.dana.post(path, {"add_email": " Ana@Example.com "})
+    assert "Slack has the other e-mail ana@example.com" in found.text
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+    assert "Ana Costa cannot be invited" in hub.dana.post(path, {"remove_email": "ana@example.com"}).text
+
+
+def test_other_e_mails_are_tried_with_slack_itself_where_our_copy_is_old(hub: Hub, sandbox: Sandbox) -> None:
+    hub.dana.post(person_page(hub, "Ana Costa"), {"add_email": "ana.new@example.com"})
+    sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"email": "ana.new@example.com"})
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("nonsense", "Write an e-mail address"), ("mei.tanaka@example.com", "is somebody else’s here"), ("", "Write an")],
+)
+def test_an_e_mail_that_cannot_be_hers_is_refused(hub: Hub, sandbox: Sandbox, typed: str, said: str) -> None:
+    refused = hub.dana.post(person_page(hub, "Ana Costa"), {"add_email": typed})
+    assert refused.status == 422
+    assert said in refused.text
+    assert refused.value("add_email") == typed
+    assert hub.rows("SELECT * FROM incidents_otheremail") == []
+
+
+# ── on the incident's page ────────────────────────────────────────────────────────────────────────
+
+
+def test_whoever_is_missing_is_chosen_on_the_incidents_page_and_invited(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    path = missing_page(hub, name)
+    page = hub.dana.get(path)
+    assert "It may be" in page.text
+    form = {"press": page.value("press"), "member": member_id(sandbox, "Ana Costa")}
+    for _ in range(2):  # a double click
+        assert hub.dana.post(path, form).path == f"/incidents/{name}"
+    eventually(lambda: "Ana Costa" in sandbox.members_of(name))
+    eventually(lambda: "Ana Costa is not in the channel" not in hub.dana.get(f"/incidents/{name}").text)
+    assert len(hub.rows("SELECT * FROM incidents_action WHERE incident_id = %s", name)) == 1
+    told = text_of(hub.dana.get(f"/incidents/{name}"))
+    assert "Dana Okafor said who Ana Costa is in Slack: Ana Costa (@ana.costa)" in told
+    assert "Invited Ana Costa to the channel" in told
+    assert list(corrections(hub).values()) == [member_id(sandbox, "Ana Costa")]
+
+
+def test_the_invitation_waits_until_slack_answers_again(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    fault = sandbox.fault("slack", "down", method="conversations.invite")
+    hub.dana.post(missing_page(hub, name), {"member": member_id(sandbox, "Ana Costa")})
+    eventually(lambda: "Invite Ana Costa to the channel" in hub.dana.get(f"/incidents/{name}").text)
+    assert "Ana Costa" not in sandbox.members_of(name)
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    eventually(lambda: "Ana Costa" in sandbox.members_of(name))
+
+
+def test_whom_slack_refuses_is_shown_as_missing_with_slacks_word(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"deleted": True})
+    hub.dana.post(missing_page(hub, name), {"member": member_id(sandbox, "Ana Costa")})
+    eventually(lambda: "Slack said user_not_found" in hub.dana.get(f"/incidents/{name}").text)
+    assert missing_page(hub, name)
+
+
+def test_colleagues_look_and_change_nobody_but_themselves(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    path, ana = missing_page(hub, name), member_id(sandbox, "Ana Costa")
+    lucia = colleague(hub, "Lucía Paredes")
+    assert path not in lucia.get(f"/incidents/{name}").text
+    for page in (path, person_page(hub, "Ana Costa")):
+        assert 'name="member"' not in lucia.get(page).text
+        refused = lucia.post(page, {"member": ana})
+        assert refused.status == 403
+        assert "Only an administrator" in refused.text
+    assert lucia.post("/people", {}).status == 403
+    assert corrections(hub) == {}
+    assert "Ana Costa" not in sandbox.members_of(name)
+
+
+# ── one's own account ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_ana_says_herself_who_she_is_and_comes_into_the_channel(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    ana = colleague(hub, "Ana Costa")
+    path = the_missing_page(ana.get(f"/incidents/{name}"))
+    assert "You cannot be invited" in ana.get("/account").text
+    ana.post(path, {"member": member_id(sandbox, "Ana Costa")})
+    eventually(lambda: "Ana Costa" in sandbox.members_of(name))
+    assert "You are known in Slack" in ana.get("/account").text
+    assert "Ana Costa said so" in hub.dana.get(person_page(hub, "Ana Costa")).text
+
+
+def test_nobody_can_say_that_they_are_somebody_else(hub: Hub, sandbox: Sandbox) -> None:
+    ana = colleague(hub, "Ana Costa")
+    for form in ({"member": member_id(sandbox, "Mei Tanaka")}, {"add_email": "mei.tanaka@example.com"}):
+        refused = ana.post("/account", form)
+        assert refused.status == 422
+    assert "Mei Tanaka is Mei Tanaka already" in ana.post("/account", {"member": member_id(sandbox, "Mei Tanaka")}).text
+    assert ana.post("/account", {"member": member_id(sandbox, "Henrik Aalto")}).status == 422
+    assert ana.post("/account", {"member": "U0NOBODY"}).status == 422
+    assert ana.post("/account", {}).status == 422
+    assert corrections(hub) == {}
+    assert hub.rows("SELECT * FROM incidents_otheremail") == []
+
+
+def test_somebody_without_a_seat_in_pagerduty_is_found_in_slack_by_what_they_said(hub: Hub, sandbox: Sandbox) -> None:
+    sam = colleague(hub, "Sam Outside")
+    assert "You cannot be invited" in sam.get("/account").text
+    assert "Ana Ribeiro" in sam.get("/account?q=RIBEIRO").text
+    assert "You are known" in sam.post("/account", {"member": member_id(sandbox, "Ana Ribeiro")}).text
+    name = sam.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    assert "Ana Ribeiro" in sandbox.members_of(name)
+    sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
+    hub.poll_now()
+    mention = f"<@{member_id(sandbox, 'Ana Ribeiro')}>"
+    eventually(lambda: any(mention in message["text"] for message in sandbox.messages(name)))
+    sam.post("/account", {"take_back": "1"})
+    assert "You cannot be invited" in sam.get("/account").text
+
+
+def test_whoever_is_known_nowhere_is_invited_once_and_nothing_is_kept(hub: Hub, sandbox: Sandbox) -> None:
+    name = colleague(hub, "Kim Leaving").post("/report", report_form(hub)).incident
+    hub.finished(name)
+    hub.rows("UPDATE users SET email = %s WHERE name = %s", f"{uuid4()}@example.com", "Kim Leaving")
+    path = missing_page(hub, name)
+    assert "nothing is kept for later incidents" in hub.dana.get(path).text
+    assert "Ana Ribeiro" in hub.dana.get(f"{path}?q=ribeiro").text
+    hub.dana.post(path, {"member": member_id(sandbox, "Ana Ribeiro")})
+    eventually(lambda: "Ana Ribeiro" in sandbox.members_of(name))
+    assert corrections(hub) == {}
+
+
+# ── the whole list ────────────────────────────────────────────────────────────────────────────────
+
+
+def read_members(hub: Hub) -> None:
+    """All of Slack's members, however many parts that takes. Twice, since the first may have been under way before."""
+    for _ in range(2):
+        before = hub.rows("SELECT ended_at FROM incidents_membersread")
+        eventually(partial(_read_again, hub, before))
+
+
+def _read_again(hub: Hub, before: list[dict[str, Any]]) -> bool:
+    if hub.rows("SELECT ended_at FROM incidents_membersread") != before:
+        return True
+    hub.read_members_now()
+    return False
+
+
+@pytest.fixture
+def other_slack(hub: Hub, sandbox: Sandbox) -> Iterator[None]:
+    """Slack may be changed, and read; afterwards the shared hub knows it again as it was."""
+    yield
+    sandbox.start_over()
+    read_members(hub)
+
+
+def rows_of(page: Page) -> dict[str, str]:
+    """By name, what the table says of everybody, in its order."""
+    found = re.findall(r"<tr data-state.*?</tr>", page.text, re.S)
+    texts = [unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", row))).strip() for row in found]
+    names = [unescape(re.findall(r'href="/people/[^"]+">([^<]+)<', row)[0]) for row in found]
+    return dict(zip(names, texts, strict=True))
+
+
+@pytest.mark.usefixtures("other_slack")
+def test_everybody_is_listed_who_is_on_call_and_not_in_slack_first(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.plant("slack", "members", member_id(sandbox, "Priya Nair"), set={"is_restricted": True})
+    sandbox.plant("slack", "members", member_id(sandbox, "Eva Lindgren"), set={"email": ""})
+    sandbox.plant("slack", "members", create={"name": "eva2", "real_name": "EVA LINDGREN", "email": "e@example.com"})
+    read_members(hub)
+    page = hub.dana.get("/people")
+    rows = rows_of(page)
+    assert "2 people on call cannot be invited to Slack channels" in page.text
+    assert list(rows)[:2] == ["Ana Costa", "Henrik Aalto"]
+    assert list(rows)[-1] == "Eva Lindgren", "she is never on call"
+    assert "Not found" in rows["Ana Costa"]
+    assert "It may be Ana Costa" in rows["Ana Costa"]
+    assert "Deactivated" in rows["Henrik Aalto"]
+    assert "multi-channel guest: Slack may refuse" in rows["Priya Nair"]
+    assert "Several possible" in rows["Eva Lindgren"]
+    assert "Found" in rows["Mei Tanaka"]
+    assert "Incident Central" not in rows, "our own user is nobody"
+    assert set(rows_of(hub.dana.get("/people?show=look"))) == {
+        "Ana Costa",
+        "Henrik Aalto",
+        "Priya Nair",
+        "Eva Lindgren",
+    }
+    assert set(rows_of(hub.dana.get("/people?q=ANA%40example.com"))) == set()
+    assert set(rows_of(hub.dana.get("/people?q=lucia"))) == {"Lucía Paredes"}
+
+    # Put right in Slack, and read again at once.
+    sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"email": ANA})
+    hub.dana.post("/people", {})
+    eventually(lambda: "Henrik Aalto is on call and cannot be invited" in hub.dana.get("/people").text)
+
+
+@pytest.mark.usefixtures("other_slack")
+def test_without_the_scope_for_e_mails_the_page_says_so(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.plant("slack", "tokens", company.SLACK_TOKEN, set={"scopes": ["users:read"]})
+    read_members(hub)
+    eventually(lambda: "users:read.email" in hub.dana.get("/people").text)
+
+
+@pytest.mark.usefixtures("other_slack")
+def test_members_are_read_in_parts_and_anew_where_a_part_is_lost(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.switch(pages="short")
+    for n in range(420):  # more than are read at once
+        sandbox.plant("slack", "members", create={"name": f"robin{n}", "real_name": f"Robin {n}"})
+
+    def went_on() -> str:
+        (row,) = hub.rows("SELECT cursor FROM incidents_membersread")
+        return str(row["cursor"])
+
+    hub.read_members_now()
+    _, _, next_one = base64.b64decode(eventually(went_on)).decode().partition(":")
+    sandbox.plant("slack", "members", next_one, delete=True)
+    read_members(hub)
+    there = hub.rows("SELECT id FROM incidents_member")
+    people = {one["id"] for one in sandbox.state["slack"]["members"] if not one["bot_id"]}
+    assert {one["id"] for one in there} == people - {"USLACKBOT"}
+
+
+# ── as a file ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def lines_of(hub: Hub) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(hub.dana.get("/people.csv").text)))
+
+
+def send(browser: Browser, content: str | bytes) -> Page:
+    return browser.send_file("/people/corrections", "file", "people.csv", content)
+
+
+def as_csv(lines: list[dict[str, str]], *, delimiter: str = ",") -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, lines[0], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def test_the_list_goes_out_as_a_file_and_comes_back_corrected(hub: Hub, sandbox: Sandbox) -> None:
+    lines = lines_of(hub)
+    assert "0 corrected, 0 taken back" in send(hub.dana, as_csv(lines)).text
+    assert corrections(hub) == {}
+    (ana,) = [one for one in lines if one["name"] == "Ana Costa"]
+    assert (ana["in Slack"], ana["Slack member id"], ana["on call"]) == ("Not found", "", "now")
+    ana["Slack member id"] = "ana@example.com"
+    for _ in range(2):
+        assert send(hub.dana, "\ufeff" + as_csv(lines, delimiter=";")).status == 200
+        assert corrections(hub) == {ana["PagerDuty user id"]: member_id(sandbox, "Ana Costa")}
+    (ana,) = [one for one in lines_of(hub) if one["name"] == "Ana Costa"]
+    assert (ana["corrected by"], ana["Slack member id"]) == ("Dana Okafor", member_id(sandbox, "Ana Costa"))
+    ana["Slack member id"] = ""
+    assert "0 corrected, 1 taken back, 0 as before" in send(hub.dana, as_csv([ana])).text
+    assert corrections(hub) == {}
+
+
+def test_a_file_with_a_wrong_line_changes_nothing_and_says_which(hub: Hub, sandbox: Sandbox) -> None:
+    ana = member_id(sandbox, "Ana Costa")
+    henrik = member_id(sandbox, "Henrik Aalto")
+    refused = send(
+        hub.dana,
+        "PagerDuty e-mail,Slack member id\n"
+        f"{ANA},{ana}\n"
+        f"nobody@example.com,{ana}\n"
+        "\n"
+        "mei.tanaka@example.com,U0NOBODY\n"
+        f"{ANA.upper()},{ana}\n"
+        f"priya.nair@example.com,{henrik}\n"
+        "jonas.weber@example.com,'=cmd()\n",
+    )
+    assert refused.status == 422
+    told = unescape(refused.text)
+    for said in (
+        "Line 3: PagerDuty has no user nobody@example.com",
+        "Line 5: Slack lists no member with the id U0NOBODY",
+        "Line 6: Ana Costa is in line 2 already",
+        "Line 7: Henrik Aalto is deactivated in Slack",
+        "Line 8: Slack lists no member with the id =cmd()",
+    ):
+        assert said in told
+    assert "Line 2" not in told
+    assert corrections(hub) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "Choose a CSV file that has something in it"),
+        (b"\xff\xfe\x00nonsense", "is not UTF-8"),
+        (b"name,mail\nAna,x\n", "The first line must name the columns"),
+        (b"Slack member id,PagerDuty user id\n" + b"x" * 200_000 + b",y\n", "cannot be read as CSV"),
+        (b"x" * 2_000_001, "Send at most 2,000,000"),
+    ],
+    ids=["empty", "not UTF-8", "no columns", "no CSV", "too large"],
+)
+def test_what_is_no_list_of_corrections_is_refused(hub: Hub, content: bytes, said: str) -> None:
+    refused = send(hub.dana, content)
+    assert refused.status == 422
+    assert said in unescape(refused.text)
+
+
+def test_a_name_in_the_file_is_no_formula_and_colleagues_send_none(hub: Hub, sandbox: Sandbox) -> None:
+    hub.dana.post(person_page(hub, "Ana Costa"), {"member": member_id(sandbox, "Ana Costa")})
+    column = '"by"'
+    hub.rows(f"UPDATE incidents_correction SET {column} = %s", "=HYPERLINK(1)")  # noqa: S608
+    assert "'=HYPERLINK(1)" in [one["corrected by"] for one in lines_of(hub)]
+    lucia = colleague(hub, "Lucía Paredes")
+    assert send(lucia, as_csv(lines_of(hub))).status == 403
