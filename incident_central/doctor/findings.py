@@ -136,6 +136,12 @@ HUB = Table(
         "Incident Central again.",
     ),
     Kind(
+        "hub.check-failed",
+        Level.UNKNOWN,
+        "{what}: this check could not be made, since Incident Central itself failed",
+        "Its log says more. Check again; if it fails again, report it as a bug with those lines of the log.",
+    ),
+    Kind(
         "hub.not-checked",
         Level.UNKNOWN,
         "{what} could not be checked",

@@ -19,24 +19,22 @@ NAME = "doctor"
 PAUSE = timedelta(seconds=30)
 
 
-def ask_for_run() -> str:
-    """Begin a run, unless one is under way or just was; why not, in a sentence, or nothing. Safe to repeat."""
+def ask_for_run() -> bool:
+    """Begin a run, unless one is under way or was begun less than PAUSE ago; whether it was. Safe to repeat."""
     with transaction():
         last = Job.objects.select_for_update().filter(workflow=NAME).order_by("-pk").first()
         if last is not None:
-            if not _is_over(last):
-                return "Everything is being checked already."
-            if (left := last.created_at + PAUSE - now()) > timedelta():
-                return f"Everything was checked a moment ago. Check again in {left.seconds + 1} s."
+            if not _is_over(last) or now() - last.created_at < PAUSE:
+                return False
             last.delete()
         runner.begin(WORKFLOW, f"{now():%Y-%m-%d %H:%M:%S.%f}", None)
-    return ""
+    return True
 
 
 def progress() -> dict[str, StepRow]:
     """The parts of the last run by name, those done included; none where there was no run."""
     last = Job.objects.filter(workflow=NAME).order_by("-pk").first()
-    return {} if last is None else {row.name: row for row in last.steps.all()}
+    return {} if last is None else {row.name: row for row in last.steps.select_related("job")}
 
 
 def _is_over(job: Job) -> bool:

@@ -16,7 +16,7 @@ PAGERDUTY = Table(
     Kind(
         "pagerduty.unreachable",
         FAIL,
-        "PagerDuty does not answer",
+        "PagerDuty cannot be reached",
         """\
 See whether this machine reaches {address}: a firewall, a proxy (`HTTPS_PROXY`) or the network may be in the way.
 See on PagerDuty's status page whether it is down. Until it answers, phone people.""",

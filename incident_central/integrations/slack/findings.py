@@ -28,7 +28,7 @@ again.""",
     Kind(
         "slack.unreachable",
         FAIL,
-        "Slack does not answer",
+        "Slack cannot be reached",
         "See whether this machine reaches {address}: a firewall, a proxy (`HTTPS_PROXY`) or the network may be in the "
         "way.\nPages go out all the same; channels open when it answers.",
     ),

@@ -128,16 +128,20 @@ class Policy:
 
 @dataclass
 class Service:
-    """`status` is only "active" or "disabled" here; the other three words follow from incidents and windows."""
+    """`status` is only "active" or "disabled" here; the other three words follow from incidents and windows.
+
+    `urgency_outside_hours` is set where the urgency depends on support hours; those are 9 to 17 on working days.
+    """
 
     id: str
     name: str
     description: str
-    policy_id: str
+    policy_id: str | None  # PagerDuty insists on one: without, it is only planted
     team_ids: list[str]
     created_at: float
     status: str = "active"
     urgency: str = "high"
+    urgency_outside_hours: str | None = None
     acknowledgement_timeout: int | None = None
     auto_resolve_timeout: int | None = None
 
