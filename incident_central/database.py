@@ -1,7 +1,7 @@
 """Writing to the database. What differs between SQLite and PostgreSQL for a writer is here alone."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -47,6 +47,22 @@ def now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         row: tuple[datetime] = cursor.fetchone()
         return row[0]
+
+
+def state() -> Hashable:
+    """The same as before where nobody wrote anything meanwhile: what was made of the rows then still holds.
+
+    To be asked for before they are read. On SQLite each thread has states of its own: `data_version` counts what other
+    connections wrote, `total_changes` what this one did. On PostgreSQL equal snapshots see the same.
+    (sqlite.org/pragma.html#pragma_data_version, postgresql.org/docs/current/functions-info.html)
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA data_version")
+            return connection.connection, cursor.fetchone(), connection.connection.total_changes
+        cursor.execute("SELECT pg_current_snapshot()::text")
+        row: tuple[str] = cursor.fetchone()
+        return row
 
 
 def check_writable() -> None:

@@ -368,8 +368,9 @@ class Hub:
         self._due_now("directory")
 
     def _due_now(self, step: str) -> None:
-        past = "2020-01-01 00:00:00"
-        self.rows("UPDATE jobs_step SET run_at = %s WHERE name = %s AND state = 'waiting'", past, step)
+        """One that is under way may have read before what is looked for now: it is waited for, and run once more."""
+        due = "UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = %s AND state = 'waiting' RETURNING id"
+        eventually(lambda: self.rows(due, step))
 
     def incident(self, name: str) -> Json:
         (row,) = self.rows("SELECT * FROM incidents WHERE id = %s", name)

@@ -215,6 +215,15 @@ def test_reassigning_pages_one_person_or_a_team_from_its_first_level(hub: Hub, s
     assert sandbox.ringing == {"Priya Nair"}
     assert sandbox.members_of(name) >= {"Jonas Weber", "Priya Nair"}
     assert "Priya Nair" in hub.incident(name)["assigned"]
+    (second,) = hub.rows(
+        """SELECT person.name FROM incidents_oncall AS one JOIN incidents_person AS person ON person.id = one.person_id
+           WHERE one.policy_id = %s AND one.level = 2""",
+        policy["id"],
+    )
+    assert f"Escalate to {second['name']}, level 2" in hub.dana.get(f"/incidents/{name}").text
+    act(hub, name, "escalate", level="2")
+    settled(hub, name)
+    assert sandbox.ringing == {second["name"]}
 
 
 @pytest.mark.parametrize("moved", ["keeps who has it", "pages its policy"])

@@ -35,7 +35,9 @@ def test_what_monitoring_opened_is_shown_marked_and_kept_up_to_date(importing: H
         assert words in text, words
     assert "Priority changed" not in text
     assert row["priority_id"] == importing.priority_id("P2")
-    assert "Disk full" in importing.dana.get("/").text
+    home = importing.dana.get("/").text
+    assert "Disk full" in home
+    assert f'<span class="id">{name} from PagerDuty</span>' in home
     assert [one for one in sandbox.state["slack"]["channels"] if one["name"].startswith("incident-")] == []
     act(sandbox, page, "acknowledge", "Priya Nair")
     importing.poll_now()

@@ -150,7 +150,7 @@ def _resolve(incident: Incident, pressed: Press) -> Wanted:
 
 
 def _escalate(incident: Incident, pressed: Press) -> Wanted:
-    levels = incident.service.on_call_now()
+    levels = incident.on_call_now()
     level = int(pressed.one("level")) if pressed.one("level").isdecimal() else 0
     if level not in levels:
         raise CannotAct("Choose the level to page: somebody must be on call there.")

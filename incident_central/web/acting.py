@@ -99,8 +99,8 @@ def press_id(text: str) -> UUID:
 
 
 def _incidents() -> QuerySet[Incident]:
-    return Incident.objects.select_related("service__policy", "priority").prefetch_related(
-        "service__policy__on_calls__person"
+    return Incident.objects.select_related("service__policy", "policy", "priority").prefetch_related(
+        "service__policy__on_calls__person", "policy__on_calls__person"
     )
 
 
@@ -170,7 +170,7 @@ class Acting:
 
 
 def shown(incident: Incident, reader: User) -> Acting:
-    levels = incident.service.on_call_now()
+    levels = incident.on_call_now()
     on_call = {one.person.email for people in levels.values() for one in people}
     actions = list(incident.actions.all()[:SHOWN])
     lines = _lines(incident, actions)
@@ -195,11 +195,16 @@ def _spoken(line: Line) -> str:
 
 
 def _next_levels(incident: Incident) -> list[Level]:
-    """PagerDuty does not say which level it has reached: it is where those who are assigned are on call."""
-    found = {number: [one.person.name for one in people] for number, people in incident.service.on_call_now().items()}
-    reached = max((number for number, people in found.items() if set(people) & set(incident.assigned)), default=0)
-    above = [number for number in found if number > reached] or list(found)
+    """Of the policy that its page follows; once the last one is reached, all of them."""
+    found = {number: [one.person.name for one in people] for number, people in incident.on_call_now().items()}
+    above = [number for number in found if number > _reached(incident, found)] or list(found)
     return [Level(number, listing(found[number])) for number in above]
+
+
+def _reached(incident: Incident, levels: dict[int, list[str]]) -> int:
+    """As PagerDuty told, or else where those who are assigned are on call."""
+    assigned = (number for number, people in levels.items() if set(people) & set(incident.assigned))
+    return incident.escalation_level or max(assigned, default=0)
 
 
 def _lines(incident: Incident, actions: Iterable[Action]) -> list[Line]:

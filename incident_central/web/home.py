@@ -1,23 +1,29 @@
 """The list: what is open, worst first, and what was."""
 
 import hashlib
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from itertools import groupby
 from urllib.parse import urlencode
 
-from django.http import HttpResponse, HttpResponseNotModified
+from django.http import HttpResponse, HttpResponseNotModified, QueryDict
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from incident_central.database import state
 from incident_central.incidents.models import Incident
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.search import Listed, counts, listed
 from incident_central.incidents.search_sql import CAP
 from incident_central.jobs.models import StepRow
 from incident_central.web.choices import choices
+from incident_central.web.context import basics
 from incident_central.web.filter_form import filter_form
 from incident_central.web.filters import Asked, asked
 from incident_central.web.house import House, capped
@@ -38,30 +44,52 @@ DIGEST = "DIGEST-OF-THESE-PARTS"
 @signed_in
 def home(request: SignedIn) -> HttpResponse:
     """The page, or for its own script the parts that change: 304 where none of them did."""
-    wanted = asked(request.GET, choices())
-    house = House()
-    after = place(request.GET.get("after", ""))
-    context = _list(wanted, after) | _state(house, _unpaged(house)) | {"here": "home", "house": house}
-    if not request.htmx:
-        views = saved(request.user, wanted.query)
-        context |= {"layout": "web/base.html", "form": filter_form(wanted, choices()), "views": views}
-        response = HttpResponse(render_to_string("web/home.html", context, request))
-    else:
-        response = _parts(request, context)
+    now = int(time.time())  # pages tell ages to the second
+    query, seen = request.META["QUERY_STRING"], state()
+    shown = _shown(query, seen, now)
+    response = _parts(request, *_parts_of(query, seen, now)) if request.htmx else _page(request, shown)
     patch_vary_headers(response, ["HX-Request"])
-    if wanted.problems:
+    if shown.asked.problems:
         response.status_code = 400
     return response
 
 
-def _parts(request: SignedIn, context: dict[str, object]) -> HttpResponse:
-    text = render_to_string("web/home.html", context | {"layout": "web/parts/layout.html", "digest": DIGEST}, request)
-    version = f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+@dataclass(frozen=True)
+class Shown:
+    """All of the page that does not depend on who looks."""
+
+    asked: Asked
+    context: dict[str, object]
+
+
+@lru_cache(maxsize=64)
+def _shown(query: str, seen: Hashable, now: int) -> Shown:
+    """Made once for all who look in the same second, as long as nobody writes."""
+    given = QueryDict(query)
+    wanted, after, house = asked(given, choices()), place(given.get("after", "")), House()
+    context = _list(wanted, after) | _state(house, _unpaged(house)) | {"here": "home", "house": house}
+    return Shown(wanted, context)
+
+
+def _page(request: SignedIn, shown: Shown) -> HttpResponse:
+    views = saved(request.user, shown.asked.query)
+    context = {"layout": "web/base.html", "form": filter_form(shown.asked, choices()), "views": views}
+    return HttpResponse(render_to_string("web/home.html", shown.context | context, request))
+
+
+@lru_cache(maxsize=64)
+def _parts_of(query: str, seen: Hashable, now: int) -> tuple[str, str]:
+    """What its script asks for, and its version."""
+    context = basics() | _shown(query, seen, now).context | {"layout": "web/parts/layout.html", "digest": DIGEST}
+    text = render_to_string("web/home.html", context)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return text.replace(DIGEST, digest), f'"{digest}"'
+
+
+def _parts(request: SignedIn, text: str, version: str) -> HttpResponse:
     if request.headers.get("If-None-Match") == version:
         return HttpResponseNotModified()
-    response = HttpResponse(text.replace(DIGEST, version.strip('"')))
-    response["ETag"] = version
-    return response
+    return HttpResponse(text, headers={"ETag": version})
 
 
 # ── the list ──────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from html import escape
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from incident_central.incidents.models import Status, listing
+from incident_central.incidents.models import FROM_PAGERDUTY, Status, listing
 from incident_central.incidents.search import Listed
 from incident_central.jobs.models import State, StepRow
 from incident_central.web.responding import could_not_page
@@ -37,6 +37,7 @@ def _shown(incident: Listed, who: str) -> tuple[str, ...]:
     since = incident.created_at if incident.is_open or incident.resolved_at is None else incident.resolved_at
     return (
         incident.name,
+        f"{incident.name} from PagerDuty" if incident.source == FROM_PAGERDUTY else incident.name,
         incident.title,
         incident.status,
         incident.priority,
@@ -53,14 +54,14 @@ def _shown(incident: Listed, who: str) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _row(*shown: str) -> str:
     """Most lines are the same when the page is asked for again a second later, and on everybody's page."""
-    name, title, status, priority, rank, service, who, since, ago, slack_url, pagerduty_url = map(escape, shown)
+    name, mark, title, status, priority, rank, service, who, since, ago, slack_url, pagerduty_url = map(escape, shown)
     prio = f'<span class="prio" data-level="{rank}"><span class="sr-only">Priority </span>{priority}</span>'
     slack = f'<a class="out" href="{slack_url}" aria-label="Slack channel of {name}">Slack</a>'
     pagerduty = f'<a class="out" href="{pagerduty_url}" aria-label="PagerDuty incident of {name}">PagerDuty</a>'
     return (
         f'<tr data-state="{status}"><td><span class="pill" data-state="{status}">{status.capitalize()}</span></td>'
         f"<td>{prio if priority else ''}</td>"
-        f'<th scope="row"><a href="{_address()}{name}" dir="auto">{title}</a> <span class="id">{name}</span></th>'
+        f'<th scope="row"><a href="{_address()}{name}" dir="auto">{title}</a> <span class="id">{mark}</span></th>'
         f'<td data-col="service">{service}</td><td data-col="who">{who}</td>'
         f'<td data-col="age"><time datetime="{since}">{ago}</time></td>'
         f'<td data-col="links">{slack if slack_url else ""} {pagerduty if pagerduty_url else ""}</td></tr>'
