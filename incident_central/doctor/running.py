@@ -15,7 +15,7 @@ from incident_central.jobs.models import SETTLED, Job, State, StepRow
 from incident_central.jobs.workflow import Record, Step, Workflow
 
 NAME = "doctor"
-#: A run makes some 40 calls where there are 1,000 people; PagerDuty allows 960 a minute.
+#: A run makes some 35 calls where there are 1,000 people; PagerDuty allows 960 a minute.
 PAUSE = timedelta(seconds=30)
 
 

@@ -75,6 +75,13 @@ def test_a_service_without_a_policy_takes_no_incident(sandbox: RunningSandbox, p
         reported(pager)
 
 
+def test_a_flexible_schedule_is_in_oncalls_alone(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:
+    rota = fixed_id("schedule", "Platform rota")
+    sandbox.plant("pagerduty", "schedules", rota, values={"flexible": True})
+    assert rota not in {schedule["id"] for schedule in pager.list_all("/schedules")}
+    assert rota in {(row["schedule"] or {}).get("id") for row in pager.list_all("/oncalls")}
+
+
 def test_answers_carry_the_time_of_the_sandboxs_clock(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:
     sandbox.advance(3600)
     now = sandbox.state()["clock"]["now"]

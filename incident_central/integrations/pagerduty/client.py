@@ -138,9 +138,11 @@ class PagerDuty:
             for row in self._all("/services")
         ]
 
-    def on_calls(self, *, since: datetime, until: datetime) -> list[OnCall]:
-        """Who is on call at some time in the window. A level without anybody brings no row; rows come in no order."""
-        rows = self._all("/oncalls", since=since.isoformat(), until=until.isoformat())
+    def on_calls(self, *, since: datetime, until: datetime, policy_ids: Sequence[str] = ()) -> list[OnCall]:
+        """Who is on call at some time in the window, in these policies or in all. A level without anybody brings no
+        row; rows come in no order."""
+        which = list(policy_ids) or None
+        rows = self._all("/oncalls", since=since.isoformat(), until=until.isoformat(), escalation_policy_ids=which)
         return [
             OnCall(
                 row["escalation_policy"]["id"],

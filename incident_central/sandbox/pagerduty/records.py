@@ -96,7 +96,10 @@ class Shift:
 
 @dataclass
 class Schedule:
-    """One layer of people who take turns, and overrides on top. The turn of user_ids[0] began at turns_from."""
+    """One layer of people who take turns, and overrides on top. The turn of user_ids[0] began at turns_from.
+
+    `flexible` ones are in /oncalls, and otherwise only in the API's third version, which is not here. (fact sheet 7)
+    """
 
     id: str
     name: str
@@ -106,6 +109,7 @@ class Schedule:
     turn_seconds: int
     time_zone: str
     overrides: list[Shift] = field(default_factory=list)
+    flexible: bool = False
 
 
 @dataclass
