@@ -236,7 +236,7 @@ SCENES = [
         (
             ("pagerduty.key-read-only", ""),
             ("slack.may-not-open-channels", "channels:manage"),
-            *(("slack.scope-missing", f"the scope {scope}:") for scope in SCOPES),
+            *(("slack.scope-missing", f"the scope `{scope}`:") for scope in SCOPES),
             ("slack.not-checked", "announce channel"),
         ),
         _token(scopes=[]),

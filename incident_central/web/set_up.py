@@ -19,7 +19,7 @@ from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 
 #: Of one kind, so many are shown whole, and the others by their titles.
-MOST_OF_A_KIND = 5
+MOST_OF_A_KIND = 3
 SHOWN_PASSES = 3
 #: A run takes less than 15 seconds.
 TOO_LONG = timedelta(seconds=30)
@@ -106,7 +106,7 @@ def set_up(request: SignedIn) -> HttpResponse:
     context = {
         "here": "set-up",
         "sections": sections,
-        "heading": _heading(findings, bool(under_way)),
+        "heading": _heading(findings, whole=len(checked) == len(PARTS), under_way=bool(under_way)),
         "summary": _summary(findings),
         "checked_at": min((row.checked_at for row in checked.values()), default=None),
         "under_way": [part.about for part in PARTS if part.name in under_way],
@@ -145,20 +145,22 @@ def _is_over(row: StepRow) -> bool:
     return row.state in (*SETTLED, State.FAILED)
 
 
-def _heading(findings: Iterable[Finding], under_way: bool) -> str:
-    """What is true, as far as it was checked."""
+def _heading(findings: Iterable[Finding], *, whole: bool, under_way: bool) -> str:
+    """What is true, as far as it was checked. `whole`: every part was, once."""
     fails = [one for one in findings if one.level == Level.FAIL]
     slack = sum(one.area in ("slack", "people") for one in fails)
     page = len(fails) - slack
+    if under_way and not whole:
+        return "Checking for the first time"
     if not list(findings):
-        return "Checking for the first time" if under_way else "Nothing has been checked yet"
+        return "Nothing has been checked yet"
     if page and slack:
         return f"{_things(page)} would keep a page from arriving, and {slack} a channel from opening"
     if page:
         return f"{_things(page)} would keep a page from arriving"
     if slack:
         return f"{_things(slack)} would keep a channel from opening"
-    if any(one.level == Level.UNKNOWN for one in findings):
+    if not whole or any(one.level == Level.UNKNOWN for one in findings):
         return "Nothing was found that would keep a page from arriving, but not everything could be checked"
     return "Nothing would keep a page from arriving"
 

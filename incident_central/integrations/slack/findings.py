@@ -58,8 +58,8 @@ again.""",
     ),
     Kind("slack.token-works", OK, "Slack takes the bot token"),
     # ── what the app may do ──
-    Kind("slack.may-not-open-channels", FAIL, "The app may not open channels: it lacks the scope {scope}", REINSTALL),
-    Kind("slack.scope-missing", WARN, "The app lacks the scope {scope}: it cannot {what}", REINSTALL),
+    Kind("slack.may-not-open-channels", FAIL, "The app may not open channels: it lacks the scope `{scope}`", REINSTALL),
+    Kind("slack.scope-missing", WARN, "The app lacks the scope `{scope}`: it cannot {what}", REINSTALL),
     Kind("slack.scopes-complete", OK, "The app has every scope that it needs"),
     Kind(
         "slack.channels-restricted",
