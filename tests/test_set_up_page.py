@@ -63,11 +63,7 @@ def test_an_administrator_checks_everything_sees_how_far_it_is_and_finds_it_agai
 
 
 @on_sqlite
-def test_whoever_is_no_administrator_reads_it_and_starts_nothing(
-    make_hub: Callable[..., Hub], sandbox: Sandbox
-) -> None:
-    hub = make_hub()
-    hub.start()
+def test_whoever_is_no_administrator_reads_it_and_starts_nothing(hub: Hub, sandbox: Sandbox) -> None:
     stranger = Browser(hub.url)
     assert stranger.get("/set-up").path == "/sign-in"
     page = check(hub)
@@ -128,9 +124,7 @@ def _from_the_log(hub: Hub) -> bool:
 
 
 @on_sqlite
-def test_a_check_that_we_fail_ourselves_is_no_pass(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
-    hub = make_hub()
-    hub.start()
+def test_a_check_that_we_fail_ourselves_is_no_pass(hub: Hub) -> None:
     assert "hub.check-failed" not in findings(check(hub))
     hub.rows(
         "UPDATE jobs_step SET state = 'failed', error = 'Incident Central itself failed here (KeyError).'"

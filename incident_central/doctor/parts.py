@@ -78,7 +78,6 @@ def _on_call() -> Iterable[Finding]:
         api_key=settings.PAGERDUTY_API_KEY,
         fallback_service=settings.FALLBACK_SERVICE,
         now=datetime.now(settings.ZONE),
-        zone=settings.ZONE,
     )
 
 

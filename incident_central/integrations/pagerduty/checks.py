@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from incident_central.findings import Finding
 from incident_central.integrations.base import IntegrationError, PagerUser
+from incident_central.integrations.pagerduty.account import AHEAD
 from incident_central.integrations.pagerduty.client import ACCOUNT_EXPIRED, PagerDuty
 from incident_central.integrations.pagerduty.findings import PAGERDUTY
 
@@ -21,8 +22,6 @@ INTEGRATION_KEY_LENGTH = 32  # a REST key has 20 characters (fact sheet section 
 #: Roles, as the API names them. (fact sheet sections 0.5 and 7)
 STAKEHOLDERS = ("read_only_user", "read_only_limited_user")
 ONLY_BY_TEAM_ROLE = ("observer", "restricted_access")
-#: How far ahead it is looked who is on call.
-AHEAD = timedelta(days=14)
 #: Below this part of the limit, others are too many.
 NEARLY_USED = 0.25
 CLOCKS_MAY_DIFFER = 10.0  # seconds
@@ -215,7 +214,7 @@ def _subscription(here: list[Json], known: Webhooks) -> Finding:
     if known.last_change_at and (known.last_at is None or known.last_at < known.last_change_at - TOLD_WITHIN):
         said = "Its log told of changes that came without a webhook. Meanwhile it is asked every 15 seconds."
         return PAGERDUTY.found("pagerduty.webhook-silent", said, address=known.address)
-    said = "The last one arrived lately." if known.last_at else "None has arrived yet; nothing has happened, either."
+    said = "Some came in the last three days." if known.last_at else "None came lately; nothing happened, either."
     return PAGERDUTY.found("pagerduty.webhook-works", f"To {known.address}. {said}")
 
 
