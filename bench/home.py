@@ -3,6 +3,7 @@
 import re
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,11 @@ import httpx2
 
 from bench.figures import Row, Series
 from bench.machine import processor_time
-from bench.stage import PAGERDUTY, Stage
+from bench.stage import ONE, PAGERDUTY, Stage
 from incident_central.sandbox import company
 from tests import history
-from tests.processes import Hub
+from tests.pagerduty import act, subscribe
+from tests.processes import Hub, report_form
 
 Query = dict[str, Any]
 #: How often a word of history.RARE or of a title stands in 100,000 incidents.
@@ -42,10 +44,23 @@ class Plan:
     page: int  # the number of the last page that is opened
     seconds: float  # of clients at the same time
     calls: int  # times that the original reads its list
+    opened: int  # incidents that it reads
+    viewers: int  # of one incident, while it changes
+    changes: dict[str, int]  # of those, by how they are heard of: first by poll, since after webhooks it is slower
 
 
-FULL = Plan((100, 10_000, 100_000), each=200, pairs=9, page=1000, seconds=10, calls=3)
-QUICK = Plan((100,), each=3, pairs=1, page=2, seconds=0.5, calls=1)
+FULL = Plan(
+    (100, 10_000, 100_000),
+    200,
+    pairs=9,
+    page=1000,
+    seconds=10,
+    calls=3,
+    opened=1000,
+    viewers=100,
+    changes={"poll": 8, "webhook": 20},
+)
+QUICK = Plan((100,), 3, pairs=1, page=2, seconds=0.5, calls=1, opened=60, viewers=2, changes={"webhook": 1})
 
 
 @dataclass
@@ -60,6 +75,7 @@ class Viewer:
     """Dana with one kept connection."""
 
     def __init__(self, hub: Hub) -> None:
+        self._hub = hub
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in hub.dana.cookies)
         self._headers = {"Cookie": cookies}
         self._connection = HTTPConnection("127.0.0.1", hub.port, timeout=60)
@@ -75,7 +91,16 @@ class Viewer:
             raise RuntimeError(f"{path}: {answer.status}")
         return took, body.decode()
 
+    def anew(self, path: str) -> float:
+        """The first look after something was written: nothing that was made of the rows before holds any more."""
+        self._hub.rows("UPDATE jobs_job SET key = key WHERE id = (SELECT min(id) FROM jobs_job)")
+        return self.get(path)[0]
+
     def times(self, path: str, number: int) -> Series:
+        return Series.of(self.anew(path) for _ in range(number))
+
+    def again(self, path: str, number: int) -> Series:
+        """Where nothing was written since somebody else looked."""
         return Series.of(self.get(path)[0] for _ in range(number))
 
 
@@ -85,6 +110,8 @@ def measure(stage: Stage, plan: Plan) -> Measured:
         for size in plan.sizes:
             print(f"{database}, {size:,} incidents …", file=sys.stderr, flush=True)
             _one_size(stage, plan, measured, database, size)
+        print(f"{database}, changes in PagerDuty …", file=sys.stderr, flush=True)
+        _changes(stage, plan, measured, database)
     print("the original’s pattern …", file=sys.stderr, flush=True)
     measured.series["original"] = _originals_pattern(stage, plan)
     return measured
@@ -103,6 +130,7 @@ def _one_size(stage: Stage, plan: Plan, measured: Measured, database: str, size:
         stage.sandbox.control("/calls", method="DELETE")
         viewer.times("/", plan.each // 10 + 1)  # whatever is done once
         measured.series[f"{name}: home"] = viewer.times("/", plan.each)
+        measured.series[f"{name}: home again"] = viewer.again("/", plan.each)
         filters = _filters(hub, services, priorities)
         for told, query in _singles_and_pairs(filters):
             measured.series[f"{name}: {told}"] = viewer.times(f"/?{urlencode(query, doseq=True)}", plan.pairs)
@@ -124,7 +152,7 @@ def _largest(plan: Plan, measured: Measured, hub: Hub, viewer: Viewer, name: str
             raise RuntimeError(f"the list ends at {last}")
         last = unescape(found[1])
     # In turns, so that both meet the same machine.
-    pairs = [(viewer.get(first)[0], viewer.get(last)[0]) for _ in range(plan.each)]
+    pairs = [(viewer.anew(first), viewer.anew(last)) for _ in range(plan.each)]
     measured.series[f"{name}: first page"] = Series.of(one for one, _ in pairs)
     measured.series[f"{name}: last page"] = Series.of(other for _, other in pairs)
     for entries, incident in long.items():
@@ -133,7 +161,7 @@ def _largest(plan: Plan, measured: Measured, hub: Hub, viewer: Viewer, name: str
     pages = _at_once(hub, plan.seconds)
     measured.numbers[f"{name}: pages a second"] = pages / plan.seconds
     measured.numbers[f"{name}: processor a page"] = (processor_time(hub) - used) / pages * 1000
-    measured.series[f"{name}: nothing"] = viewer.times("/healthz", plan.each)
+    measured.series[f"{name}: nothing"] = viewer.again("/healthz", plan.each)
 
 
 def _at_once(hub: Hub, seconds: float) -> int:
@@ -178,6 +206,40 @@ def _let_it_rest(hub: Hub) -> None:
         time.sleep(0.5)
 
 
+def _changes(stage: Stage, plan: Plan, measured: Measured, database: str) -> None:
+    """From a change in PagerDuty until it stands on the incident's page, which many people look at every second."""
+    with stage.hub(database.lower()) as hub:
+        viewer = Viewer(hub)
+        name = hub.dana.post("/report", report_form(hub, service_name=ONE)).incident
+        hub.finished(name)
+        page = str(stage.sandbox.page_of(name)["id"])
+        over = threading.Event()
+        with ThreadPoolExecutor(plan.viewers) as viewers:
+            for _ in range(plan.viewers):
+                viewers.submit(_look_every_second, Viewer(hub), f"/incidents/{name}", over)
+            for way, number in plan.changes.items():
+                if way == "webhook":
+                    subscribe(hub, stage.sandbox)
+                times = [_seen_after(stage, viewer, name, page, f"By {way}, {one}") for one in range(number)]
+                measured.series[f"{database}: change by {way}"] = Series.of(times, unit="s")
+            over.set()
+
+
+def _look_every_second(viewer: Viewer, path: str, over: threading.Event) -> None:
+    while not over.wait(1.0):
+        viewer.get(path)
+
+
+def _seen_after(stage: Stage, viewer: Viewer, name: str, page: str, words: str) -> float:
+    began = time.monotonic()
+    act(stage.sandbox, page, "note", "Mei Tanaka", content=words)
+    while words not in viewer.get(f"/incidents/{name}")[1]:
+        if time.monotonic() > began + 60:
+            raise TimeoutError(f"“{words}” does not come")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
 def _filters(hub: Hub, services: list[str], priorities: list[str]) -> dict[str, Query]:
     today = datetime.now(UTC).date()
     (team,) = hub.rows("SELECT team_id FROM incidents_service_teams GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1")
@@ -207,13 +269,16 @@ def _singles_and_pairs(filters: dict[str, Query]) -> Iterator[tuple[str, Query]]
 
 def _originals_pattern(stage: Stage, plan: Plan) -> Series:
     """PagerDuty's incidents, 50 at a time, one call after another, up to 1000: what the original does for each view."""
+    have = len(stage.sandbox.pages)
+    for number in range(have, plan.opened):
+        stage.sandbox.control("/pagerduty/incidents", {"service": ONE, "title": f"Number {number}"})
     stage.latencies(pagerduty=PAGERDUTY)
     headers = {"Authorization": f"Token token={company.PAGERDUTY_KEY}", "From": company.FROM_USER.email}
     found = []
     with httpx2.Client(base_url=stage.sandbox.addresses["pagerduty"], headers=headers, trust_env=False) as client:
         for _ in range(plan.calls):
             began = time.perf_counter()
-            for offset in range(0, 1000 if plan is FULL else 100, 50):
+            for offset in range(0, plan.opened, 50):
                 client.get("/incidents", params={"limit": 50, "offset": offset, "date_range": "all"}, timeout=60)
             found.append(time.perf_counter() - began)
     stage.at_ease()
@@ -244,7 +309,7 @@ def _of_one(measured: Measured, plan: Plan, database: str, small: str, large: st
         told: ms
         for told, ms in p50.items()
         if told.startswith(f"{name}: ")
-        and not told.endswith((": home", " page", " entries", ": nothing"))
+        and not told.endswith((": home", ": home again", " page", " entries", ": nothing"))
         and ": word" not in told
     }
     worst = max(filtered, key=lambda told: filtered[told])
@@ -256,12 +321,18 @@ def _of_one(measured: Measured, plan: Plan, database: str, small: str, large: st
         Row(f"{database}: slowest filter ÷ home with {small}", filtered[worst] / at_small, "×", at_most=1.3),
         Row(last, p50[f"{name}: last page"] / p50[f"{name}: first page"], "×", at_most=deep),
         Row(f"{database}: home with {large}", home, "ms", at_most=5),
+        Row(f"{database}: the same, nothing written since", p50[f"{name}: home again"], "ms"),
         Row(f"{database}: median of filters and pairs", statistics.median(filtered.values()), "ms", at_most=5),
         Row(f"{database}: slowest ({worst.removeprefix(f'{name}: ')})", filtered[worst], "ms", at_most=5),
         Row(f"{database}: slowest words", max(words.values()), "ms", at_most=30),
         Row(f"{database}: details, 50 entries", p50[f"{name}: 50 entries"], "ms", at_most=4),
         Row(f"{database}: details, 5,000 entries", p50[f"{name}: 5000 entries"], "ms", at_most=20),
         Row(f"{database}: pages a second, 8 clients", measured.numbers[f"{name}: pages a second"], "", at_least=250),
+        *(
+            Row(f"{database}: change to page, by {way}", series[f"{database}: change by {way}"].max, "s", bound)
+            for way, bound in (("webhook", 2), ("poll", 20))
+            if way in plan.changes
+        ),
         Row(f"{database}: processor a page", measured.numbers[f"{name}: processor a page"], "ms"),
         Row(f"{database}: an answer without any work (the floor)", p50[f"{name}: nothing"], "ms"),
     ]

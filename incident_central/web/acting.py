@@ -1,7 +1,7 @@
 """Acting from an incident's page: its buttons, what came of them, and what a person must do by hand."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -111,7 +111,7 @@ def _form(request: SignedIn, incident: Incident, pressed: Press, *, refused: str
     kind = pressed.kind
     context = {
         "incident": incident,
-        "acting": shown(incident, request.user),
+        "acting": acting_on(incident).by(request.user),
         "kind": kind.value,
         "label": kind.label,
         "press": pressed.id,
@@ -151,38 +151,47 @@ class Line:
 
 @dataclass(frozen=True)
 class Acting:
-    """What the page offers to this reader, and what was pressed lately."""
+    """What the page offers, and what was pressed lately."""
 
-    press: UUID
-    in_pagerduty: bool  # it can be acted on there
-    is_on_call: bool
-    is_commander: bool
+    incident: Incident
+    on_call: frozenset[str]  # e-mails
     levels: list[Level]  # the next one first
     priorities: list[Priority]
-    hours: tuple[int, ...]
     lines: list[Line]
     too: str  # who sees it too
     said: str  # for screen readers
+    hours: tuple[int, ...] = HOURS
+    press: UUID | None = None
+    reader: str = ""  # e-mail
+
+    def by(self, reader: User) -> "Acting":
+        """The same for one reader."""
+        return replace(self, press=uuid4(), reader=reader.email)
+
+    @property
+    def in_pagerduty(self) -> bool:
+        """It can be acted on there."""
+        return self.incident.pagerduty_id is not None
+
+    @property
+    def is_commander(self) -> bool:
+        return self.reader == self.incident.incident_commander_email
 
     @property
     def acknowledge_first(self) -> bool:
-        return self.is_on_call and self.in_pagerduty
+        return self.in_pagerduty and self.incident.status == Status.TRIGGERED and self.reader in self.on_call
 
 
-def shown(incident: Incident, reader: User) -> Acting:
+def acting_on(incident: Incident) -> Acting:
+    """The same for all readers."""
     levels = incident.on_call_now()
-    on_call = {one.person.email for people in levels.values() for one in people}
-    actions = list(incident.actions.all()[:SHOWN])
-    lines = _lines(incident, actions)
+    lines = _lines(incident, list(incident.actions.all()[:SHOWN]))
     too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who")
     return Acting(
-        press=uuid4(),
-        in_pagerduty=incident.pagerduty_id is not None,
-        is_on_call=incident.status == Status.TRIGGERED and reader.email in on_call,
-        is_commander=reader.email == incident.incident_commander_email,
+        incident,
+        on_call=frozenset(one.person.email for people in levels.values() for one in people),
         levels=_next_levels(incident),
         priorities=list(Priority.objects.filter(listed=True)),
-        hours=HOURS,
         lines=lines,
         too=listing(list(dict(too).values())),
         said=" ".join(f"{line.title}: {_spoken(line)}." for line in lines),

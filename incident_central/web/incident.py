@@ -1,17 +1,24 @@
 """One incident: what is known, who is on it, and what happened."""
 
+import time
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.db.models import Prefetch, prefetch_related_objects
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from incident_central.database import state
 from incident_central.incidents.importing import make_full, of_number
 from incident_central.incidents.models import Incident, OnCall
 from incident_central.incidents.news import unacknowledged_since
-from incident_central.web import acting, steps
+from incident_central.web import steps
+from incident_central.web.acting import Acting, acting_on
+from incident_central.web.context import basics
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.timeline import timeline
@@ -31,24 +38,43 @@ class Level:
 def incident(request: SignedIn, name: str) -> HttpResponse:
     if (renamed := _renamed(name)) is not None:
         return redirect("incident", renamed)
-    rows = steps.rows_of(name)
+    now = int(time.time())  # it tells ages to the second
+    shown = _shown(name, request.META["QUERY_STRING"], state(), now)
+    return render(request, "web/incident.html", shown.context | {"acting": shown.acting.by(request.user)})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All of the page that does not depend on who looks."""
+
+    acting: Acting
+    context: dict[str, object]
+
+
+@lru_cache(maxsize=64)
+def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
+    """Made once for all who look in the same second, as long as nobody writes. Raises Http404."""
     found = get_object_or_404(
         Incident.objects.select_related("service__policy", "policy", "priority").prefetch_related("responders"),
         pk=name,
     )
+    rows = steps.rows_of(name)
     lines = steps.lines(found, rows)
+    levels, acting = _levels(found), acting_on(found)
+    screen = timeline(found, QueryDict(query))
+    about = basics() | {"incident": found, "levels": levels, "acting": acting, "timeline": screen}
     context = {
         "incident": found,
-        "levels": _levels(found),
         "unpaged": found.is_open and "page" in rows and could_not_page(found, rows["page"]),
         "unacknowledged_since": unacknowledged_since(found),
         "needing": [line for line in lines if line.needs_reader],
         "summary": steps.summary(lines),
-        "timeline": timeline(found, request.GET),
-        "acting": acting.shown(found, request.user),
+        "address": screen.address,
+        "timeline": render_to_string("web/parts/timeline.html", about),
+        "facts": render_to_string("web/parts/facts.html", about),
         "poll": 1 if found.is_open else 10,
     }
-    return render(request, "web/incident.html", context)
+    return Shown(acting, context)
 
 
 @require_POST

@@ -78,8 +78,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice(
 def one_life(lives: Lives, reports: Reports, place: str, chance: random.Random) -> int:
     """Begin, have enough under way, and die at `place`: how many responses were under way then."""
     lives.begin(place)
-    reports.send(until_under_way=AT_ONCE + 6)
-    eventually(lambda: len(reports.under_way()) >= AT_ONCE + 2)
+    eventually(lambda: enough(reports))
     lives.arm()
     if place.endswith("report"):
         reports.send(until_under_way=len(reports.under_way()) + 1)
@@ -91,6 +90,12 @@ def one_life(lives: Lives, reports: Reports, place: str, chance: random.Random) 
     time.sleep(chance.uniform(0, 0.4))
     lives.kill()
     return len(reports.under_way())
+
+
+def enough(reports: Reports) -> bool:
+    """Those of the life before may be finished at any moment."""
+    reports.send(until_under_way=AT_ONCE + 6)
+    return len(reports.under_way()) >= AT_ONCE + 2
 
 
 def restarted(hub: Hub, reports: Reports) -> list[float]:
