@@ -110,7 +110,12 @@ def _parser() -> argparse.ArgumentParser:
         "--no-worker", dest="worker", action="store_false", help="web alone; `incident-central worker` does the work"
     )
     commands.add_parser("worker", help="the work alone, beside `serve --no-worker` (PostgreSQL)")
-    doctor = commands.add_parser("doctor", help="say what would keep a page from arriving, and how to mend it")
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what would keep a page from arriving, and how to mend it",
+        description="Checks PagerDuty, Slack, the database and the hub itself. Changes nothing and pages nobody.",
+        epilog="Exit code 2: something to fix. 1: something to look at, or that could not be checked. 0: neither.",
+    )
     doctor.add_argument("--json", action="store_true", help="for programs")
     setup = commands.add_parser("setup", help="webhook: have PagerDuty tell the hub of every change at once")
     setup.add_argument("what", choices=["webhook"])

@@ -199,6 +199,14 @@ def test_every_finding_is_one_that_some_check_gives(facts: dict[str, Any]) -> No
     assert given == {one["id"] for one in facts["findings"]}
 
 
+def test_every_fault_that_can_be_found_is_planted_in_some_test(facts: dict[str, Any]) -> None:
+    tests = "".join(
+        _page(f"tests/{name}.py") for name in ("doctor_scenes", "test_doctor_of_the_database", "test_set_up_page")
+    )
+    wrong = {one["id"] for one in facts["findings"] if one["level"] != Level.OK}
+    assert {id_ for id_ in wrong if f'"{id_}"' not in tests} == set()
+
+
 def test_what_does_not_work_without_a_scope_is_known_of_every_scope() -> None:
     assert sorted([OPENS_CHANNELS, *WITHOUT_SCOPE]) == sorted(_scopes())
 
