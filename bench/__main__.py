@@ -26,7 +26,7 @@ LONGEST = 3 * 3600  # seconds; then it ends by itself
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/bench", description="Measure the hub from outside, on this machine.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    report = commands.add_parser("report", help="all that is promised of speed, as a table (about 50 minutes)")
+    report = commands.add_parser("report", help="all that is promised of speed, as a table (about 40 minutes)")
     jobs = commands.add_parser("jobs", help="the jobs package beside other libraries (about half an hour)")
     seen = commands.add_parser("home", help="the list of incidents and one incident (about 15 minutes)")
     libraries = list(dict.fromkeys(one.library for one in CONTESTANTS))

@@ -20,8 +20,9 @@ class Plan:
     """How much is measured. In each round hub and original take turns, so that both meet the same machine."""
 
     rounds: int
-    each: int  # reports a round to an idle hub, and as many with Slack hung
+    each: int  # reports a round to an idle hub
     original: int  # reports a round to the original
+    hung: int  # reports a round with Slack hung
     few: int  # reports where a median is wanted
     storms: int  # of so many reports in one second
     second: int
@@ -34,9 +35,18 @@ class Plan:
 
 
 FULL = Plan(
-    10, 100, 20, few=100, storms=5, second=20, minute=200, seconds=60, watch=120, throughput=300, starts=10, rest=30
+    *(10, 100, 20, 30),
+    few=100,
+    storms=5,
+    second=20,
+    minute=200,
+    seconds=60,
+    watch=120,
+    throughput=300,
+    starts=10,
+    rest=30,
 )
-QUICK = Plan(1, 3, 1, few=2, storms=1, second=4, minute=4, seconds=2, watch=1, throughput=4, starts=1, rest=0.5)
+QUICK = Plan(*(1, 3, 1, 3), few=2, storms=1, second=4, minute=4, seconds=2, watch=1, throughput=4, starts=1, rest=0.5)
 
 
 @dataclass
@@ -89,7 +99,7 @@ def _in_turns(stage: Stage, plan: Plan, measured: Measured, hub: Hub, asker: Ori
     for _ in range(plan.rounds):
         idle += responses.when_done(stage, hub, plan.each)
         original += responses.in_the_originals_order(stage, asker, plan.original)
-        hung += responses.with_slack_hung(stage, hub, plan.each)
+        hung += responses.with_slack_hung(stage, hub, plan.hung)
     _memory_at_rest(plan, measured, hub, "at rest after all that")
     measured.keep("idle", idle)
     measured.keep("original", original)

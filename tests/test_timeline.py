@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from tests.pagerduty import act
 from tests.processes import Hub, Page, Sandbox, eventually, report_form
+from tests.test_sync import told, true
 
 
 def reported(hub: Hub, sandbox: Sandbox) -> tuple[str, str]:
@@ -60,7 +61,7 @@ def test_one_kind_is_shown_at_an_address_of_its_own(hub: Hub, sandbox: Sandbox) 
     act(sandbox, page, "note", content="Looking")
     act(sandbox, page, "edit", title="Cards fail")
     hub.poll_now()
-    eventually(lambda: "Cards fail" in hub.dana.get(f"/incidents/{name}").text)
+    eventually(lambda: told(hub, name) == true(sandbox, page))
     whole = everything(hub, f"/incidents/{name}")
     assert {kind for kind, _ in whole} == {"status", "people", "note", "change", "step"}
     for kind in ("status", "people", "note", "change", "step"):

@@ -5,6 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ log = logging.getLogger(__name__)
 WORD = "incident_central_jobs"
 # An owner's name says whether a lock shows that it lives. Where none does, only its lease decides.
 LOCK, LEASE = "lock-", "lease-"
-BELIEVED_AFTER = 0.9  # seconds for which a lock has been free: by then, one who lives has taken it again
+#: For so long a lock has been free: by then, one who lives has taken it again.
+BELIEVED_AFTER = timedelta(seconds=0.9)
 
 
 class AlreadyRunning(Exception):
@@ -31,16 +33,17 @@ class FolderOwnership:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.owner = f"{LEASE}{secrets.randbits(63)}"
-        self.session = 1
+        self.owner, self.session = f"{LEASE}{secrets.randbits(63)}", 1
         self._file = (folder / "lock").open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(str(folder)) from None
+        self._alone_since = time.monotonic()
 
-    def dead(self, owners: Iterable[str]) -> list[str]:
-        return [owner for owner in owners if owner != self.owner]
+    def dead(self, owners: Iterable[str]) -> dict[str, timedelta]:
+        """Those that are dead for certain, and for how long at least."""
+        return {owner: _age(self._alone_since) for owner in owners if owner != self.owner}
 
     def keep(self, heard: Callable[[], None]) -> None:
         """The open file is enough, and nobody else writes steps."""
@@ -59,19 +62,19 @@ class SessionOwnership:
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self._connect = partial(psycopg.connect, **parameters, autocommit=True)
-        self._number = secrets.randbits(63)
+        self._number, self.session = secrets.randbits(63), 1
         with self._connect() as session:
             row = session.execute("SELECT pg_backend_pid()").fetchone()
             self.owner = f"{LOCK if row == (session.info.backend_pid,) else LEASE}{self._number}"
-        self.session = 1
         self._free_since: dict[str, float] = {}
 
-    def dead(self, owners: Iterable[str]) -> list[str]:
+    def dead(self, owners: Iterable[str]) -> dict[str, timedelta]:
+        """Those that are dead for certain, and for how long at least."""
         before, self._free_since = self._free_since, {}
         for owner in owners:
             if owner.startswith(LOCK) and owner != self.owner and _is_free(owner):
                 self._free_since[owner] = before.get(owner, time.monotonic())
-        return [owner for owner, since in self._free_since.items() if time.monotonic() > since + BELIEVED_AFTER]
+        return {owner: _age(since) for owner, since in self._free_since.items() if _age(since) > BELIEVED_AFTER}
 
     def keep(self, heard: Callable[[], None]) -> None:
         """Hold the lock as long as the process lives, and call `heard` when one that runs no steps wrote one. Behind a
@@ -90,6 +93,10 @@ class SessionOwnership:
                     log.warning("the session that shows that this process lives broke: %s", error)
             self.session = 0
             time.sleep(0.1)
+
+
+def _age(since: float) -> timedelta:
+    return timedelta(seconds=time.monotonic() - since)
 
 
 def _is_free(owner: str) -> bool:

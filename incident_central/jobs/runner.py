@@ -148,8 +148,7 @@ class Runner:
         """Take nothing new and let what is under way finish; what does not is looked up by the next owner."""
         global _here
         _here = None
-        self._stopping = True
-        until = clock() + within
+        self._stopping, until = True, clock() + within
         while self._active and clock() < until:
             time.sleep(0.02)
 
@@ -208,12 +207,13 @@ class Runner:
             return []
         with transaction():
             locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            return [self._take(row) for row in locked]
+            return [self._take(row, dead.get(row.owner, timedelta())) for row in locked]
 
-    def _take(self, row: StepRow) -> Attempt:
+    def _take(self, row: StepRow, dead_for: timedelta) -> Attempt:
+        """In doubt since its owner died: what that one sent has been on its way for so long already."""
         workflow = self._workflows[row.job.workflow]
         step = workflow.step(row.name)
-        doubt = {"doubtful_since": Now()} if row.state in UNDER_WAY else {}
+        doubt = {"doubtful_since": Now() - dead_for} if row.state in UNDER_WAY else {}
         state = State.LOOKING if step.look and (doubt or row.doubtful_since) else State.RUNNING
         StepRow.objects.filter(pk=row.pk).update(**self.claim(state), **doubt)
         return Attempt(row.pk, row.fence + 1, workflow, row.job.key, step)
@@ -238,8 +238,7 @@ class Runner:
                 release_connection()
 
     def _try(self, attempt: Attempt) -> None:
-        row = _under_way(attempt).first()
-        if row is None:
+        if (row := _under_way(attempt).first()) is None:
             return  # taken over before it began
         attempt.doubtful = row.doubtful_since is not None
         try:

@@ -45,7 +45,7 @@ DIGEST = "DIGEST-OF-THESE-PARTS"
 def home(request: SignedIn) -> HttpResponse:
     """The page, or for its own script the parts that change: 304 where none of them did."""
     now = int(time.time())  # pages tell ages to the second
-    query, seen = request.META["QUERY_STRING"], state()
+    query, seen = request.GET.urlencode(), state()
     shown = _shown(query, seen, now)
     response = _parts(request, *_parts_of(query, seen, now)) if request.htmx else _page(request, shown)
     patch_vary_headers(response, ["HX-Request"])

@@ -39,7 +39,7 @@ def incident(request: SignedIn, name: str) -> HttpResponse:
     if (renamed := _renamed(name)) is not None:
         return redirect("incident", renamed)
     now = int(time.time())  # it tells ages to the second
-    shown = _shown(name, request.META["QUERY_STRING"], state(), now)
+    shown = _shown(name, request.GET.urlencode(), state(), now)
     return render(request, "web/incident.html", shown.context | {"acting": shown.acting.by(request.user)})
 
 

@@ -80,7 +80,7 @@ PROTECTIONS = (
     Protection(
         "a step found running is in doubt",
         RUNNER,
-        'doubt = {"doubtful_since": Now()} if row.state in UNDER_WAY else {}',
+        'doubt = {"doubtful_since": Now() - dead_for} if row.state in UNDER_WAY else {}',
         "doubt = {}",
         KILLS,
         ("--at", "left chat.postMessage"),
@@ -365,22 +365,22 @@ PROTECTIONS = (
     Protection(
         "SQLite: what a predecessor left is taken back at once",
         OWNERSHIP,
-        "return [owner for owner in owners if owner != self.owner]",
-        "return []",
+        "return {owner: _age(self._alone_since) for owner in owners if owner != self.owner}",
+        "return {}",
         "tests/test_kills.py::test_killed_before_it_was_answered_and_sent_again_it_is_one_incident[sqlite]",
     ),
     Protection(
         "PostgreSQL: a free lock is taken over at once",
         OWNERSHIP,
-        "return [owner for owner, since in self._free_since.items() if time.monotonic() > since + BELIEVED_AFTER]",
-        "return []",
+        "return {owner: _age(since) for owner, since in self._free_since.items() if _age(since) > BELIEVED_AFTER}",
+        "return {}",
         WORKERS,
     ),
     Protection(
         "but only after it was free for a while",
         OWNERSHIP,
-        "BELIEVED_AFTER = 0.9",
-        "BELIEVED_AFTER = 0.0",
+        "BELIEVED_AFTER = timedelta(seconds=0.9)",
+        "BELIEVED_AFTER = timedelta(0)",
         f"{REPLICAS}test_a_lock_that_is_free_for_a_moment_makes_nobody_look_dead[postgresql]",
     ),
     Protection(
