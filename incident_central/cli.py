@@ -1,4 +1,4 @@
-"""incident-central serve | worker | setup | demo | sandbox | manage: the command line.
+"""incident-central serve | worker | doctor | setup | demo | sandbox | manage: the command line.
 
 What keeps it from starting (a setting that is missing or wrong, a folder in use, a database out of reach) is said in
 one clear line, with exit code 2.
@@ -37,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         django.setup()
         from incident_central import serve
 
+        if options.command == "doctor":
+            from incident_central.doctor import command as doctor
+
+            return doctor.run(as_json=options.json)
         if options.command == "setup":
             return _set_up_webhook()
         if options.command == "worker":
@@ -106,6 +110,13 @@ def _parser() -> argparse.ArgumentParser:
         "--no-worker", dest="worker", action="store_false", help="web alone; `incident-central worker` does the work"
     )
     commands.add_parser("worker", help="the work alone, beside `serve --no-worker` (PostgreSQL)")
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what would keep a page from arriving, and how to mend it",
+        description="Checks PagerDuty, Slack, the database and the hub itself. Changes nothing and pages nobody.",
+        epilog="Exit code 2: something to fix. 1: something to look at, or that could not be checked. 0: neither.",
+    )
+    doctor.add_argument("--json", action="store_true", help="for programs")
     setup = commands.add_parser("setup", help="webhook: have PagerDuty tell the hub of every change at once")
     setup.add_argument("what", choices=["webhook"])
     commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")

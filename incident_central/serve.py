@@ -26,6 +26,7 @@ from django.db.migrations.executor import MigrationExecutor
 from waitress.server import TcpWSGIServer, create_server
 
 from incident_central import outage
+from incident_central.doctor import running
 from incident_central.incidents import acting, news, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 CONNECTIONS = 400  # open tabs among them; beyond that a browser waits
 WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
-LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1}
+LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1, "doctor": 3}
 #: Open files that everything together may need: connections of browsers, calls, the database by each thread.
 FILES = 640
 
@@ -156,7 +157,7 @@ def _start_work() -> None:
     try:
         _migrate()
         sync.begin_periodic_work()
-        workflows = [response.RESPONSE, news.NEWS, acting.ACTION, *sync.periodic_work()]
+        workflows = [response.RESPONSE, news.NEWS, acting.ACTION, running.WORKFLOW, *sync.periodic_work()]
         runner = Runner(workflows, ownership=ownership, lanes=LANES)
         runner.start()
     except (Error, psycopg.Error) as error:

@@ -219,6 +219,7 @@ INSTALLED_APPS = [
     "incident_central.accounts",
     "incident_central.jobs",
     "incident_central.incidents",
+    "incident_central.doctor",
     "incident_central.web",
 ]
 MIDDLEWARE = [

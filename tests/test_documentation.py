@@ -16,10 +16,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from incident_central import demo
+from incident_central.findings import Kind, Level
+from incident_central.integrations.slack.checks import OPENS_CHANNELS, WITHOUT_SCOPE
 from incident_central.sandbox.faults import KINDS
 from incident_central.sandbox.slack.methods import METHODS
 from incident_central.sandbox.slack.scopes import SEE_EMAIL, union
 from tests.crash.protections import PROTECTIONS, where
+from tests.findings_in_docs import documented, passes
 from tests.processes import ROOT, Hub, Sandbox, report_form
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -28,12 +31,13 @@ MANIFEST = (ROOT / "docs/setup/slack-manifest.yaml").read_text()
 
 #: Printed by a process of its own, so that reading the settings touches nothing of this one.
 FACTS = """
-import json, django
+import dataclasses, json, django
 django.setup()
 from django.apps import apps
 from incident_central import serve, settings
 from incident_central.api import urls as api
 from incident_central.demo import urls as demo
+from incident_central.doctor.parts import TABLES
 from incident_central.incidents.response import RESPONSE
 from incident_central.jobs.models import State
 from incident_central.web import urls
@@ -46,6 +50,7 @@ print(json.dumps({
     "steps": {step.name: step.after for step in RESPONSE.steps},
     "states": State.values,
     "lanes": serve.LANES,
+    "findings": [dataclasses.asdict(kind) for table in TABLES for kind in table],
 }))
 """
 
@@ -171,6 +176,39 @@ def test_the_states_and_lanes_listed_are_those_of_the_jobs_package(facts: dict[s
 def test_the_tables_listed_are_those_of_the_database(facts: dict[str, Any]) -> None:
     rows = re.findall(r"^\| (`.+?`) \| ", _section("Data"), re.M)
     assert sorted(table for row in rows for table in re.findall(r"`(\w+)`", row)) == facts["tables"]
+
+
+# ── what the doctor finds ─────────────────────────────────────────────────────────────────────────
+
+
+def test_every_finding_is_documented_in_its_own_words_and_no_other(facts: dict[str, Any]) -> None:
+    kinds = [Kind(**one | {"level": Level(one["level"])}) for one in facts["findings"]]
+    pages = {"pagerduty": "1-pagerduty", "slack": "2-slack", "database": "3-database", "hub": "3-database"}
+    for kind in kinds:
+        page = _page(f"docs/setup/{pages[kind.id.partition('.')[0]]}.md")
+        assert (passes(kind) if kind.level == Level.OK else documented(kind)) in page, kind.id
+    text = "".join(_page(f"docs/setup/{page}.md") for page in sorted(set(pages.values())))
+    assert sorted(re.findall(r"^(?:### |\| )`([a-z]+\.[a-z-]+)`", text, re.M)) == sorted(kind.id for kind in kinds)
+
+
+def test_every_finding_is_one_that_some_check_gives(facts: dict[str, Any]) -> None:
+    code = "".join(path.read_text() for path in (ROOT / "incident_central").rglob("*.py"))
+    given = set(re.findall(r'[A-Z]\.found\(\s*"([a-z.-]+)"', code)) | set(
+        re.findall(r'": "(slack\.token-[a-z-]+)"', code)
+    )
+    assert given == {one["id"] for one in facts["findings"]}
+
+
+def test_every_fault_that_can_be_found_is_planted_in_some_test(facts: dict[str, Any]) -> None:
+    tests = "".join(
+        _page(f"tests/{name}.py") for name in ("doctor_scenes", "test_doctor_of_the_database", "test_set_up_page")
+    )
+    wrong = {one["id"] for one in facts["findings"] if one["level"] != Level.OK}
+    assert {id_ for id_ in wrong if f'"{id_}"' not in tests} == set()
+
+
+def test_what_does_not_work_without_a_scope_is_known_of_every_scope() -> None:
+    assert sorted([OPENS_CHANNELS, *WITHOUT_SCOPE]) == sorted(_scopes())
 
 
 # ── Slack's scopes ────────────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,16 @@ def seconds_to_wait(text: object) -> float | None:
     return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
 
 
+def ahead(date: float, *, asked_at: float, answered_at: float) -> float:
+    """By how many seconds the clock that wrote a Date header is ahead of ours; 0 where they may agree.
+
+    All are epoch seconds; a Date has whole ones, and was written at some time between asking and answer.
+    """
+    if date > answered_at:
+        return date - answered_at
+    return min(0.0, date + 1 - asked_at)
+
+
 class Closed:
     """Keeps calls of one kind back until the moment that the tool named in a 429: not one leaves before."""
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 
 from incident_central.sandbox.calls import Call, Calls
 from incident_central.sandbox.clock import Clock
@@ -57,7 +58,13 @@ class Gate:
     latency: Latency
 
     def answer(self, request: Request, client_left: Callable[[], bool]) -> Response:
-        """Log the call, let a fault have its way, do the work. Raises Lost where no whole answer goes out."""
+        """As answered by the clock of the sandbox. Raises Lost where no whole answer goes out."""
+        response = self._answer(request, client_left)
+        response.headers.setdefault("Date", formatdate(self.clock.now(), usegmt=True))
+        return response
+
+    def _answer(self, request: Request, client_left: Callable[[], bool]) -> Response:
+        """Log the call, let a fault have its way, do the work."""
         method = self.api.method_of(request)
         call = self.calls.add(
             provider=self.api.name,

@@ -164,8 +164,8 @@ class _Connection(BaseHTTPRequestHandler):
 
 def _wire(response: Response) -> bytes:
     headers = {
-        **response.headers,
         "Date": formatdate(usegmt=True),
+        **response.headers,
         "Content-Length": str(len(response.body)),
     }
     lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]

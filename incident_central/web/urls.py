@@ -17,6 +17,7 @@ from incident_central.web import (
     report,
     responding,
     saved_views,
+    set_up,
     signin,
     theme,
 )
@@ -41,6 +42,8 @@ urlpatterns = [
     path("incidents/<slug:name>/actions/<int:number>/<slug:step>", acting.decide, name="action-step"),
     path("incidents/<slug:name>/edit", editing.edit, name="edit"),
     path("incidents/<slug:name>/people/<int:number>", people.missing, name="missing"),
+    path("set-up", set_up.set_up, name="set-up"),
+    path("set-up/check", set_up.check, name="check"),
     path("sign-in", signin.sign_in, name="sign-in"),
     path("sign-out", signin.sign_out, name="sign-out"),
     path("theme", theme.choose, name="theme"),

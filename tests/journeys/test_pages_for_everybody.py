@@ -86,6 +86,12 @@ def test_every_page_is_accessible_and_fits(dana: Page, window: Callable[..., Pag
     for path in ("/on-call", "/on-call?by=person"):
         dana.goto(path)
         found += inspect(dana, path)
+    dana.goto("/set-up")
+    found += inspect(dana, "set-up, never checked")
+    dana.get_by_role("button", name="Check everything").click()
+    expect(dana.get_by_role("button", name="Check everything again")).to_be_visible()
+    dana.locator("summary", has_text="that pass").first.click()
+    found += inspect(dana, "set-up, checked")
     dana.goto("/nowhere")
     found += inspect(dana, "404")
 

@@ -8,6 +8,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx2
@@ -30,6 +31,7 @@ from incident_central.integrations.base import (
     Reference,
     Subscription,
     Team,
+    ahead,
     seconds_to_wait,
 )
 from incident_central.integrations.pagerduty.log import log_entry
@@ -41,6 +43,7 @@ Json = dict[str, Any]
 TIMEOUT = httpx2.Timeout(9, connect=4)
 DUPLICATE = "matching dedup key already exists"
 INVALID_PRIORITY = "1020"
+ACCOUNT_EXPIRED = "2012"
 
 #: Below this part of PagerDuty's limit, what is left is for paging.
 KEPT_FOR_PAGING = 0.1
@@ -70,13 +73,20 @@ class PagerDuty:
     def __init__(self, *, api_key: str, from_email: str, api_url: str, before_send: BeforeSend) -> None:
         self._closed = Closed("PagerDuty")
         self._spare_until = 0.0
+        #: What the last answer said of PagerDuty's limit: requests left, and how many there are a minute.
+        self.limit: tuple[float, float] | None = None
+        #: By how many seconds PagerDuty's clock is ahead of ours, as far as its last answer tells.
+        self.clock_ahead = 0.0
         self._from_email = from_email
         self._own_id: str | None = None
         self._client = _Client(
             api_key,
             default_from=from_email,
             base_url=api_url,
-            event_hooks={"request": [lambda request: before_send()], "response": [self._heed_limit]},
+            event_hooks={
+                "request": [lambda request: before_send(), _note_time],
+                "response": [self._heed_limit, self._heed_clock],
+            },
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90),
             trust_env=not api_url.startswith("http://"),
         )
@@ -128,9 +138,11 @@ class PagerDuty:
             for row in self._all("/services")
         ]
 
-    def on_calls(self, *, since: datetime, until: datetime) -> list[OnCall]:
-        """Who is on call at some time in the window. A level without anybody brings no row; rows come in no order."""
-        rows = self._all("/oncalls", since=since.isoformat(), until=until.isoformat())
+    def on_calls(self, *, since: datetime, until: datetime, policy_ids: Sequence[str] = ()) -> list[OnCall]:
+        """Who is on call at some time in the window, in these policies or in all. A level without anybody brings no
+        row; rows come in no order."""
+        which = list(policy_ids) or None
+        rows = self._all("/oncalls", since=since.isoformat(), until=until.isoformat(), escalation_policy_ids=which)
         return [
             OnCall(
                 row["escalation_policy"]["id"],
@@ -216,8 +228,56 @@ class PagerDuty:
         remaining, limit, reset = (seconds_to_wait(response.headers.get(name)) for name in names)
         if remaining is None or limit is None or reset is None:
             return
+        self.limit = (remaining, limit)
         if remaining < limit * KEPT_FOR_PAGING:
             self._spare_until = time.monotonic() + reset
+
+    def _heed_clock(self, response: httpx2.Response) -> None:
+        """Its Date, in whole seconds, was written at some time between our asking and its answer's arrival."""
+        try:
+            date = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+        except ValueError:
+            return
+        self.clock_ahead = ahead(date, asked_at=response.request.extensions["asked_at"], answered_at=time.time())
+
+    # ── for the doctor, which never writes ────────────────────────────────────────────────────────
+
+    def abilities(self) -> list[str]:
+        """What the account's plan has; the cheapest question that needs a valid key. (GET /abilities; section 1)"""
+        return [str(name) for name in self._get("/abilities")["abilities"]]
+
+    def rows(self, path: str, **params: Any) -> list[Json]:
+        """Every row of a list, as PagerDuty has it. For checks.py alone, which knows PagerDuty's shapes, too."""
+        return self._all(path, **params)
+
+    def may_write(self) -> bool:
+        """Whether the key may write, found out without side effects: a schedule preview is a POST that stores nothing.
+
+        A read-only key gets 403; 400 says at least that the key was no obstacle. (POST /schedules/preview; fact sheet
+        section 1, Read-only keys)
+        """
+        preview = {"type": "schedule", "time_zone": "Etc/UTC", "name": "preview", "schedule_layers": []}
+        try:
+            self._write("/schedules/preview", body={"schedule": preview})
+        except IntegrationError as error:
+            if error.code == "403":
+                return False
+            if not error.permanent or error.code == "401":
+                raise
+        return True
+
+    def owner_of_key(self) -> PagerUser | None:
+        """Whose own key ours is; None for a key of the account, which PagerDuty tells by refusing with 400.
+
+        (GET /users/me; fact sheet section 1)
+        """
+        try:
+            row = self._get("/users/me")["user"]
+        except IntegrationError as error:
+            if not error.permanent or error.code in ("401", "403"):
+                raise
+            return None
+        return PagerUser(row["id"], row["name"], row["email"].lower(), row.get("html_url") or "")
 
     # ── webhooks ──────────────────────────────────────────────────────────────────────────────────
 
@@ -416,6 +476,10 @@ class _Client(pagerduty.RestApiV2Client):
         self._url = value
 
 
+def _note_time(request: httpx2.Request) -> None:
+    request.extensions["asked_at"] = time.time()
+
+
 def _network_error(cause: BaseException | None, *, writes: bool) -> IntegrationError:
     if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
         return IntegrationError("PagerDuty could not be reached.", code="unreachable")
@@ -449,7 +513,9 @@ def _error(response: httpx2.Response, *, writes: bool) -> IntegrationError:
         return IntegrationError("PagerDuty has this page already; looking for it.", code="duplicate", doubtful=True)
     if status == 401:
         said = "PagerDuty refused our API key (401). Its administrator must give us a valid one (PAGERDUTY_API_KEY)."
-    return IntegrationError(said, code=str(status) if status in (402, 403, 404) else code, permanent=True)
+    if status in (401, 402, 403, 404) and code != ACCOUNT_EXPIRED:
+        code = str(status)
+    return IntegrationError(said, code=code, permanent=True)
 
 
 def _texts(errors: object) -> Iterable[str]:

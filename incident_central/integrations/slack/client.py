@@ -4,9 +4,13 @@ Each call is one attempt: slack_sdk's own repeating of dropped calls is off, sin
 twice. HTTP 200 says nothing; `ok` does. (fact sheet sections 1 and 12)
 """
 
+import itertools
+import re
 import socket
+import time
 from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.error import URLError
 
@@ -21,6 +25,7 @@ from incident_central.integrations.base import (
     Member,
     Message,
     SomeMembers,
+    ahead,
     seconds_to_wait,
 )
 from incident_central.integrations.slack import messages
@@ -66,6 +71,10 @@ class Slack:
         self._before_send = before_send
         self._web = WebClient(token, base_url=api_url, timeout=TIMEOUT, retry_handlers=[])
         self._identity: tuple[str, str] | None = None
+        #: What the last answer said that the token may do; None where it did not say. (fact sheet section 1)
+        self.scopes: frozenset[str] | None = None
+        #: By how many seconds Slack's clock is ahead of ours, as far as its last answer tells.
+        self.clock_ahead = 0.0
 
     # ── people ────────────────────────────────────────────────────────────────────────────────────
 
@@ -177,6 +186,16 @@ class Slack:
         """Safe to repeat: a message that is pinned already is fine."""
         self._call("pins.add", writes=True, allowed={"already_pinned"}, channel=channel_id, timestamp=message_id)
 
+    # ── for the doctor, which never writes ────────────────────────────────────────────────────────
+
+    def ask(self, method: str, *, allowed: Set[str] = frozenset(), **arguments: Any) -> Json:
+        """One answer as Slack gave it. For checks.py alone, which knows Slack's shapes, too."""
+        return self._call(method, allowed=allowed, **arguments)
+
+    def rows(self, method: str, key: str, *, most: int, **arguments: Any) -> list[Json]:
+        """Rows of a list, `most` of them."""
+        return list(itertools.islice(self._pages(method, key, **arguments), most))
+
     # ── one attempt ───────────────────────────────────────────────────────────────────────────────
 
     def _who_we_are(self) -> tuple[str, str]:
@@ -208,9 +227,13 @@ class Slack:
         """One request. An error in `allowed` is returned instead of raised; None allows every refusal of Slack's."""
         self._closed.check(method)
         self._before_send()
+        asked_at = time.time()
         try:
-            answer = self._web.api_call(method, **_encoded(method, arguments)).data
+            response = self._web.api_call(method, **_encoded(method, arguments))
+            self._heed(response.headers, asked_at)
+            answer = response.data
         except SlackApiError as error:
+            self._heed(error.response.headers, asked_at)
             answer = error.response.data
             failure = _failure(error, writes=writes)
             if failure.retry_after is not None:
@@ -224,6 +247,21 @@ class Slack:
         if not isinstance(answer, dict) or "ok" not in answer:
             raise IntegrationError("Slack answered something that is not its API's answer.", doubtful=writes)
         return answer
+
+    def _heed(self, headers: Json, asked_at: float) -> None:
+        scopes, date = _header(headers, "x-oauth-scopes"), _header(headers, "date")
+        self.scopes = None if scopes is None else frozenset(filter(None, re.split(r"[,\s]+", scopes)))
+        try:
+            written_at = parsedate_to_datetime(date or "").timestamp()
+        except ValueError:
+            return
+        self.clock_ahead = ahead(written_at, asked_at=asked_at, answered_at=time.time())
+
+
+def _header(headers: Json, name: str) -> str | None:
+    """slack_sdk gives a plain dictionary, so names are in any case. (fact sheet section 1)"""
+    found = next((value for key, value in headers.items() if key.lower() == name), None)
+    return None if found is None else str(found[0] if isinstance(found, list) else found)
 
 
 def _next_cursor(answer: Json) -> str:
@@ -274,10 +312,7 @@ def _refusal(answer: Json) -> IntegrationError:
 
 
 def _retry_after(headers: Json) -> float | None:
-    for name, value in headers.items():
-        if name.lower() == "retry-after":
-            return seconds_to_wait(value[0] if isinstance(value, list) else value)
-    return None
+    return seconds_to_wait(_header(headers, "retry-after"))
 
 
 def _network_error(error: Exception, *, writes: bool) -> IntegrationError:

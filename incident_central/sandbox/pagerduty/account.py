@@ -6,10 +6,12 @@ import threading
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from incident_central.sandbox.clock import Clock
+from incident_central.sandbox.company import SUBDOMAIN
 from incident_central.sandbox.pagerduty import rotas
 from incident_central.sandbox.pagerduty.records import (
     BY_MONITORING,
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from incident_central.sandbox.pagerduty.events import Event
     from incident_central.sandbox.pagerduty.subscriptions import Subscription
 
+SUPPORT_HOURS = (9, 17)
 ACCOUNT_KEY, READ_ONLY_KEY, USER_KEY = "account", "read-only", "user"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Key:
     """An API key. Only a user's own key knows whose it is."""
 
@@ -68,6 +71,12 @@ class Account:
         self.subscriptions: dict[str, Subscription] = {}
         self.events: list[Event] = []  # the outbox: what happened since webhooks were last made of it
         self.last_number = 4200
+
+    @property
+    def web_url(self) -> str:
+        """Where PagerDuty's own pages are: every link names the account's region (fact sheet 2)."""
+        elsewhere = self.switches["region"] == "eu"
+        return f"https://{SUBDOMAIN}.eu.pagerduty.com" if elsewhere else f"{self.page_url}/pagerduty"
 
     @property
     def zone(self) -> ZoneInfo:
@@ -126,6 +135,15 @@ class Account:
         return any(
             service.id in window.service_ids and window.start <= now < window.end for window in self.windows.values()
         )
+
+    def policy_of(self, service: Service) -> Policy | None:
+        return self.policies.get(service.policy_id or "")
+
+    def urgency_of(self, service: Service) -> str:
+        """Of an incident that begins now and does not say."""
+        local = datetime.fromtimestamp(self.clock.now(), self.zone)
+        within = local.weekday() < 5 and SUPPORT_HOURS[0] <= local.hour < SUPPORT_HOURS[1]
+        return service.urgency if within else service.urgency_outside_hours or service.urgency
 
     def status_of(self, service: Service) -> str:
         """The word that the API shows (fact sheet 7, Services)."""

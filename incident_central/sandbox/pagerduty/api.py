@@ -232,6 +232,8 @@ class PagerDutyApi:
     def _answer(self, request: Request, route: str, ids: tuple[str, ...], key: Key) -> Response:
         if route not in ROUTES:
             raise not_found()
+        if (ended := self.switches["account"]) != "active":
+            raise refused(int(ended[-3:]), 2012, "Account Expired", [])
         self.tick()
         with self.account.lock:
             asked = Asked(self.account, request, key, ids)

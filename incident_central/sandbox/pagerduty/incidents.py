@@ -42,12 +42,14 @@ def create(account: Account, given: Mapping[str, object], *, requester: User | N
     service = checked.open_service(account, given.get("service"))
     key = checked.free_key(account, given.get("incident_key"), service)
     details = checked.details_in(given.get("body"))
-    urgency = checked.urgency_in(given.get("urgency", service.urgency))
+    urgency = checked.urgency_in(given.get("urgency", account.urgency_of(service)))
     priority = checked.priority_in(account, given.get("priority"))
     if given.get("assignments") and given.get("escalation_policy"):
         raise invalid("Assignments and escalation policy cannot both be specified")
     assignee_ids = checked.assignees_in(account, given.get("assignments"))
-    policy = checked.policy_in(account, given.get("escalation_policy")) or account.policies[service.policy_id]
+    policy = checked.policy_in(account, given.get("escalation_policy")) or account.policy_of(service)
+    if policy is None:
+        raise refused(400, 1014, "Escalation Policy Not Found", [])
     level = escalation.first_level(account, policy, at=now)
     if level is None and not assignee_ids:
         checked.nobody_on_call(account)
@@ -140,7 +142,7 @@ def update(
     policy = checked.policy_in(account, given.get("escalation_policy"))
     pages_its_policy = account.switches["moved_service"] == "pages its policy" and incident.is_open
     if "service" in given and pages_its_policy and not assignee_ids:
-        policy = policy or account.policies[checked.open_service(account, given["service"]).policy_id]
+        policy = policy or account.policy_of(checked.open_service(account, given["service"]))
     level = checked.level_in(account, policy or account.policies[incident.policy_id], given.get("escalation_level"))
     if policy is not None and not assignee_ids:
         level = level or escalation.first_level(account, policy, at=now)

@@ -37,7 +37,8 @@ class Limits:
         """Count one call; the headers for its answer. Raises Refused (429) when it is one too many."""
         if self.switches["rate_limits"] == "off":
             return {}
-        states = [self._state(key, REQUESTS_A_MINUTE)]
+        others = int(self.switches["other_requests"])
+        states = [self._state(key, REQUESTS_A_MINUTE, others=others)]
         special = self.switches[SPECIAL[route]] if route in SPECIAL else "none"
         if special != "none":
             states.append(self._state(f"{key} {SPECIAL[route]}", int(special)))
@@ -51,11 +52,11 @@ class Limits:
             raise refused(429, 2020, "Rate Limit Exceeded", headers=headers)
         return headers
 
-    def _state(self, name: str, limit: int) -> tuple[int, int, int]:
+    def _state(self, name: str, limit: int, *, others: int = 0) -> tuple[int, int, int]:
         """Limit, calls left after this one (-1 is one too many), seconds until the window ends."""
         now = self.clock.now()
         window = self._windows.get(name)
         if window is None or now >= window.began + MINUTE:
             window = self._windows[name] = Window(now)
         window.used += 1
-        return limit, max(-1, limit - window.used), math.ceil(window.began + MINUTE - now)
+        return limit, max(-1, limit - others - window.used), math.ceil(window.began + MINUTE - now)

@@ -38,6 +38,7 @@ def list_schedules(asked: Asked) -> Response:
     schedules = [
         schedule
         for schedule in asked.account.schedules.values()
+        if not schedule.flexible
         if asked.matches(schedule.name) and asked.in_teams(schedule.team_ids)
     ]
     return asked.page("schedules", sorted(schedules, key=lambda schedule: schedule.name.lower()), schedule_json)

@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from incident_central.sandbox.pagerduty import history
-from incident_central.sandbox.pagerduty.account import Account
+from incident_central.sandbox.pagerduty.account import Account, Key
 from incident_central.sandbox.pagerduty.records import (
     Assignment,
     ContactMethod,
@@ -27,6 +27,7 @@ from incident_central.sandbox.pagerduty.records import (
 from incident_central.sandbox.pagerduty.subscriptions import Subscription
 
 COLLECTIONS: dict[str, type[Any]] = {
+    "keys": Key,
     "users": User,
     "teams": Team,
     "schedules": Schedule,
@@ -68,7 +69,7 @@ def plant(
     values: dict[str, object] | None,
     delete: bool,
 ) -> dict[str, object] | None:
-    """Change, delete or create one record. Raises ValueError that says what is wrong."""
+    """Change, delete or create one record; the id of a key is its secret. Raises ValueError that says what is wrong."""
     if collection not in COLLECTIONS:
         raise ValueError(f"No collection {collection!r}. There are: {', '.join(COLLECTIONS)}.")
     records: dict[str, Any] = getattr(account, collection)
@@ -82,7 +83,7 @@ def plant(
     _check_links(account, given)
     if record_id is None:
         record = _created(kind, given)
-        records[record.id] = record
+        records[record.secret if isinstance(record, Key) else record.id] = record
     else:
         record = records[record_id]
         for name, value in given.items():
@@ -125,7 +126,7 @@ def _created(kind: type[Any], given: dict[str, object]) -> Any:
     ]
     if missing:
         raise ValueError(f"A new {kind.__name__} needs also: {', '.join(missing)}.")
-    return kind(id=fresh_id(), **given)
+    return kind(**given) if kind is Key else kind(id=fresh_id(), **given)
 
 
 def _delete(account: Account, collection: str, record_id: str) -> None:

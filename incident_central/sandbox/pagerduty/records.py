@@ -96,7 +96,10 @@ class Shift:
 
 @dataclass
 class Schedule:
-    """One layer of people who take turns, and overrides on top. The turn of user_ids[0] began at turns_from."""
+    """One layer of people who take turns, and overrides on top. The turn of user_ids[0] began at turns_from.
+
+    `flexible` ones are in /oncalls, and otherwise only in the API's third version, which is not here. (fact sheet 7)
+    """
 
     id: str
     name: str
@@ -106,6 +109,7 @@ class Schedule:
     turn_seconds: int
     time_zone: str
     overrides: list[Shift] = field(default_factory=list)
+    flexible: bool = False
 
 
 @dataclass
@@ -128,16 +132,20 @@ class Policy:
 
 @dataclass
 class Service:
-    """`status` is only "active" or "disabled" here; the other three words follow from incidents and windows."""
+    """`status` is only "active" or "disabled" here; the other three words follow from incidents and windows.
+
+    `urgency_outside_hours` is set where the urgency depends on support hours; those are 9 to 17 on working days.
+    """
 
     id: str
     name: str
     description: str
-    policy_id: str
+    policy_id: str | None  # PagerDuty insists on one: without, it is only planted
     team_ids: list[str]
     created_at: float
     status: str = "active"
     urgency: str = "high"
+    urgency_outside_hours: str | None = None
     acknowledgement_timeout: int | None = None
     auto_resolve_timeout: int | None = None
 

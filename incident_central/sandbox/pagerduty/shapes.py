@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 
-from incident_central.sandbox.pagerduty.account import Account
+from incident_central.sandbox.pagerduty.account import SUPPORT_HOURS, Account
 from incident_central.sandbox.pagerduty.records import (
     ContactMethod,
     MaintenanceWindow,
@@ -47,7 +47,7 @@ class Shapes:
 
     def reference(self, kind: str, record_id: str, summary: str, *, path: str | None = None, web: bool = True) -> Json:
         plural = path or f"{_plural(kind)}/{record_id}"
-        web_url = f"{self.account.page_url}/pagerduty/{WEB_PATHS.get(kind, _plural(kind))}/{record_id}"
+        web_url = f"{self.account.web_url}/{WEB_PATHS.get(kind, _plural(kind))}/{record_id}"
         return {
             "id": record_id,
             "type": f"{kind}_reference",
@@ -165,13 +165,36 @@ class Shapes:
             "alert_creation": "create_alerts_and_incidents",
             "addons": [],
             "scheduled_actions": [],
-            "support_hours": None,
+            "support_hours": self._support_hours(service),
             "last_incident_timestamp": self.time(self._last_incidents.get(service.id)),
-            "escalation_policy": self.policy_link(service.policy_id),
-            "incident_urgency_rule": {"type": "constant", "urgency": service.urgency},
+            "escalation_policy": self.policy_link(service.policy_id) if service.policy_id else None,
+            "incident_urgency_rule": self._urgency_rule(service),
             "acknowledgement_timeout": service.acknowledgement_timeout,
             "auto_resolve_timeout": service.auto_resolve_timeout,
             "integrations": [],
+        }
+
+    def _urgency_rule(self, service: Service) -> Json:
+        if service.urgency_outside_hours is None:
+            return {"type": "constant", "urgency": service.urgency}
+        return {
+            "type": "use_support_hours",
+            "during_support_hours": {"type": "constant", "urgency": service.urgency},
+            "outside_support_hours": {"type": "constant", "urgency": service.urgency_outside_hours},
+        }
+
+    def _support_hours(self, service: Service) -> Json | None:
+        if service.urgency_outside_hours is None:
+            return None
+        start, end = (f"{hour:02}:00:00" for hour in SUPPORT_HOURS)
+        zone = self.account.zone.key
+        days = [1, 2, 3, 4, 5]
+        return {
+            "type": "fixed_time_per_day",
+            "time_zone": zone,
+            "start_time": start,
+            "end_time": end,
+            "days_of_week": days,
         }
 
     @cached_property

@@ -16,7 +16,7 @@ def auth_test(call: Call) -> Answer:
         "user": caller.name,
         "team_id": workspace.id,
         "user_id": caller.id,
-        "is_enterprise_install": False,
+        "is_enterprise_install": call.on("installation") == "organisation",
     }
     if caller.is_bot:
         answer |= {"bot_id": caller.bot_id, "app_id": caller.app_id}

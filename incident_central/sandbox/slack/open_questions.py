@@ -6,6 +6,7 @@ from incident_central.sandbox.switches import Switch
 
 SLACK_SWITCHES = (
     Switch("rate_limits", ("on", "off"), "Whether calls beyond Slack's limits get 429."),
+    Switch("installation", ("workspace", "organisation"), "Whether the app is installed for a whole organisation."),
     Switch("scopes_header", ("sent", "left out"), "Whether answers carry x-oauth-scopes."),
     Switch("pages", ("full", "short"), "Short pages: fewer than asked for, the first one even empty."),
     Switch("channel_creation", ("allowed", "restricted"), "Whether the workspace lets apps create channels."),

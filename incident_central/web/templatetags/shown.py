@@ -3,10 +3,15 @@
 import re
 
 from django import template
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 
 from incident_central.incidents.models import Person
 
 register = template.Library()
+
+#: `code`, **menu**, <https://…>, once what they stand in has been escaped.
+MARKS = re.compile(r"`(?P<code>.+?)`|\*\*(?P<menu>.+?)\*\*|&lt;(?P<url>https://[^\s&]+)&gt;")
 
 
 @register.filter
@@ -39,3 +44,17 @@ def numbers(person: Person) -> list[tuple[str, str]]:
     for label, number in person.phones:
         found.setdefault(number, label)
     return [(label, number) for number, label in found.items()]
+
+
+@register.filter
+def marked(text: str) -> SafeString:
+    """A finding's text, with its marks as HTML. Whatever else is in it is text."""
+    return mark_safe(MARKS.sub(_as_html, escape(text)))  # noqa: S308  escaped before, and the marks hold no tag
+
+
+def _as_html(found: re.Match[str]) -> str:
+    if found["code"]:
+        return f"<code>{found['code']}</code>"
+    if found["menu"]:
+        return f"<b>{found['menu']}</b>"
+    return f'<a class="out" href="{found["url"]}">{found["url"]}</a>'

@@ -1,0 +1,150 @@
+"""What can be found wrong, or right, with the database and the hub itself. The words are those of
+docs/setup/3-database.md."""
+
+from incident_central.findings import Kind, Level, Table
+
+FAIL, WARN, REMARK, OK = Level.FAIL, Level.WARN, Level.REMARK, Level.OK
+
+DATABASE = Table(
+    Kind(
+        "database.unreachable",
+        FAIL,
+        "The database cannot be used",
+        """\
+See that it runs, and that `DATABASE_URL` names its host, its port, a user who may connect, and the password.
+Without `DATABASE_URL` it is a file in `DATA_DIR`: see that the user who runs Incident Central may write there.""",
+    ),
+    Kind("database.answers", OK, "{database} answers"),
+    Kind(
+        "database.not-migrated",
+        FAIL,
+        "The tables are not up to date: {count} steps are missing",
+        "Run `incident-central manage migrate`, and start Incident Central again.",
+    ),
+    Kind("database.migrated", OK, "The tables are up to date"),
+    Kind(
+        "database.earlier-table",
+        WARN,
+        "There is a table `incidents` already, made by an earlier Incident Central",
+        """\
+It is left as it is, and cannot hold what this version writes. Give this version a database of its own: another name \
+in `DATABASE_URL`, or another `DATA_DIR`.
+Run `incident-central manage migrate`. Queries on the earlier table go on working where it is.""",
+    ),
+    Kind(
+        "database.read-only",
+        FAIL,
+        "Nothing can be written to the database",
+        """\
+PostgreSQL: see that `DATABASE_URL` leads to the primary and not to a replica, and that its disk is not full.
+SQLite: see that the disk is not full, that the user who runs Incident Central may write to the file and its folder, \
+and that no other program holds it.""",
+    ),
+    Kind("database.writable", OK, "The database can be written"),
+    Kind(
+        "database.disk-full",
+        FAIL,
+        "The disk of `DATA_DIR` is full: {free} are left",
+        "Make room on the disk of {folder}, or move `DATA_DIR` to a larger one while Incident Central stands still.",
+    ),
+    Kind(
+        "database.disk-nearly-full",
+        WARN,
+        "The disk of `DATA_DIR` is nearly full: {free} are left",
+        "Make room on the disk of {folder}, or move `DATA_DIR` to a larger one while Incident Central stands still.",
+    ),
+    Kind("database.disk-has-room", OK, "The disk of `DATA_DIR` has room: {free} are left"),
+    Kind(
+        "database.journal-mode",
+        WARN,
+        "SQLite's journal mode is {mode}, where it should be wal",
+        "Put `DATA_DIR` on a local disk: on a network file system SQLite can lose what it has accepted. Then start "
+        "Incident Central again.",
+    ),
+    Kind("database.journal-mode-right", OK, "SQLite keeps what it accepts, through a crash, too"),
+    Kind(
+        "database.clock-skew",
+        WARN,
+        "The database's clock and this machine's are {seconds} s apart",
+        "Have both machines set their clocks by NTP: `timedatectl set-ntp true`.",
+    ),
+    Kind("database.clock-agrees", OK, "The database's clock and this machine's agree"),
+    Kind(
+        "database.time-zone",
+        REMARK,
+        "Times are shown in UTC",
+        "Put your own time zone in `TIME_ZONE`, such as `Europe/Lisbon`, and start Incident Central again.",
+    ),
+    Kind("database.time-zone-set", OK, "Times are kept in UTC, and shown in {zone}"),
+    Kind(
+        "database.not-checked",
+        Level.UNKNOWN,
+        "{what} could not be checked in the database",
+        "Mend what is said about the database first. Then check again.",
+    ),
+)
+
+HUB = Table(
+    Kind(
+        "hub.base-url-missing",
+        WARN,
+        "Nobody has said at which address Incident Central is",
+        "Put the address that people open in `BASE_URL`, such as `https://incidents.example.com`, and start Incident "
+        "Central again. Until then Slack and PagerDuty have no links here, and no webhooks come.",
+    ),
+    Kind(
+        "hub.base-url-insecure",
+        WARN,
+        "Incident Central is opened without encryption",
+        "Put a proxy with TLS in front, as in `docs/setup/4-try-it.md`, and `https://` in `BASE_URL`. Start Incident "
+        "Central again.",
+    ),
+    Kind("hub.base-url-set", OK, "Links lead to {address}"),
+    Kind(
+        "hub.no-administrator",
+        WARN,
+        "There is no administrator",
+        'Run `incident-central manage createadmin you@example.com --name "Your Name"`.',
+    ),
+    Kind("hub.administrators", OK, "There is an administrator"),
+    Kind(
+        "hub.nobody-works",
+        FAIL,
+        "Nobody is working: what is to be done waits",
+        "Start `incident-central serve`; where it runs with `--no-worker`, also `incident-central worker`.",
+    ),
+    Kind("hub.works", OK, "The work is done"),
+    Kind(
+        "hub.data-dir-not-kept",
+        WARN,
+        "While the database is gone, no report pages: `DATA_DIR` is not set",
+        "Set `DATA_DIR` to a folder on a local disk that outlives a restart; in a container, a volume. Start Incident "
+        "Central again.",
+    ),
+    Kind(
+        "hub.fallback-contact-missing",
+        REMARK,
+        "Nobody has said whom to phone when nothing works",
+        "Put a name and a number in `FALLBACK_CONTACT`, such as `Incident desk, +1 555 0100`, and start Incident "
+        "Central again. It is shown where nobody could be paged.",
+    ),
+    Kind(
+        "hub.fallback-service-missing",
+        REMARK,
+        "The report form does not offer “I don’t know”",
+        "Put the name of the service that people page who do not know what is broken in `FALLBACK_SERVICE`, and start "
+        "Incident Central again.",
+    ),
+    Kind(
+        "hub.check-failed",
+        Level.UNKNOWN,
+        "{what}: this check could not be made, since Incident Central itself failed",
+        "Its log says more. Check again; if it fails again, report it as a bug with those lines of the log.",
+    ),
+    Kind(
+        "hub.not-checked",
+        Level.UNKNOWN,
+        "{what} could not be checked",
+        "Mend what is said about the database first. Then check again.",
+    ),
+)

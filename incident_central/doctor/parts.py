@@ -1,0 +1,140 @@
+"""What the doctor checks, part by part: a part is run on its own, at the same time as the others.
+
+Another part (people matched with Slack, the drill) joins as one more row in PARTS; its tables of findings in TABLES.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+from django.conf import settings
+from django.db import Error
+from django.db.models import Max, Q
+
+from incident_central.database import now
+from incident_central.doctor.database_checks import check_database
+from incident_central.doctor.findings import DATABASE, HUB
+from incident_central.doctor.hub_checks import check_hub
+from incident_central.findings import Finding
+from incident_central.incidents import response, subscribing
+from incident_central.incidents.models import TimelineEntry, Webhook, WebhookSubscription
+from incident_central.integrations.pagerduty.checks import Webhooks, check_access
+from incident_central.integrations.pagerduty.client import PagerDuty
+from incident_central.integrations.pagerduty.findings import PAGERDUTY
+from incident_central.integrations.pagerduty.on_call_checks import check_on_call
+from incident_central.integrations.slack.checks import check_slack
+from incident_central.integrations.slack.client import Slack
+from incident_central.integrations.slack.findings import SLACK
+from incident_central.jobs.models import State, StepRow
+from incident_central.jobs.runner import before_send
+
+#: How long back it is looked whether webhooks told of what happened: they are remembered for three days.
+LATELY = timedelta(days=2)
+
+TABLES = (PAGERDUTY, SLACK, DATABASE, HUB)
+
+
+@dataclass(frozen=True)
+class Part:
+    """`about` is what is being looked at, as progress says it."""
+
+    name: str
+    about: str
+    check: Callable[[], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class SetUpStep:
+    """One of the four steps of docs/setup/, and the areas of findings that it is about."""
+
+    number: int
+    name: str
+    areas: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+STEPS = (
+    SetUpStep(1, "PagerDuty", ("pagerduty",), ("pagerduty", "on-call")),
+    SetUpStep(2, "Slack", ("slack", "people"), ("slack",)),
+    SetUpStep(3, "Database", ("database", "hub"), ("database", "hub")),
+    SetUpStep(4, "Try it", ("drill",), ()),
+)
+
+
+def _pagerduty() -> Iterable[Finding]:
+    return check_access(
+        _pager(),
+        api_key=settings.PAGERDUTY_API_KEY,
+        from_email=settings.PAGERDUTY_FROM_EMAIL,
+        api_url=settings.PAGERDUTY_API_URL,
+        webhooks=_webhooks(),
+    )
+
+
+def _on_call() -> Iterable[Finding]:
+    return check_on_call(
+        _pager(),
+        api_key=settings.PAGERDUTY_API_KEY,
+        fallback_service=settings.FALLBACK_SERVICE,
+        now=datetime.now(settings.ZONE),
+    )
+
+
+def _slack() -> Iterable[Finding]:
+    return check_slack(
+        Slack(token=settings.SLACK_BOT_TOKEN, api_url=settings.SLACK_API_URL, before_send=before_send),
+        token=settings.SLACK_BOT_TOKEN,
+        announce_channel=settings.SLACK_ANNOUNCE_CHANNEL,
+        api_url=settings.SLACK_API_URL,
+        channel_opened=_channel_opened(),
+    )
+
+
+PARTS = (
+    Part("pagerduty", "PagerDuty: the key, the From user, webhooks", _pagerduty),
+    Part("on-call", "PagerDuty: services, and who is on call for 14 days", _on_call),
+    Part("slack", "Slack: the token, what it may do, the announce channel", _slack),
+    Part("database", "The database", check_database),
+    Part("hub", "Incident Central itself", check_hub),
+)
+
+
+@cache
+def _pager() -> PagerDuty:
+    """One of the doctor's own, which may keep other calls waiting but not the pages."""
+    return PagerDuty(
+        api_key=settings.PAGERDUTY_API_KEY,
+        from_email=settings.PAGERDUTY_FROM_EMAIL,
+        api_url=settings.PAGERDUTY_API_URL,
+        before_send=before_send,
+    )
+
+
+def _webhooks() -> Webhooks | None:
+    """What our own rows say of webhooks; None while the database does not answer."""
+    try:
+        address = subscribing.address() if settings.BASE_URL else ""
+        ours = list(WebhookSubscription.objects.all())
+        since = max([now() - LATELY, *(one.created_at for one in ours)])
+        changes = TimelineEntry.objects.filter(log_entry_id__isnull=False, at__gt=since)
+        return Webhooks(
+            address,
+            frozenset(one.id for one in ours),
+            has_secret=bool(settings.PAGERDUTY_WEBHOOK_SECRETS),
+            last_at=Webhook.objects.aggregate(last=Max("received_at"))["last"],
+            last_change_at=changes.aggregate(last=Max("at"))["last"],
+        )
+    except Error:
+        return None
+
+
+def _channel_opened() -> bool | None:
+    """Whether the last channel that was to be opened was; False where Slack said that the app may not."""
+    told = Q(state=State.DONE) | Q(error__contains="restricted_action")
+    opening = StepRow.objects.filter(told, job__workflow=response.RESPONSE.name, name="open_channel")
+    try:
+        last = opening.order_by("-pk").first()
+    except Error:
+        return None
+    return None if last is None else last.state == State.DONE

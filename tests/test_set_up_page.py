@@ -1,0 +1,149 @@
+"""The Set-up page: what the doctor found last, at once, and a run for administrators."""
+
+import re
+from collections.abc import Callable
+
+from tests.doctor import policy_id, service_id
+from tests.journeys.conftest import on_sqlite
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
+
+PROBE = "POST /schedules/preview"
+
+
+def check(hub: Hub) -> Page:
+    """Have everything checked by the administrator; the page once it is done."""
+    hub.rows("UPDATE jobs_job SET created_at = %s WHERE workflow = 'doctor'", "2020-01-01 00:00:00")
+    pressed = hub.dana.post("/set-up/check", {})
+    assert "refused" not in pressed.url
+    return eventually(lambda: done(hub))
+
+
+def done(hub: Hub) -> Page:
+    page = hub.dana.get("/set-up")
+    assert "Check everything again" in page.text
+    return page
+
+
+def findings(page: Page) -> set[str]:
+    return set(re.findall(r'data-finding="([a-z.-]+)"', page.text))
+
+
+def test_an_administrator_checks_everything_sees_how_far_it_is_and_finds_it_again(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    first = hub.dana.get("/set-up")
+    assert "Nothing has been checked yet" in first.text
+
+    sandbox.fault("pagerduty", "slow", method="GET /services", seconds=8)
+    pressed = hub.dana.post("/set-up/check", {})
+    assert pressed.path == "/set-up"
+    assert re.search(r"Checking: \d of 5 parts done", pressed.text)
+    assert '<meta http-equiv="refresh"' in pressed.text  # without JavaScript, too
+    assert "<h1>Checking for the first time</h1>" in pressed.text
+    assert "PagerDuty: services, and who is on call for 14 days" in pressed.text
+    again = hub.dana.post("/set-up/check", {})
+    assert "Checking: " in again.text
+    sandbox.mend()
+
+    page = eventually(lambda: done(hub))
+    assert "<h1>2 things would keep a page from arriving</h1>" in page.text
+    assert "Escalation policy Payments reaches nobody now" in page.text
+    assert {"pagerduty.policy-reaches-nobody", "pagerduty.no-contact-method", "hub.works"} <= findings(page)
+    assert len(sandbox.calls(PROBE)) == 1
+    refused = hub.dana.post("/set-up/check", {})
+    assert "at most once in 30 seconds" in refused.text
+    assert len(sandbox.calls(PROBE)) == 1
+
+    hub.stop()
+    sandbox.fault("pagerduty", "down")
+    hub.start()
+    assert findings(hub.dana.get("/set-up")) == findings(page)
+
+
+@on_sqlite
+def test_whoever_is_no_administrator_reads_it_and_starts_nothing(hub: Hub, sandbox: Sandbox) -> None:
+    stranger = Browser(hub.url)
+    assert stranger.get("/set-up").path == "/sign-in"
+    page = check(hub)
+    sandbox.control("/calls", method="DELETE")
+
+    hub.command("manage", "createadmin", "mei.tanaka@example.com", "--password-stdin", stdin=PASSWORD)
+    hub.rows("UPDATE users SET is_admin = %s WHERE email <> %s", False, ADMIN)
+    mei = Browser(hub.url)
+    mei.sign_in("mei.tanaka@example.com", PASSWORD)
+    seen = mei.get("/set-up")
+    assert findings(seen) == findings(page)
+    assert "An administrator can check again here." in seen.text
+    hub.rows("UPDATE jobs_job SET created_at = %s WHERE workflow = 'doctor'", "2020-01-01 00:00:00")
+    assert mei.post("/set-up/check", {}).path == "/set-up"
+    assert "Check everything again" in hub.dana.get("/set-up").text  # and no run is under way
+    assert sandbox.calls(PROBE) == []
+
+
+@on_sqlite
+def test_names_are_text_and_many_of_a_kind_are_folded(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    names = "Mobile App,Search,Payments,Identity,Email Delivery,Incident Desk,Data Warehouse".split(",")
+    for name in names:
+        sandbox.plant("pagerduty", "services", service_id(name), set={"urgency": "low"})
+    sandbox.plant("pagerduty", "services", service_id("Search"), set={"name": "<script>alert(1)</script> `x`"})
+    hub = make_hub()
+    hub.start()
+    page = check(hub)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "<script>alert" not in page.text
+    assert page.text.count('data-finding="pagerduty.service-low-urgency"') == len(names)
+    assert f"{len(names) - 3} more like this" in page.text
+
+
+@on_sqlite
+def test_what_only_incidents_show(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    """That the workspace lets nobody open channels, and that webhooks stopped coming."""
+    sandbox.switch(channel_creation="restricted")
+    hub = make_hub()
+    hub.start()
+    assert hub.command("setup", "webhook").returncode == 0
+    assert {"pagerduty.webhook-works", "slack.channels-untried"} <= findings(check(hub))
+
+    name = hub.dana.post("/report", report_form(hub)).incident
+    eventually(lambda: hub.steps(name)["open_channel"]["state"] == "failed")
+    eventually(lambda: _from_the_log(hub))
+    hub.rows("UPDATE incidents_webhook SET received_at = %s", "2020-01-01 00:00:00")
+    assert {"pagerduty.webhook-silent", "slack.channels-restricted"} <= findings(check(hub))
+
+    sandbox.switch(channel_creation="allowed")
+    hub.dana.post(f"/incidents/{name}/steps/open_channel", {})
+    hub.finished(name)
+    assert "slack.channels-open" in findings(check(hub))
+
+
+def _from_the_log(hub: Hub) -> bool:
+    hub.read_log_now()
+    return bool(hub.rows("SELECT id FROM incidents_timelineentry WHERE log_entry_id IS NOT NULL"))
+
+
+@on_sqlite
+def test_a_check_that_we_fail_ourselves_is_no_pass(hub: Hub) -> None:
+    assert "hub.check-failed" not in findings(check(hub))
+    hub.rows(
+        "UPDATE jobs_step SET state = 'failed', error = 'Incident Central itself failed here (KeyError).'"
+        " WHERE name = 'slack' AND job_id IN (SELECT id FROM jobs_job WHERE workflow = 'doctor')"
+    )
+    page = hub.dana.get("/set-up")
+    assert "hub.check-failed" in findings(page)
+    assert "(KeyError)" in page.text
+
+
+@on_sqlite
+def test_the_documented_fixes_turn_findings_green(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    assert "pagerduty.policy-reaches-nobody" in findings(check(hub))
+    person = next(one["id"] for one in sandbox.state["pagerduty"]["users"] if one["name"] == "Lucía Paredes")
+    rules = [{"id": "PRULE", "minutes": 5, "target_ids": [person]}]  # “add a level with a person”
+    sandbox.plant("pagerduty", "policies", policy_id("Payments"), set={"rules": rules})
+    assert hub.command("setup", "webhook").returncode == 0
+    page = check(hub)
+    assert not {"pagerduty.policy-reaches-nobody", "pagerduty.webhook-missing"} & findings(page)
+    assert "<h1>1 thing would keep a page from arriving</h1>" in page.text
