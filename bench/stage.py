@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -108,20 +108,22 @@ class Stage:
         self.latencies(pagerduty=0, slack=0)
 
     def tidy(self, hub: Hub) -> None:
-        """Have everything finished, resolved and archived, so that what comes next meets a quiet company."""
+        """Have everything finished, resolved, archived and forgotten, so that what comes next meets a quiet company.
+
+        Forgotten first: a hundred incidents that are resolved in the same second would be read for some minutes.
+        """
         self.at_ease()
         with Rows(hub) as rows:
             eventually(lambda: rows.unsettled() == 0, within=PATIENCE)
-            state = self.sandbox.state
-            someone = state["pagerduty"]["users"][0]["id"]
-            for incident in state["pagerduty"]["incidents"]:
-                if incident["status"] != "resolved":
-                    self.sandbox.resolve(incident["id"], someone)
-            for channel in state["slack"]["channels"]:
-                if channel["name"].startswith("incident-") and not channel["is_archived"]:
-                    self.sandbox.plant("slack", "channels", channel["id"], set={"is_archived": True})
-            hub.poll_now()
-            eventually(lambda: rows.open() == 0, within=PATIENCE)
+            rows.forget()
+        state = self.sandbox.state
+        someone = state["pagerduty"]["users"][0]["id"]
+        for incident in state["pagerduty"]["incidents"]:
+            if incident["status"] != "resolved":
+                self.sandbox.resolve(incident["id"], someone)
+        for channel in state["slack"]["channels"]:
+            if channel["name"].startswith("incident-") and not channel["is_archived"]:
+                self.sandbox.plant("slack", "channels", channel["id"], set={"is_archived": True})
         self.sandbox.control("/calls", method="DELETE")
 
     def page_calls(self) -> dict[str, "PageCall"]:
@@ -203,8 +205,13 @@ class Rows:
         """Steps of responses that still have something to do."""
         return self._number(_UNSETTLED)
 
-    def open(self) -> int:
-        return self._number("SELECT count(*) FROM incidents WHERE status <> 'resolved'")
+    def forget(self) -> None:
+        """All incidents, and what was done for them."""
+        for query in _FORGET:
+            if self._postgresql is not None:
+                self._postgresql.execute(query)
+            elif self._sqlite is not None:
+                self._sqlite.execute(query)
 
     def unpaged(self) -> int:
         return self._number("SELECT count(*) FROM incidents WHERE pagerduty_id IS NULL")
@@ -221,6 +228,14 @@ class Rows:
         return row[0] if row else 0
 
 
+_FORGET: tuple[LiteralString, ...] = (
+    "DELETE FROM jobs_step WHERE job_id IN (SELECT id FROM jobs_job WHERE workflow IN ('response', 'news', 'action'))",
+    "DELETE FROM jobs_job WHERE workflow IN ('response', 'news', 'action')",
+    "DELETE FROM incidents_timelineentry",
+    "DELETE FROM incidents_responder",
+    "DELETE FROM incidents_action",
+    "DELETE FROM incidents",
+)
 _UNSETTLED = """SELECT count(*) FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
                 WHERE j.workflow = 'response' AND s.state NOT IN ('done', 'off', 'by-hand')"""
 
