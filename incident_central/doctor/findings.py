@@ -63,6 +63,23 @@ and that no other program holds it.""",
     ),
     Kind("database.journal-mode-right", OK, "SQLite keeps what it accepts, through a crash, too"),
     Kind(
+        "database.backup-missing",
+        REMARK,
+        "No backup was ever made by `incident-central backup`",
+        "Run `incident-central backup`, and have it run every night, as in `docs/setup/3-database.md`. Where something "
+        "else makes your backups, leave this as it is.",
+    ),
+    Kind(
+        "database.backup-old",
+        WARN,
+        "The last backup is {days} days old",
+        """\
+Run `incident-central backup`: it says what keeps it from making one.
+Then see why it does not run every night: `systemctl status incident-central-backup.timer \
+incident-central-backup.service`.""",
+    ),
+    Kind("database.backup-recent", OK, "The last backup is not older than a week"),
+    Kind(
         "database.clock-skew",
         WARN,
         "The database's clock and this machine's are {seconds} s apart",
