@@ -201,7 +201,8 @@ def test_every_finding_is_one_that_some_check_gives(facts: dict[str, Any]) -> No
 
 def test_every_fault_that_can_be_found_is_planted_in_some_test(facts: dict[str, Any]) -> None:
     tests = "".join(
-        _page(f"tests/{name}.py") for name in ("doctor_scenes", "test_doctor_of_the_database", "test_set_up_page")
+        _page(f"tests/{name}.py")
+        for name in ("doctor_scenes", "test_doctor_of_the_database", "test_set_up_page", "test_backup")
     )
     wrong = {one["id"] for one in facts["findings"] if one["level"] != Level.OK}
     assert {id_ for id_ in wrong if f'"{id_}"' not in tests} == set()

@@ -17,27 +17,13 @@ from incident_central import backup
 from incident_central.database import check_writable, now
 from incident_central.doctor.findings import DATABASE
 from incident_central.findings import Finding
+from incident_central.incidents.earlier import ADDED, ORIGINAL
 
 #: Bytes. A report takes a few KB; the journal and a vacuum want some MB at once.
 FULL, NEARLY_FULL = 100 * 10**6, 10**9
 CLOCKS_MAY_DIFFER = 10.0  # seconds
 #: Made every night, it may fail some nights before somebody is told.
 BACKUP_LASTS = timedelta(days=7)
-
-#: The columns that the table `incidents` has always had, and one that this version added.
-EARLIER = {
-    "id",
-    "created_at",
-    "updated_at",
-    "pagerduty_id",
-    "pagerduty_url",
-    "slack_channel_id",
-    "slack_channel_name",
-    "slack_channel_url",
-    "reporter_email",
-    "incident_commander_email",
-}
-ADDED = "status"
 
 
 def check_database() -> Iterator[Finding]:
@@ -93,8 +79,8 @@ def _check_tables() -> Iterator[Finding]:
         if "incidents" not in connection.introspection.table_names(cursor):
             return
         columns = {column.name for column in connection.introspection.get_table_description(cursor, "incidents")}
-    if columns >= EARLIER and ADDED not in columns:
-        said = f"It has the ten columns of old and {len(columns) - len(EARLIER)} more."
+    if columns >= set(ORIGINAL) and ADDED not in columns:
+        said = f"It has the ten columns of old and {len(columns) - len(ORIGINAL)} more."
         yield DATABASE.found("database.earlier-table", said)
 
 

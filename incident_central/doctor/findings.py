@@ -29,7 +29,9 @@ Without `DATABASE_URL` it is a file in `DATA_DIR`: see that the user who runs In
         """\
 It is left as it is, and cannot hold what this version writes. Give this version a database of its own: another name \
 in `DATABASE_URL`, or another `DATA_DIR`.
-Run `incident-central manage migrate`. Queries on the earlier table go on working where it is.""",
+Run `incident-central manage migrate`. Queries on the earlier table go on working where it is.
+Run `incident-central import` with the earlier address or file: it says what it would take over, and does it with \
+`--yes`.""",
     ),
     Kind(
         "database.read-only",
