@@ -1,6 +1,6 @@
 """What the doctor checks, part by part: a part is run on its own, at the same time as the others.
 
-Another part (people matched with Slack, the drill) joins as one more row in PARTS; its tables of findings in TABLES.
+Another part (the drill) joins as one more row in PARTS; its tables of findings in TABLES.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,8 +14,9 @@ from django.db.models import Max, Q
 
 from incident_central.database import now
 from incident_central.doctor.database_checks import check_database
-from incident_central.doctor.findings import DATABASE, HUB
+from incident_central.doctor.findings import DATABASE, HUB, PEOPLE
 from incident_central.doctor.hub_checks import check_hub
+from incident_central.doctor.people_checks import check_people
 from incident_central.findings import Finding
 from incident_central.incidents import response, subscribing
 from incident_central.incidents.models import TimelineEntry, Webhook, WebhookSubscription
@@ -32,7 +33,7 @@ from incident_central.jobs.runner import before_send
 #: How long back it is looked whether webhooks told of what happened: they are remembered for three days.
 LATELY = timedelta(days=2)
 
-TABLES = (PAGERDUTY, SLACK, DATABASE, HUB)
+TABLES = (PAGERDUTY, SLACK, PEOPLE, DATABASE, HUB)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class SetUpStep:
 
 STEPS = (
     SetUpStep(1, "PagerDuty", ("pagerduty",), ("pagerduty", "on-call")),
-    SetUpStep(2, "Slack", ("slack", "people"), ("slack",)),
+    SetUpStep(2, "Slack", ("slack", "people"), ("slack", "people")),
     SetUpStep(3, "Database", ("database", "hub"), ("database", "hub")),
     SetUpStep(4, "Try it", ("drill",), ()),
 )
@@ -95,6 +96,7 @@ PARTS = (
     Part("pagerduty", "PagerDuty: the key, the From user, webhooks", _pagerduty),
     Part("on-call", "PagerDuty: services, and who is on call for 14 days", _on_call),
     Part("slack", "Slack: the token, what it may do, the announce channel", _slack),
+    Part("people", "People: who they are in Slack", check_people),
     Part("database", "The database", check_database),
     Part("hub", "Incident Central itself", check_hub),
 )
