@@ -11,6 +11,7 @@ from functools import cache
 from django.conf import settings
 from django.db import Error
 from django.db.models import Max, Q
+from django.utils import timezone
 
 from incident_central.database import now
 from incident_central.doctor.database_checks import check_database
@@ -19,7 +20,7 @@ from incident_central.doctor.hub_checks import check_hub
 from incident_central.doctor.people_checks import check_people
 from incident_central.findings import Finding
 from incident_central.incidents import response, subscribing
-from incident_central.incidents.models import TimelineEntry, Webhook, WebhookSubscription
+from incident_central.incidents.models import RefusedWebhook, TimelineEntry, Webhook, WebhookSubscription
 from incident_central.integrations.pagerduty.checks import Webhooks, check_access
 from incident_central.integrations.pagerduty.client import PagerDuty
 from incident_central.integrations.pagerduty.findings import PAGERDUTY
@@ -30,7 +31,8 @@ from incident_central.integrations.slack.findings import SLACK
 from incident_central.jobs.models import State, StepRow
 from incident_central.jobs.runner import before_send
 
-#: How long back it is looked whether webhooks told of what happened: they are remembered for three days.
+#: How long back it is looked whether webhooks told of what happened, or were refused: they are remembered for three
+#: days.
 LATELY = timedelta(days=2)
 
 TABLES = (PAGERDUTY, SLACK, PEOPLE, DATABASE, HUB)
@@ -119,16 +121,25 @@ def _webhooks() -> Webhooks | None:
         address = subscribing.address() if settings.BASE_URL else ""
         ours = list(WebhookSubscription.objects.all())
         since = max([now() - LATELY, *(one.created_at for one in ours)])
+        last_at = Webhook.objects.aggregate(last=Max("received_at"))["last"]
+        lately = max([now() - LATELY, *filter(None, [last_at])])
+        refused = RefusedWebhook.objects.filter(at__gt=lately).first()
         changes = TimelineEntry.objects.filter(log_entry_id__isnull=False, at__gt=since)
         return Webhooks(
             address,
             frozenset(one.id for one in ours),
             has_secret=bool(settings.PAGERDUTY_WEBHOOK_SECRETS),
-            last_at=Webhook.objects.aggregate(last=Max("received_at"))["last"],
+            last_at=last_at,
             last_change_at=changes.aggregate(last=Max("at"))["last"],
+            refused=_told(refused) if refused else "",
         )
     except Error:
         return None
+
+
+def _told(refused: RefusedWebhook) -> str:
+    local = timezone.localtime(refused.at)
+    return f"on {local.day} {local:%b at %H:%M}: {refused.why}"
 
 
 def _channel_opened() -> bool | None:
