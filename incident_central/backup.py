@@ -53,7 +53,7 @@ def make(file: Path | None, *, replace: bool) -> str:
             f"`incident-central manage migrate` was run, and that there is room in {Path(file or database).parent}."
         ) from None
     _remember(Backup(at, file))
-    return f"{incidents:,} incidents are in {file} ({size / 10**6:.1f} MB). It was read back, and is whole."
+    return f"{file} was written ({size / 10**6:.1f} MB, incidents: {incidents:,}), read back, and is whole."
 
 
 def last() -> Backup | None:

@@ -68,7 +68,8 @@ def test_what_was_backed_up_while_the_hub_ran_comes_back_elsewhere_and_pages_nob
     made = hub.command("backup", str(tmp_path))
     assert made.returncode == 0, made.stderr
     (file,) = tmp_path.glob("incident-central-*.sqlite3")
-    assert re.fullmatch(rf"2 incidents are in {file} \(\d+\.\d MB\)\. It was read back, and is whole\.\n", made.stdout)
+    said = rf"{file} was written \(\d+\.\d MB, incidents: 2\), read back, and is whole\.\n"
+    assert re.fullmatch(said, made.stdout)
     assert file.stat().st_mode & 0o777 == 0o600
     lost(hub, sandbox, under_way)
     (place := tmp_path / "new").mkdir()

@@ -67,7 +67,7 @@ class Plan:
 
     def lines(self) -> Iterator[str]:
         total = len(self.new) + self.there + len(self.refused)
-        yield f"{self.where} holds {total:,} incidents of an earlier Incident Central."
+        yield f"{self.where} is of an earlier Incident Central. Incidents: {total:,}."
         yield f"{len(self.new):>9,} can be taken over"
         yield f"{self.there:>9,} were taken over before"
         yield from _first(self.refused, "cannot be taken over:")
