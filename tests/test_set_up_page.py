@@ -19,6 +19,12 @@ def check(hub: Hub) -> Page:
     return eventually(lambda: done(hub))
 
 
+def check_long_after(hub: Hub) -> Page:
+    """The last webhook came long ago; those that were on their way a moment ago, too."""
+    hub.rows("UPDATE incidents_webhook SET received_at = %s", "2020-01-01 00:00:00")
+    return check(hub)
+
+
 def done(hub: Hub) -> Page:
     page = hub.dana.get("/set-up")
     assert "Check everything again" in page.text
@@ -110,8 +116,7 @@ def test_what_only_incidents_show(make_hub: Callable[..., Hub], sandbox: Sandbox
     name = hub.dana.post("/report", report_form(hub)).incident
     eventually(lambda: hub.steps(name)["open_channel"]["state"] == "failed")
     eventually(lambda: _from_the_log(hub))
-    hub.rows("UPDATE incidents_webhook SET received_at = %s", "2020-01-01 00:00:00")
-    assert {"pagerduty.webhook-silent", "slack.channels-restricted"} <= findings(check(hub))
+    eventually(lambda: {"pagerduty.webhook-silent", "slack.channels-restricted"} <= findings(check_long_after(hub)))
 
     sandbox.switch(channel_creation="allowed")
     hub.dana.post(f"/incidents/{name}/steps/open_channel", {})
