@@ -12,6 +12,7 @@ import pytest
 
 from tests.crash.account import assert_each_once
 from tests.crash.lives import Lives, Reports
+from tests.crash.replicas import in_the_database
 from tests.processes import Hub, Sandbox, eventually
 
 AT_ONCE = 10  # responses under way when it is killed, at least
@@ -65,6 +66,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice(
                     pass
         took = restarted(hub, reports)
         names = reports.answered()
+        eventually(lambda: in_the_database(hub, names))
         eventually(lambda: not reports.under_way())
     assert_each_once(hub, sandbox, names)
     assert "cannot be written" not in hub.log
