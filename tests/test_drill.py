@@ -7,9 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from incident_central.sandbox.pagerduty.records import fixed_id
 from tests.doctor import user_id
 from tests.journeys.conftest import on_sqlite
 from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually
+from tests.test_set_up_page import check, findings
 
 Json = dict[str, Any]
 PAGE, POLICY, SERVICE = "POST /incidents", "POST /escalation_policies", "POST /services"
@@ -70,6 +72,7 @@ def put_away(hub: Hub, name: str) -> Page:
 
 
 def drill_service(sandbox: Sandbox) -> Json:
+    found: Json
     (found,) = [one for one in sandbox.state["pagerduty"]["services"] if one["name"].startswith("DRILL")]
     return found
 
@@ -83,6 +86,7 @@ def test_a_drill_rings_only_who_pressed_and_shows_each_link(hub: Hub, sandbox: S
     shown = hub.dana.get("/drills").text
     name = f"DRILL of Incident Central: pages only Dana Okafor ({DANA})"
     assert name in shown
+    assert "drill.never-tried" in findings(check(hub))
     assert sandbox.calls(SERVICE) == sandbox.calls(POLICY) == []  # looking makes nothing
 
     make_service(hub)
@@ -116,6 +120,7 @@ def test_a_drill_rings_only_who_pressed_and_shows_each_link(hub: Hub, sandbox: S
         one for one in sandbox.messages("incidents") if drill_name in one["metadata"]["event_payload"]["marker"]
     ]
     assert channel["name"] == drill_name
+    assert {"drill.went-through"} == {one for one in findings(check(hub)) if one.startswith("drill.")}
 
     assert start(hub) != drill_name  # the next one uses the same service
     eventually(lambda: len(sandbox.calls(PAGE)) == 2 or None)
@@ -158,6 +163,7 @@ def test_it_ends_by_itself(ready: Hub, sandbox: Sandbox) -> None:
     assert "its time was up" in page.text
     assert sandbox.page_of(name)["status"] == "resolved"
     assert sandbox.channel_of(name)["is_archived"]
+    assert "drill.not-acknowledged" in findings(check(ready))
 
 
 @on_sqlite
@@ -189,12 +195,6 @@ def _service(sandbox: Sandbox, **fields: object) -> None:
     sandbox.plant("pagerduty", "services", drill_service(sandbox)["id"], set=fields)
 
 
-def _id(sandbox: Sandbox, kind: str, name: str) -> str:
-    from incident_central.sandbox.pagerduty.records import fixed_id
-
-    return fixed_id(kind, name)
-
-
 def _in_maintenance(sandbox: Sandbox) -> None:
     now = sandbox.state["clock"]["now"]
     window = {"description": "Moving", "service_ids": [drill_service(sandbox)["id"]], "start": now - 60}
@@ -206,81 +206,88 @@ def _gone(sandbox: Sandbox) -> None:
 
 
 MEI = user_id("mei.tanaka")
+#: Each way in which it could reach somebody else, or not who pressed; and how the page says so.
 WAYS: dict[str, tuple[Callable[[Sandbox], None], str]] = {
     "a second target": (lambda s: _policy(s, rules=[_rule(1, DANA, MEI)]), "pages also Mei Tanaka"),
     "somebody else": (lambda s: _policy(s, rules=[_rule(1, MEI)]), "pages also Mei Tanaka"),
     "a second rule": (lambda s: _policy(s, rules=[_rule(1, DANA), _rule(2, MEI)]), "has 2 levels"),
     "a second rule of the same person": (lambda s: _policy(s, rules=[_rule(1, DANA), _rule(2, DANA)]), "has 2 levels"),
     "a schedule": (
-        lambda s: _policy(s, rules=[_rule(1, _id(s, "schedule", "Storefront primary"))]),
+        lambda s: _policy(s, rules=[_rule(1, fixed_id("schedule", "Storefront primary"))]),
         "pages the schedule Storefront primary",
     ),
     "no rule": (lambda s: _policy(s, rules=[]), "has 0 levels"),
     "a policy that repeats": (lambda s: _policy(s, num_loops=2), "repeats 2 times"),
-    "a policy of a team": (lambda s: _policy(s, team_ids=[_id(s, "team", "Data")]), "belongs to a team: Data"),
+    "a policy of a team": (lambda s: _policy(s, team_ids=[fixed_id("team", "Data")]), "belongs to a team: Data"),
     "another name of the policy": (lambda s: _policy(s, name="Storefront again"), "is called “Storefront again”"),
     "another policy": (
-        lambda s: _service(s, policy_id=_id(s, "policy", "Storefront")),
+        lambda s: _service(s, policy_id=fixed_id("policy", "Storefront")),
         "has another escalation policy: Storefront",
     ),
-    "a team": (lambda s: _service(s, team_ids=[_id(s, "team", "Data")]), "belongs to a team: Data"),
+    "a team": (lambda s: _service(s, team_ids=[fixed_id("team", "Data")]), "belongs to a team: Data"),
     "an integration": (lambda s: _service(s, integrations=["Datadog"]), "has an integration: Datadog"),
     "another name of the service": (lambda s: _service(s, name="Shop"), "is called “Shop”"),
     "low urgency": (lambda s: _service(s, urgency="low"), "is not always high"),
     "support hours": (lambda s: _service(s, urgency_outside_hours="low"), "is not always high"),
     "a disabled service": (lambda s: _service(s, status="disabled"), "is disabled"),
-    "maintenance": (_in_maintenance, "is in maintenance"),
-    "a service that is gone": (_gone, "does not have the drill service any more"),
     "another e-mail": (
         lambda s: s.plant("pagerduty", "users", DANA, set={"email": "dana@example.com"}),
         "Nobody in PagerDuty has the e-mail dana.okafor@example.com",
     ),
+    "maintenance": (_in_maintenance, "is in maintenance"),
+    "a service that is gone": (_gone, "does not have the drill service any more"),
 }
 
 
+def _as_it_was(sandbox: Sandbox, made: Json) -> None:
+    name = f"DRILL of Incident Central: pages only Dana Okafor ({DANA})"
+    policy = {"name": name, "rules": [_rule(1, DANA)], "num_loops": 0, "team_ids": []}
+    sandbox.plant("pagerduty", "policies", made["policy_id"], set=policy)
+    fields = ("name", "policy_id", "team_ids", "integrations", "urgency", "urgency_outside_hours", "status")
+    sandbox.plant("pagerduty", "services", made["id"], set={field: made[field] for field in fields})
+    sandbox.plant("pagerduty", "users", DANA, set={"email": ADMIN})
+
+
 @on_sqlite
-@pytest.mark.parametrize("way", WAYS)
-def test_where_it_could_reach_somebody_else_nothing_is_sent(way: str, ready: Hub, sandbox: Sandbox) -> None:
-    plant, why = WAYS[way]
-    plant(sandbox)
-    name = start(ready)
-    page = put_away(ready, name)
-    assert "Nobody was paged" in page.text
-    assert why in page.text
-    assert sandbox.calls(PAGE) == []
-    assert sandbox.calls("conversations.create") == []
+def test_where_it_could_reach_somebody_else_nothing_is_sent(ready: Hub, sandbox: Sandbox) -> None:
+    made = drill_service(sandbox)
+    for way, (plant, why) in WAYS.items():  # the last two cannot be taken back
+        plant(sandbox)
+        shown = put_away(ready, start(ready)).text
+        assert "Nobody was paged" in shown, way
+        assert why in shown, way
+        assert sandbox.calls(PAGE) == [], way
+        assert sandbox.calls("conversations.create") == [], way
+        if way not in ("maintenance", "a service that is gone"):
+            _as_it_was(sandbox, made)
     assert sandbox.ringing == set()
+    assert "drill.nothing-sent" in findings(check(ready))
 
 
 @on_sqlite
 def test_the_from_user_and_whoever_is_not_in_pagerduty_cannot_start_one(
     make_hub: Callable[..., Hub], sandbox: Sandbox
 ) -> None:
-    hub = make_hub(PAGERDUTY_FROM_EMAIL=ADMIN)
-    hub.start()
-    eventually(lambda: "You are the From user" in hub.dana.get("/drills").text)
-    hub.command("manage", "createadmin", "nobody@example.com", "--password-stdin", stdin=PASSWORD)
-    stranger = Browser(hub.url)
-    stranger.sign_in("nobody@example.com", PASSWORD)
-    assert "Nobody in PagerDuty has your e-mail, nobody@example.com" in stranger.get("/drills").text
-    for person in (hub.dana, stranger):
-        person.post("/drills/service", {})  # by hand, since the page offers no button
-        assert person.post("/drills/start", {"press": str(uuid4())}).status == 409
-    failed = "SELECT s.id FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE j.workflow = %s AND s.state = %s"
-    eventually(lambda: len(hub.rows(failed, "drill-service", "failed")) == 2 or None)
-    assert sandbox.calls(POLICY) == sandbox.calls(SERVICE) == sandbox.calls(PAGE) == []
-
-
-@on_sqlite
-def test_who_became_the_from_user_is_refused(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
     hub = make_hub()
     hub.start()
     make_service(hub)
     hub.stop()
     hub.settings["PAGERDUTY_FROM_EMAIL"] = ADMIN
     hub.start()
-    page = hub.dana.post("/drills/start", {"press": str(uuid4())})
+    assert "You are the From user" in hub.dana.get("/drills").text
+    page = hub.dana.post("/drills/start", {"press": str(uuid4())})  # by hand, since the page offers no button
     assert "is the From user" in put_away(hub, page.path.rpartition("/")[2]).text
+
+    hub.command("manage", "createadmin", "nobody@example.com", "--password-stdin", stdin=PASSWORD)
+    stranger = Browser(hub.url)
+    stranger.sign_in("nobody@example.com", PASSWORD)
+    assert "Nobody in PagerDuty has your e-mail, nobody@example.com" in stranger.get("/drills").text
+    stranger.post("/drills/service", {})
+    assert stranger.post("/drills/start", {"press": str(uuid4())}).status == 409
+    failed = "SELECT s.error FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE j.workflow = %s AND s.state = %s"
+    (row,) = eventually(lambda: hub.rows(failed, "drill-service", "failed"))
+    assert row["error"] == "Nobody in PagerDuty has the e-mail nobody@example.com."
+    assert len(sandbox.calls(POLICY)) == len(sandbox.calls(SERVICE)) == 1  # Dana's, of before
     assert sandbox.calls(PAGE) == []
 
 
@@ -309,6 +316,7 @@ def test_a_page_that_pagerduty_does_not_have_is_said(ready: Hub, sandbox: Sandbo
     until(ready, name, "does not have it (404)")
     ready.dana.post(f"/drills/{name}/end", {})
     assert "PagerDuty accepted a page that it does not have" in put_away(ready, name).text
+    assert "drill.page-missing" in findings(check(ready))
 
 
 @on_sqlite
@@ -324,6 +332,19 @@ def test_a_page_that_reached_somebody_else_is_said_and_resolved(ready: Hub, sand
     shown = put_away(ready, name)
     assert "PagerDuty has assigned it to Mei Tanaka" in shown.text
     assert sandbox.page_of(name)["status"] == "resolved"
+    assert "drill.reached-somebody-else" in findings(check(ready))
+
+
+@on_sqlite
+def test_slack_that_opens_no_channel_is_said(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.switch(channel_creation="restricted")
+    name = start(ready)
+    until(ready, name, "restricted_action")
+    sandbox.acknowledge(sandbox.page_of(name)["id"], DANA)
+    until(ready, name, "Acknowledged by Dana Okafor")
+    ready.dana.post(f"/drills/{name}/end", {})
+    put_away(ready, name)
+    assert "drill.no-channel" in findings(check(ready))
 
 
 # ── killed in the middle ──────────────────────────────────────────────────────────────────────────
@@ -349,11 +370,8 @@ def test_killed_while_the_page_is_under_way_it_pages_once(make_hub: Callable[...
 
 
 @on_sqlite
-def test_a_lost_answer_makes_neither_a_second_service_nor_a_second_page(
-    make_hub: Callable[..., Hub], sandbox: Sandbox
-) -> None:
-    hub = make_hub()
-    hub.start()
+def test_a_lost_answer_makes_neither_a_second_service_nor_a_second_page(hub: Hub, sandbox: Sandbox) -> None:
+    forget_drills(hub)
     for method in (POLICY, SERVICE, PAGE):
         sandbox.fault("pagerduty", "answer-lost", method=method, times=1)
     for method in ("conversations.create", "chat.postMessage"):
@@ -364,3 +382,4 @@ def test_a_lost_answer_makes_neither_a_second_service_nor_a_second_page(
     assert [len(sandbox.calls(method)) for method in (POLICY, SERVICE, PAGE)] == [1, 1, 1]
     assert len(sandbox.messages(name, f"{name}/summary")) == 1
     assert sandbox.ringing == {"Dana Okafor"}
+    forget_drills(hub)

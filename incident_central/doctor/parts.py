@@ -1,6 +1,6 @@
 """What the doctor checks, part by part: a part is run on its own, at the same time as the others.
 
-Another part (people matched with Slack, the drill) joins as one more row in PARTS; its tables of findings in TABLES.
+Another part (people matched with Slack) joins as one more row in PARTS; its tables of findings in TABLES.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +16,8 @@ from incident_central.database import now
 from incident_central.doctor.database_checks import check_database
 from incident_central.doctor.findings import DATABASE, HUB
 from incident_central.doctor.hub_checks import check_hub
+from incident_central.drill.checks import check_drill
+from incident_central.drill.findings import DRILL
 from incident_central.findings import Finding
 from incident_central.incidents import response, subscribing
 from incident_central.incidents.models import TimelineEntry, Webhook, WebhookSubscription
@@ -32,7 +34,7 @@ from incident_central.jobs.runner import before_send
 #: How long back it is looked whether webhooks told of what happened: they are remembered for three days.
 LATELY = timedelta(days=2)
 
-TABLES = (PAGERDUTY, SLACK, DATABASE, HUB)
+TABLES = (PAGERDUTY, SLACK, DATABASE, HUB, DRILL)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ STEPS = (
     SetUpStep(1, "PagerDuty", ("pagerduty",), ("pagerduty", "on-call")),
     SetUpStep(2, "Slack", ("slack", "people"), ("slack",)),
     SetUpStep(3, "Database", ("database", "hub"), ("database", "hub")),
-    SetUpStep(4, "Try it", ("drill",), ()),
+    SetUpStep(4, "Try it", ("drill",), ("drill",)),
 )
 
 
@@ -97,6 +99,7 @@ PARTS = (
     Part("slack", "Slack: the token, what it may do, the announce channel", _slack),
     Part("database", "The database", check_database),
     Part("hub", "Incident Central itself", check_hub),
+    Part("drill", "The last drill", check_drill),
 )
 
 

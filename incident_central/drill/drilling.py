@@ -1,4 +1,4 @@
-"""A drill from top to bottom: one person is paged, on a service that reaches nobody else, and it cleans up after itself.
+"""A drill from top to bottom: one person is paged, on a service that reaches nobody else; then it is put away.
 
     start ─┬─ page ─┬─ seen ── acknowledged
            │        └─ open channel ─┬─ invite
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -101,7 +101,6 @@ def end(drill: Drill, *, by: str) -> None:
         _hurry(drill)
         rows = StepRow.objects.of(NAME, drill.name).filter(state=State.FAILED, name__in=PUTS_AWAY)
         rows.update(state=State.WAITING, run_at=Now())
-        runner.wake()
 
 
 def delete(drill: Drill) -> bool:
@@ -356,7 +355,7 @@ def _fresh(drill: Drill) -> Drill:
 def _hurry(drill: Drill) -> None:
     """It is over: what waits looks at once, and finds that out."""
     StepRow.objects.of(NAME, drill.name).filter(state=State.WAITING).update(run_at=Now())
-    runner.wake()
+    connection.on_commit(runner.wake)
 
 
 def _nothing() -> None:

@@ -6,6 +6,7 @@ policy ── service
 from functools import cache
 
 from django.conf import settings
+from django.db import connection
 
 from incident_central.accounts.models import User
 from incident_central.database import transaction
@@ -48,7 +49,7 @@ def ask_for_service(user: User) -> None:
         for row in steps_of(drill_service_):
             if row.state == State.FAILED:
                 retry(row.pk, ask_after=None)
-        runner.wake()
+        connection.on_commit(runner.wake)
 
 
 def forget_service(user: User) -> None:
