@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from incident_central.sandbox.company import PAGERDUTY_KEY
+from incident_central.sandbox.pagerduty.account import ACCOUNT_KEY, USER_KEY
 from incident_central.sandbox.pagerduty.records import fixed_id
 from tests.doctor import user_id
 from tests.journeys.conftest import on_sqlite
@@ -129,13 +131,18 @@ def test_a_drill_rings_only_who_pressed_and_shows_each_link(hub: Hub, sandbox: S
 
 
 @on_sqlite
-def test_it_stays_out_of_every_list_and_can_be_deleted(ready: Hub, sandbox: Sandbox) -> None:
+def test_it_stays_out_of_every_list_and_can_be_deleted(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    ready = make_hub(PAGERDUTY_IMPORT_INCIDENTS="on")
+    ready.start()
+    make_service(ready)
+    sandbox.control("/calls", method="DELETE")
     before = ready.rows("SELECT count(*) AS n FROM incidents")
     name = start(ready)
     until(ready, name, "Acknowledge it on your phone")
     ready.poll_now()
     ready.read_directory_now()
-    eventually(lambda: sandbox.calls("GET /services"))
+    eventually(lambda: sandbox.calls("GET /oncalls"))
+    eventually(lambda: _has_polled(ready))
     assert ready.rows("SELECT count(*) AS n FROM incidents") == before
     assert ready.rows("SELECT id FROM incidents_service WHERE name LIKE 'DRILL%%'") == []
     assert ready.rows("SELECT id FROM incidents_escalationpolicy WHERE name LIKE 'DRILL%%'") == []
@@ -178,6 +185,14 @@ def test_pressing_twice_is_one_drill(ready: Hub, sandbox: Sandbox) -> None:
     put_away(ready, name)
     assert ready.dana.post("/drills/start", press).path == first.path  # the very same form, sent again later
     assert len(sandbox.calls(PAGE)) == 1
+
+
+def _has_polled(hub: Hub) -> bool:
+    """Once what poll_now() and read_directory_now() began has come to its end."""
+    due = (
+        "SELECT id FROM jobs_step WHERE name IN ('poll', 'directory') AND (state <> 'waiting' OR run_at < finished_at)"
+    )
+    return not hub.rows(due)
 
 
 # ── where it could reach somebody else ────────────────────────────────────────────────────────────
@@ -230,6 +245,10 @@ WAYS: dict[str, tuple[Callable[[Sandbox], None], str]] = {
     "low urgency": (lambda s: _service(s, urgency="low"), "is not always high"),
     "support hours": (lambda s: _service(s, urgency_outside_hours="low"), "is not always high"),
     "a disabled service": (lambda s: _service(s, status="disabled"), "is disabled"),
+    "a key of one’s own": (
+        lambda s: s.plant("pagerduty", "keys", PAGERDUTY_KEY, set={"kind": USER_KEY, "user_id": DANA}),
+        "The API key is dana.okafor@example.com’s own",
+    ),
     "another e-mail": (
         lambda s: s.plant("pagerduty", "users", DANA, set={"email": "dana@example.com"}),
         "Nobody in PagerDuty has the e-mail dana.okafor@example.com",
@@ -246,6 +265,7 @@ def _as_it_was(sandbox: Sandbox, made: Json) -> None:
     fields = ("name", "policy_id", "team_ids", "integrations", "urgency", "urgency_outside_hours", "status")
     sandbox.plant("pagerduty", "services", made["id"], set={field: made[field] for field in fields})
     sandbox.plant("pagerduty", "users", DANA, set={"email": ADMIN})
+    sandbox.plant("pagerduty", "keys", PAGERDUTY_KEY, set={"kind": ACCOUNT_KEY, "user_id": None})
 
 
 @on_sqlite

@@ -97,7 +97,7 @@ def _begin(user: User, press: UUID, name: str) -> Drill:
 def end(drill: Drill, *, by: str) -> None:
     """Somebody ends it: the page is resolved and the channel archived, soon. Again, it tries what failed of that."""
     with transaction():
-        _fresh(drill).over(by)
+        _fresh(drill).over(f"ended by {by}")
         _hurry(drill)
         rows = StepRow.objects.of(NAME, drill.name).filter(state=State.FAILED, name__in=PUTS_AWAY)
         rows.update(state=State.WAITING, run_at=Now())

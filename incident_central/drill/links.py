@@ -19,6 +19,11 @@ class Link:
     hint: str = ""
     at: datetime | None = None
 
+    def after(self, start: datetime) -> str:
+        """Seconds from there to here, as people read them. PagerDuty’s own times are whole seconds, by its clock."""
+        seconds = 0.0 if self.at is None else max((self.at - start).total_seconds(), 0.0)
+        return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60):02} s"
+
 
 #: The step behind each link, how it is called when it is done, and while it is not.
 STEPS = {
@@ -35,9 +40,10 @@ STEPS = {
 WORDS = {State.QUEUED: "Next", State.WAITING: "Waiting", State.LOOKING: "Looking", State.RUNNING: "Now"}
 
 
-def links_of(drill: Drill) -> list[Link]:
+def links_of(drill: Drill) -> list[tuple[Link, str]]:
+    """Each with how long after the start it was so; empty where it is not yet."""
     rows = {row.name: row for row in StepRow.objects.of(NAME, drill.name)}
-    return list(_links(drill, rows))
+    return [(one, one.after(drill.started_at) if one.at else "") for one in _links(drill, rows)]
 
 
 def _links(drill: Drill, rows: dict[str, StepRow]) -> Iterator[Link]:
@@ -51,9 +57,9 @@ def _links(drill: Drill, rows: dict[str, StepRow]) -> Iterator[Link]:
 def _special(drill: Drill, name: str) -> Link | None:
     """What came of a step is told by the drill itself, where it is not simply done."""
     if name == "page" and drill.refused:
-        return Link("Nothing was sent", "fail", "Refused", hint=" ".join(drill.refused.splitlines()))
+        return Link("Nothing was sent", "fail", "Refused")
     if name == "seen" and drill.reached_others:
-        return Link("It did not reach you alone", "fail", "Fix this", hint=" ".join(drill.reached_others.splitlines()))
+        return Link("It did not reach you alone", "fail", "Fix this")
     if name == "seen" and drill.page_is_missing:
         hint = "PagerDuty accepted the page, and was never seen to have it."
         return Link("The page does not exist in PagerDuty", "fail", "Fix this", hint=hint)

@@ -94,7 +94,7 @@ class Drill(models.Model):
     # ── what happened ─────────────────────────────────────────────────────────────────────────────
 
     def not_sent(self, reasons: list[str]) -> None:
-        self.refused = "\n".join(reasons)
+        self.refused = "\n".join(dict.fromkeys(reasons))
         self._save("refused")
         self.over("nothing was sent")
 

@@ -103,6 +103,9 @@ def differences(
             f"{email} is the From user, and what the From user is assigned PagerDuty acknowledges at once: nobody is "
             "rung."
         ]
+    owner = pager.owner_of_key()
+    if owner is not None and owner.id == person_id:
+        return [f"The API key is {email}’s own. PagerDuty acknowledges at once what they page themselves with."]
     service = _read(pager, "/services/{}", service_id, "service")
     policy = _read(pager, "/escalation_policies/{}", policy_id, "escalation_policy")
     found = []
@@ -138,7 +141,8 @@ def _of_service(row: Json, person_id: str, policy_id: str) -> Iterator[str]:
     policy = row.get("escalation_policy") or {}
     if policy.get("id") != policy_id:
         yield f"The drill service has another escalation policy: {_name(policy)}."
-    if row.get("incident_urgency_rule") != ALWAYS_HIGH or row.get("support_hours"):
+    rule = row.get("incident_urgency_rule") or {}
+    if {name: rule.get(name) for name in ALWAYS_HIGH} != ALWAYS_HIGH or row.get("support_hours"):
         yield "The urgency of the drill service is not always high: it has another rule, or support hours."
     if row.get("scheduled_actions"):
         yield "The drill service has scheduled actions, which change who is told."
