@@ -77,7 +77,8 @@ def work() -> int:
     _say("The worker is working.")
     signal.signal(signal.SIGTERM, _end)
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(1)  # a signal of which the system told another thread wakes nobody
     except (KeyboardInterrupt, SystemExit):
         _stop_work()
     return 0

@@ -15,8 +15,10 @@ from tests.processes import ROOT, Hub, Sandbox
 Json = dict[str, Any]
 
 WEBHOOK_SECRET = "a secret that somebody copied from PagerDuty"
-#: What stands in the healthy company all the same: nobody has reported anything yet.
-ALWAYS = {"slack.channels-untried", "drill.never-tried"}
+UNTRIED = {"slack.channels-untried", "drill.never-tried"}
+#: What stands in the healthy company all the same: nobody has reported anything yet, or tried a drill, and where the
+#: hub was never started, it has read nobody.
+ALWAYS = UNTRIED | {"people.not-checked"}
 
 
 def policy_id(name: str) -> str:
@@ -49,6 +51,11 @@ def level(*target_ids: str, number: int = 1) -> Json:
     return {"id": f"PRULE{number}", "minutes": 5, "target_ids": list(target_ids)}
 
 
+def member_id(sandbox: Sandbox, name: str) -> str:
+    """In Slack."""
+    return next(str(one["id"]) for one in sandbox.state["slack"]["members"] if one["real_name"] == name)
+
+
 def heal(sandbox: Sandbox, webhooks: str) -> None:
     """Edit away what is wrong in Harbour Finch on its first day, and have webhooks sent to the hub's address."""
     sandbox.start_over()
@@ -58,6 +65,8 @@ def heal(sandbox: Sandbox, webhooks: str) -> None:
     timeouts = {"acknowledgement_timeout": None, "auto_resolve_timeout": None}
     sandbox.plant("pagerduty", "services", service_id("Data Warehouse"), set=timeouts)
     sandbox.plant("pagerduty", "users", user_id("tomas.herrera"), set=reached_by("phone"))
+    sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"email": "ana.costa@example.com"})
+    sandbox.plant("slack", "members", member_id(sandbox, "Henrik Aalto"), set={"deleted": False})
     subscription = {"url": webhooks, "secret": WEBHOOK_SECRET, "events": ["incident.triggered"]}
     sandbox.plant("pagerduty", "subscriptions", create=subscription)
 

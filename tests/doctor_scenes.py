@@ -310,6 +310,7 @@ SCENES = [
             ("pagerduty.from-missing", ""),
             ("pagerduty.not-checked", "Services"),
             ("slack.token-missing", ""),
+            ("people.not-checked", ""),
             ("database.time-zone", ""),
             ("hub.base-url-missing", ""),
             ("hub.fallback-contact-missing", ""),

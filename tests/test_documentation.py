@@ -183,8 +183,14 @@ def test_the_tables_listed_are_those_of_the_database(facts: dict[str, Any]) -> N
 
 def test_every_finding_is_documented_in_its_own_words_and_no_other(facts: dict[str, Any]) -> None:
     kinds = [Kind(**one | {"level": Level(one["level"])}) for one in facts["findings"]]
-    pages = {"pagerduty": "1-pagerduty", "slack": "2-slack", "database": "3-database", "hub": "3-database"}
-    pages["drill"] = "4-try-it"
+    pages = {
+        "pagerduty": "1-pagerduty",
+        "slack": "2-slack",
+        "people": "2-slack",
+        "database": "3-database",
+        "hub": "3-database",
+        "drill": "4-try-it",
+    }
     for kind in kinds:
         page = _page(f"docs/setup/{pages[kind.id.partition('.')[0]]}.md")
         assert (passes(kind) if kind.level == Level.OK else documented(kind)) in page, kind.id
@@ -203,7 +209,13 @@ def test_every_finding_is_one_that_some_check_gives(facts: dict[str, Any]) -> No
 def test_every_fault_that_can_be_found_is_planted_in_some_test(facts: dict[str, Any]) -> None:
     tests = "".join(
         _page(f"tests/{name}.py")
-        for name in ("doctor_scenes", "test_doctor_of_the_database", "test_set_up_page", "test_drill")
+        for name in (
+            "doctor_scenes",
+            "test_doctor_of_people",
+            "test_doctor_of_the_database",
+            "test_set_up_page",
+            "test_drill",
+        )
     )
     wrong = {one["id"] for one in facts["findings"] if one["level"] != Level.OK}
     assert {id_ for id_ in wrong if f'"{id_}"' not in tests} == set()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tests.doctor import policy_id, service_id
 from tests.journeys.conftest import on_sqlite
+from tests.pagerduty import event, send, signed
 from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 
 PROBE = "POST /schedules/preview"
@@ -16,6 +17,12 @@ def check(hub: Hub) -> Page:
     pressed = hub.dana.post("/set-up/check", {})
     assert "refused" not in pressed.url
     return eventually(lambda: done(hub))
+
+
+def check_long_after(hub: Hub) -> Page:
+    """The last webhook came long ago; those that were on their way a moment ago, too."""
+    hub.rows("UPDATE incidents_webhook SET received_at = %s", "2020-01-01 00:00:00")
+    return check(hub)
 
 
 def done(hub: Hub) -> Page:
@@ -39,7 +46,7 @@ def test_an_administrator_checks_everything_sees_how_far_it_is_and_finds_it_agai
     sandbox.fault("pagerduty", "slow", method="GET /services", seconds=8)
     pressed = hub.dana.post("/set-up/check", {})
     assert pressed.path == "/set-up"
-    assert re.search(r"Checking: \d of 6 parts done", pressed.text)
+    assert re.search(r"Checking: \d of 7 parts done", pressed.text)
     assert '<meta http-equiv="refresh"' in pressed.text  # without JavaScript, too
     assert "<h1>Checking for the first time</h1>" in pressed.text
     assert "PagerDuty: services, and who is on call for 14 days" in pressed.text
@@ -109,13 +116,34 @@ def test_what_only_incidents_show(make_hub: Callable[..., Hub], sandbox: Sandbox
     name = hub.dana.post("/report", report_form(hub)).incident
     eventually(lambda: hub.steps(name)["open_channel"]["state"] == "failed")
     eventually(lambda: _from_the_log(hub))
-    hub.rows("UPDATE incidents_webhook SET received_at = %s", "2020-01-01 00:00:00")
-    assert {"pagerduty.webhook-silent", "slack.channels-restricted"} <= findings(check(hub))
+    eventually(lambda: {"pagerduty.webhook-silent", "slack.channels-restricted"} <= findings(check_long_after(hub)))
 
     sandbox.switch(channel_creation="allowed")
     hub.dana.post(f"/incidents/{name}/steps/open_channel", {})
     hub.finished(name)
     assert "slack.channels-open" in findings(check(hub))
+
+
+@on_sqlite
+def test_a_refused_webhook_shows_until_a_good_one_comes(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    assert hub.command("setup", "webhook").returncode == 0
+    body, secret = event("Q0UNKNOWN"), hub.rows("SELECT secret FROM incidents_webhooksubscription")[0]["secret"]
+    assert send(hub, body, signed(body, "a secret of before")) == 503
+    kept = hub.rows("SELECT why, at FROM incidents_refusedwebhook")
+    assert [one["why"] for one in kept] == ["its signature is wrong"]
+    assert {send(hub, body, signed(body, "a secret of before")) for _ in range(20)} == {503}
+    assert hub.rows("SELECT why, at FROM incidents_refusedwebhook") == kept, "once a minute at most"
+    page = check(hub)
+    assert "pagerduty.webhook-refused" in findings(page)
+    assert "pagerduty.webhook-works" not in findings(page)
+    assert re.search(r"refused it on \d+ \w+ at \d\d:\d\d: its signature is wrong\.", page.text)
+
+    assert send(hub, body, signed(body, secret)) == 202
+    good = findings(check(hub))
+    assert "pagerduty.webhook-refused" not in good
+    assert "pagerduty.webhook-works" in good
 
 
 def _from_the_log(hub: Hub) -> bool:

@@ -326,8 +326,9 @@ def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[...,
     assert len(sandbox.calls("POST /incidents")) == before + 1
 
 
-def test_pages_ask_pagerduty_nothing_however_many_look(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
-    hub = make_hub()
+def test_pages_ask_pagerduty_nothing_however_many_look(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    hub.sandbox = sandbox
     hub.start()
     name, _ = reported(hub, sandbox)
     eventually(lambda: not hub.incident(name)["stale_since"])

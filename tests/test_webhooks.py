@@ -136,6 +136,17 @@ def test_while_the_database_is_gone_it_says_later_and_soon(hub: Hub, secret: str
     eventually(lambda: send(hub, body, signed(body, secret)) == 202)
 
 
+def test_a_forged_one_is_answered_in_time_though_it_cannot_be_written_down(make_hub: Callable[..., Hub]) -> None:
+    hub = make_hub()
+    hub.start()
+    knows(hub, uuid4().hex, SECRET)
+    with hub.without_database():
+        for _ in range(2):
+            began = time.monotonic()
+            assert send(hub, event("Q0UNKNOWN"), "v1=0") == 503
+            assert time.monotonic() - began < 5
+
+
 def test_a_flood_is_taken_while_people_read_pages_and_report(hub: Hub, sandbox: Sandbox, secret: str) -> None:
     name, page = reported(hub, sandbox)
 

@@ -8,7 +8,6 @@ itself when the trouble is over. (fact sheet section 8)
 import hashlib
 import logging
 import threading
-import time
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
@@ -26,6 +25,8 @@ PATIENCE = 2.0
 #: So many are taken at the same time: in a flood, people still get their pages.
 AT_THE_SAME_TIME = threading.BoundedSemaphore(4)
 IN_TURN = 1.0  # seconds that one waits for its turn
+#: Whoever sends what is not PagerDuty's may send much: so often a minute it is told.
+REFUSALS = sync.Budget(1)
 
 
 @csrf_exempt
@@ -36,7 +37,8 @@ def pagerduty(request: HttpRequest) -> HttpResponse:
     try:
         return _pagerduty(request)
     except sync.NotFromPagerDuty as reason:
-        _warn(str(reason))
+        if REFUSALS.take(1):
+            _tell(str(reason))
         return _later(str(reason))
     except Error:
         return _later("The database does not answer.")
@@ -55,16 +57,15 @@ def _pagerduty(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=202)
 
 
+def _tell(why: str) -> None:
+    """In the log, and to the doctor, unless the database is gone."""
+    log.warning("a webhook was refused: %s", why)
+    try:
+        require_writable()
+        within(PATIENCE, lambda: sync.refused(why))
+    except Error:
+        log.warning("that cannot be kept: the database does not answer")
+
+
 def _later(why: str) -> HttpResponse:
     return HttpResponse(f"{why}\n", status=503, content_type="text/plain; charset=utf-8", headers={"Retry-After": "10"})
-
-
-_warned_at = -60.0
-
-
-def _warn(text: str) -> None:
-    """Once a minute: whoever sends such things may send many."""
-    global _warned_at
-    if time.monotonic() > _warned_at + 60:
-        _warned_at = time.monotonic()
-        log.warning("a webhook was refused: %s", text)

@@ -1,9 +1,62 @@
-"""What can be found wrong, or right, with the database and the hub itself. The words are those of
-docs/setup/3-database.md."""
+"""What can be found wrong, or right, with people, the database and the hub itself. The words are those of
+docs/setup/2-slack.md and 3-database.md."""
 
 from incident_central.findings import Kind, Level, Table
 
 FAIL, WARN, REMARK, OK = Level.FAIL, Level.WARN, Level.REMARK, Level.OK
+
+CHOOSE = (
+    "open **On call → Who they are in Slack**, choose {person}, and press **It is this one** beside the right member. "
+    "They can do it themselves: the menu with their initials → **You in Slack**."
+)
+READ_AGAIN = "Press **Read both again** in **On call → Who they are in Slack**, or wait five minutes. Then check again."
+
+PEOPLE = Table(
+    Kind(
+        "people.not-in-slack",
+        WARN,
+        "{person} is on call {when}, and not known in Slack",
+        f"If they have an account there, {CHOOSE}\n"
+        "If they have none, press the workspace's name in Slack, then **Invite people to …**, and use the e-mail that "
+        f"PagerDuty has.\n{READ_AGAIN}",
+    ),
+    Kind(
+        "people.deactivated",
+        WARN,
+        "{person} is on call {when}, and deactivated in Slack",
+        f"If they use another account there, {CHOOSE}\n"
+        "Otherwise open **Tools & settings → Manage members** in Slack, press the three dots beside them, then "
+        f"**Activate account**. If they have left, take them off their schedules in PagerDuty.\n{READ_AGAIN}",
+    ),
+    Kind(
+        "people.ambiguous",
+        WARN,
+        "{person} is on call {when}, and several members of Slack may be them",
+        f"So that they are invited to channels, {CHOOSE}",
+    ),
+    Kind(
+        "people.guest",
+        WARN,
+        "{person} is on call {when}, and a guest in Slack",
+        "Open **Tools & settings → Manage members** in Slack, press the three dots beside them, then **Change account "
+        f"type**, and make them a member; or have a member of each incident's channel add them.\n{READ_AGAIN}",
+    ),
+    Kind("people.on-call-known", OK, "Everybody who is on call is known in Slack"),
+    Kind(
+        "people.others-not-known",
+        REMARK,
+        "People who are not on call, and not known in Slack: {count}",
+        "Open **On call → Who they are in Slack → To look at**. For many at once, press **Download everybody as CSV**, "
+        "fill in the column `Slack member id`, and send the file back with **Correct from this file**.",
+    ),
+    Kind(
+        "people.not-checked",
+        Level.UNKNOWN,
+        "Who people are in Slack could not be checked",
+        "Mend what is said about Slack and the database first. Otherwise see that `incident-central serve` runs, wait "
+        "a minute, and check again.",
+    ),
+)
 
 DATABASE = Table(
     Kind(

@@ -1,6 +1,6 @@
 """What the doctor checks, part by part: a part is run on its own, at the same time as the others.
 
-Another part (people matched with Slack) joins as one more row in PARTS; its tables of findings in TABLES.
+Another part joins as one more row in PARTS; its tables of findings in TABLES.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,16 +11,18 @@ from functools import cache
 from django.conf import settings
 from django.db import Error
 from django.db.models import Max, Q
+from django.utils import timezone
 
 from incident_central.database import now
 from incident_central.doctor.database_checks import check_database
-from incident_central.doctor.findings import DATABASE, HUB
+from incident_central.doctor.findings import DATABASE, HUB, PEOPLE
 from incident_central.doctor.hub_checks import check_hub
+from incident_central.doctor.people_checks import check_people
 from incident_central.drill.checks import check_drill
 from incident_central.drill.findings import DRILL
 from incident_central.findings import Finding
 from incident_central.incidents import response, subscribing
-from incident_central.incidents.models import TimelineEntry, Webhook, WebhookSubscription
+from incident_central.incidents.models import RefusedWebhook, TimelineEntry, Webhook, WebhookSubscription
 from incident_central.integrations.pagerduty.checks import Webhooks, check_access
 from incident_central.integrations.pagerduty.client import PagerDuty
 from incident_central.integrations.pagerduty.findings import PAGERDUTY
@@ -31,10 +33,11 @@ from incident_central.integrations.slack.findings import SLACK
 from incident_central.jobs.models import State, StepRow
 from incident_central.jobs.runner import before_send
 
-#: How long back it is looked whether webhooks told of what happened: they are remembered for three days.
+#: How long back it is looked whether webhooks told of what happened, or were refused: they are remembered for three
+#: days.
 LATELY = timedelta(days=2)
 
-TABLES = (PAGERDUTY, SLACK, DATABASE, HUB, DRILL)
+TABLES = (PAGERDUTY, SLACK, PEOPLE, DATABASE, HUB, DRILL)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class SetUpStep:
 
 STEPS = (
     SetUpStep(1, "PagerDuty", ("pagerduty",), ("pagerduty", "on-call")),
-    SetUpStep(2, "Slack", ("slack", "people"), ("slack",)),
+    SetUpStep(2, "Slack", ("slack", "people"), ("slack", "people")),
     SetUpStep(3, "Database", ("database", "hub"), ("database", "hub")),
     SetUpStep(4, "Try it", ("drill",), ("drill",)),
 )
@@ -97,6 +100,7 @@ PARTS = (
     Part("pagerduty", "PagerDuty: the key, the From user, webhooks", _pagerduty),
     Part("on-call", "PagerDuty: services, and who is on call for 14 days", _on_call),
     Part("slack", "Slack: the token, what it may do, the announce channel", _slack),
+    Part("people", "People: who they are in Slack", check_people),
     Part("database", "The database", check_database),
     Part("hub", "Incident Central itself", check_hub),
     Part("drill", "The last drill", check_drill),
@@ -120,16 +124,25 @@ def _webhooks() -> Webhooks | None:
         address = subscribing.address() if settings.BASE_URL else ""
         ours = list(WebhookSubscription.objects.all())
         since = max([now() - LATELY, *(one.created_at for one in ours)])
+        last_at = Webhook.objects.aggregate(last=Max("received_at"))["last"]
+        lately = max([now() - LATELY, *filter(None, [last_at])])
+        refused = RefusedWebhook.objects.filter(at__gt=lately).first()
         changes = TimelineEntry.objects.filter(log_entry_id__isnull=False, at__gt=since)
         return Webhooks(
             address,
             frozenset(one.id for one in ours),
             has_secret=bool(settings.PAGERDUTY_WEBHOOK_SECRETS),
-            last_at=Webhook.objects.aggregate(last=Max("received_at"))["last"],
+            last_at=last_at,
             last_change_at=changes.aggregate(last=Max("at"))["last"],
+            refused=_told(refused) if refused else "",
         )
     except Error:
         return None
+
+
+def _told(refused: RefusedWebhook) -> str:
+    local = timezone.localtime(refused.at)
+    return f"on {local.day} {local:%b at %H:%M}: {refused.why}"
 
 
 def _channel_opened() -> bool | None:

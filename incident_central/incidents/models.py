@@ -22,6 +22,7 @@ from incident_central.incidents.in_words import Status as Status
 from incident_central.incidents.naming import is_name
 from incident_central.incidents.text import clean
 from incident_central.incidents.text import listing as listing
+from incident_central.incidents.webhooks import RefusedWebhook as RefusedWebhook
 from incident_central.incidents.webhooks import Webhook as Webhook
 from incident_central.incidents.webhooks import WebhookSubscription as WebhookSubscription
 from incident_central.integrations.base import Channel, LogEntry, Page, Reference

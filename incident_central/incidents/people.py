@@ -241,6 +241,11 @@ def _with_candidates(one: Match, alike: tuple[Member, ...]) -> Match:
     return replace(one, candidates=alike, state=State.AMBIGUOUS if several else one.state)
 
 
+def shows_no_emails() -> bool:
+    """Without the scope users:read.email Slack lists people, but no e-mails."""
+    return Member.objects.exists() and not Member.objects.exclude(email="").exists()
+
+
 def search(text: str) -> list[Member]:
     """Active members whose name, handle or e-mail has every word in it, some MOST_FOUND of them."""
     words = plain(text).split()

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
 from incident_central.incidents import copying, importing, models, news, stale, subscribing
-from incident_central.incidents.models import Incident, Status, Webhook, WebhookSubscription
+from incident_central.incidents.models import Incident, RefusedWebhook, Status, Webhook, WebhookSubscription
 from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import (
     IntegrationError,
@@ -203,6 +203,12 @@ def heard(webhook_id: str, told: Heard, *, body: bytes, signatures: str) -> None
             stale.mark(Q(pagerduty_id=told.page_id))
         if is_new and told.is_of_new_page and settings.PAGERDUTY_IMPORT_INCIDENTS:
             connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)))
+
+
+def refused(why: str) -> None:
+    """Keep that a webhook was refused, instead of the one before, so that the doctor can say so."""
+    with transaction():
+        RefusedWebhook.objects.update_or_create(pk=1, defaults={"why": why, "at": Now()})
 
 
 # ── PagerDuty's log ───────────────────────────────────────────────────────────────────────────────

@@ -18,6 +18,16 @@ class Webhook(models.Model):
         return f"{self.id}: {self.event_type}"
 
 
+class RefusedWebhook(models.Model):
+    """The last one that was refused as none of PagerDuty's, as far as it was written down. One row."""
+
+    why = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.why}"
+
+
 class WebhookSubscription(models.Model):
     """One that we made. PagerDuty shows its secret once, and this is where it is kept."""
 

@@ -133,6 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     sandbox.open()
     print(json.dumps(sandbox.addresses), flush=True)
-    stopped.wait()
+    while not stopped.wait(1.0):
+        pass  # the system may have told another thread of the signal, which does not wake this one
     sandbox.close()
     return 0

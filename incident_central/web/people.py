@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from incident_central.incidents import correcting, people, stale
 from incident_central.incidents.correcting import CannotCorrect
-from incident_central.incidents.models import Action, Incident, Member, MembersRead, Person, Responder
+from incident_central.incidents.models import Action, Incident, MembersRead, Person, Responder
 from incident_central.incidents.people import Match, Someone, State
 from incident_central.incidents.pressing import CannotAct, Press, press
 from incident_central.incidents.text import clean, plain
@@ -93,7 +93,7 @@ def list_of_people(request: SignedIn, *, refused: list[str] | None = None, statu
         "directory": house.freshness.get("directory"),
         "slack": house.slack,
         "members_read_at": MembersRead.objects.values_list("ended_at", flat=True).first(),
-        "without_emails": bool(settings.SLACK_BOT_TOKEN) and _shows_no_emails(),
+        "without_emails": bool(settings.SLACK_BOT_TOKEN) and people.shows_no_emails(),
         "rows": [Row(one) for one in wanted[(page - 1) * PAGE : page * PAGE]],
         "number": len(everyone),
         "number_to_look_at": len(to_look_at),
@@ -134,11 +134,6 @@ def _heading(everyone: list[Match]) -> str:
     if others:
         return f"Everybody on call is known in Slack, {others} {'other is' if others == 1 else 'others are'} not"
     return "Everybody in PagerDuty is known in Slack"
-
-
-def _shows_no_emails() -> bool:
-    """Without the scope users:read.email Slack lists people, but no e-mails."""
-    return Member.objects.exists() and not Member.objects.exclude(email="").exists()
 
 
 # ── one person ────────────────────────────────────────────────────────────────────────────────────

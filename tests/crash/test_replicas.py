@@ -31,10 +31,12 @@ REST_OF_IT = [
 
 
 def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
-    make_hub: Callable[..., Hub], unlimited: Sandbox, make_replica: Callable[..., Hub]
+    make_hub: Callable[..., Hub], quiet_sandbox: Sandbox, make_replica: Callable[..., Hub]
 ) -> None:
     """Three replicas, started at the same time; the clocks of two are ten minutes off."""
-    sandbox, killed = unlimited, make_hub()
+    sandbox, killed = quiet_sandbox, make_hub()
+    sandbox.switch(rate_limits="off")
+    killed.sandbox = sandbox
     frozen = make_replica(killed, database_url=f"{killed.database_url}?application_name=frozen", clock=TEN_MINUTES)
     left = make_replica(killed, clock=-TEN_MINUTES)
     killed.rows(SLOW_STARTS)

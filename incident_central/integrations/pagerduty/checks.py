@@ -33,13 +33,15 @@ EU, US = "https://api.eu.pagerduty.com", "https://api.pagerduty.com"
 @dataclass(frozen=True)
 class Webhooks:
     """What we know of webhooks. `ours`: subscriptions whose secret we have. `last_change_at`: when something last
-    happened in PagerDuty that a webhook of ours should have told of."""
+    happened in PagerDuty that a webhook of ours should have told of. `refused`: when and why one was, with none that
+    was taken since; else empty."""
 
     address: str
     ours: frozenset[str]
     has_secret: bool
     last_at: datetime | None
     last_change_at: datetime | None
+    refused: str
 
 
 def check_access(
@@ -183,6 +185,8 @@ def _check_webhooks(pager: PagerDuty, known: Webhooks | None) -> Iterator[Findin
     if known is None:
         yield not_checked("Webhooks", "The database does not say which of PagerDuty's subscriptions is ours.")
         return
+    if known.refused:
+        yield PAGERDUTY.found("pagerduty.webhook-refused", f"Incident Central refused it {known.refused}.")
     if not known.address:
         said = "BASE_URL is not set, so PagerDuty cannot know where we are."
         yield PAGERDUTY.found("pagerduty.webhook-missing", said)
@@ -199,23 +203,28 @@ def _check_webhooks(pager: PagerDuty, known: Webhooks | None) -> Iterator[Findin
             said = f"PagerDuty has no subscription of the whole account that leads to {known.address}."
             yield PAGERDUTY.found("pagerduty.webhook-missing", said)
         return
-    yield _subscription(here, known)
+    yield from _check_subscription(here, known)
 
 
-def _subscription(here: list[Json], known: Webhooks) -> Finding:
+def _check_subscription(here: list[Json], known: Webhooks) -> Iterator[Finding]:
+    """Of those that lead to us, one has to work. What was refused has been told: then nothing passes."""
     usable = [row for row in here if known.has_secret or row["id"] in known.ours]
+    on = [row for row in usable if row.get("active", True) and not row["delivery_method"].get("temporarily_disabled")]
+    last, change = known.last_at, known.last_change_at
     if not usable:
         said = f"Its subscription to {known.address} is none that we made, so each one is refused as forged."
-        return PAGERDUTY.found("pagerduty.webhook-secret-unknown", said)
-    on = [row for row in usable if row.get("active", True) and not row["delivery_method"].get("temporarily_disabled")]
-    if not on:
+        yield PAGERDUTY.found("pagerduty.webhook-secret-unknown", said)
+    elif not on:
         said = "PagerDuty says that the subscription is not active. Meanwhile it is asked every 15 seconds."
-        return PAGERDUTY.found("pagerduty.webhook-disabled", said, address=known.address)
-    if known.last_change_at and (known.last_at is None or known.last_at < known.last_change_at - TOLD_WITHIN):
+        yield PAGERDUTY.found("pagerduty.webhook-disabled", said, address=known.address)
+    elif known.refused:
+        return
+    elif change and (last is None or last < change - TOLD_WITHIN):
         said = "Its log told of changes that came without a webhook. Meanwhile it is asked every 15 seconds."
-        return PAGERDUTY.found("pagerduty.webhook-silent", said, address=known.address)
-    said = "Some came in the last three days." if known.last_at else "None came lately; nothing happened, either."
-    return PAGERDUTY.found("pagerduty.webhook-works", f"To {known.address}. {said}")
+        yield PAGERDUTY.found("pagerduty.webhook-silent", said, address=known.address)
+    else:
+        said = "Some came in the last three days." if last else "None came lately; nothing happened, either."
+        yield PAGERDUTY.found("pagerduty.webhook-works", f"To {known.address}. {said}")
 
 
 def _address(row: Json) -> str:

@@ -269,6 +269,16 @@ In PagerDuty take {person} out of these escalation policies, and out of the sche
         "in `PAGERDUTY_WEBHOOK_SECRET` instead.",
     ),
     Kind(
+        "pagerduty.webhook-refused",
+        WARN,
+        "A webhook was refused, and none with a right signature has come since",
+        "If `PAGERDUTY_WEBHOOK_SECRET` is set, see that it is the secret that PagerDuty showed when the subscription "
+        "was made. If nobody has that any more, leave the setting out. Start Incident Central again.\n"
+        "Run `incident-central setup webhook`: it replaces a subscription whose secret nobody knows, and sends a test."
+        "\nIf the test arrives, and this is found again, somebody else sends them: let only PagerDuty's addresses, "
+        "which are in its documentation under “IP safelists”, reach `/webhooks/pagerduty`.",
+    ),
+    Kind(
         "pagerduty.webhook-silent",
         WARN,
         "Things happened in PagerDuty, and no webhook told of them",
