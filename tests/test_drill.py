@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -124,9 +125,11 @@ def test_a_drill_rings_only_who_pressed_and_shows_each_link(hub: Hub, sandbox: S
     assert channel["name"] == drill_name
     assert {"drill.went-through"} == {one for one in findings(check(hub)) if one.startswith("drill.")}
 
-    assert start(hub) != drill_name  # the next one uses the same service
+    next_name = start(hub)  # the next one uses the same service
     eventually(lambda: len(sandbox.calls(PAGE)) == 2 or None)
     assert len(sandbox.calls(SERVICE)) == len(sandbox.calls(POLICY)) == 1
+    hub.dana.post(f"/drills/{next_name}/end", {})
+    put_away(hub, next_name)
     forget_drills(hub)
 
 
@@ -162,7 +165,7 @@ def test_it_stays_out_of_every_list_and_can_be_deleted(make_hub: Callable[..., H
 @on_sqlite
 def test_it_ends_by_itself(ready: Hub, sandbox: Sandbox) -> None:
     name = start(ready)
-    until(ready, name, "Acknowledge it on your phone")
+    until(ready, name, "Summary posted")
     ready.rows("UPDATE drill_drill SET started_at = '2026-01-01 00:00:00' WHERE name = %s", name)
     ready.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = 'end' AND state = 'waiting'")
     page = put_away(ready, name)
@@ -321,6 +324,18 @@ def test_nobody_ends_or_deletes_the_drill_of_somebody_else(ready: Hub, sandbox: 
     assert mei.get(f"/drills/{name}").status == 200
     assert mei.post(f"/drills/{name}/end", {}).status == 404
     assert drill(ready, name)["ended_at"] is None
+
+
+@on_sqlite
+def test_what_could_not_be_sent_in_two_minutes_is_not_sent_any_more(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "down")
+    name = start(ready)
+    until(ready, name, "PagerDuty could not be reached")
+    three_minutes_ago = datetime.now(UTC) - timedelta(minutes=3)
+    ready.rows("UPDATE drill_drill SET started_at = %s", f"{three_minutes_ago:%Y-%m-%d %H:%M:%S}")
+    sandbox.mend()
+    assert "could not be asked in two minutes" in put_away(ready, name).text
+    assert sandbox.calls(PAGE) == []
 
 
 # ── an accepted request is not a page ─────────────────────────────────────────────────────────────

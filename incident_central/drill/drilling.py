@@ -1,11 +1,11 @@
 """A drill from top to bottom: one person is paged, on a service that reaches nobody else; then it is put away.
 
-    start ─┬─ page ─┬─ seen ── acknowledged
-           │        └─ open channel ─┬─ invite
-           │                         ├─ topic
-           │                         └─ summary
-           └─ end ──┬─ resolve       (the page, too, must be settled)
-                    └─ archive
+    start ── page ─┬─ seen ── acknowledged
+                   ├─ open channel ─┬─ invite
+                   │                ├─ topic
+                   │                └─ summary
+                   └─ end ─┬─ resolve
+                           └─ archive    (waits for open channel, too)
 
 Unlike in a response, nothing begins before the page: it is what may be refused. `end` waits until somebody ends the
 drill, or its time is up; what has not been done by then is not done any more.
@@ -43,7 +43,7 @@ NO_CHANNEL = "There is no channel."
 #: How often PagerDuty is asked whether somebody has acknowledged.
 ASKED_EVERY = 2.0  # seconds
 #: How often it is looked whether the drill has ended: an end that came in between is seen then.
-LOOKED_EVERY = 15.0  # seconds
+LOOKED_EVERY = 3.0  # seconds
 #: What has to come to an end before a drill can be put away.
 PUTS_AWAY = ("page", "open_channel", "resolve", "archive")
 
@@ -97,6 +97,7 @@ def _begin(user: User, press: UUID, name: str) -> Drill:
 def end(drill: Drill, *, by: str) -> None:
     """Somebody ends it: the page is resolved and the channel archived, soon. Again, it tries what failed of that."""
     with transaction():
+        _hold_steps(drill)
         _fresh(drill).over(f"ended by {by}")
         _hurry(drill)
         rows = StepRow.objects.of(NAME, drill.name).filter(state=State.FAILED, name__in=PUTS_AWAY)
@@ -106,11 +107,17 @@ def end(drill: Drill, *, by: str) -> None:
 def delete(drill: Drill) -> bool:
     """Forget it, once nothing is left to be done; whether it was."""
     with transaction():
+        job = _hold_steps(drill)
         if not is_done(drill):
             return False
-        Job.objects.filter(workflow=NAME, key=drill.name).delete()
+        job.delete()
         drill.delete()
     return True
+
+
+def _hold_steps(drill: Drill) -> Job:
+    """Whatever settles a step holds its job first, and then what the step is about: so does whoever reaches in."""
+    return Job.objects.select_for_update().get(workflow=NAME, key=drill.name)
 
 
 def is_done(drill: Drill) -> bool:
@@ -385,8 +392,8 @@ WORKFLOW = Workflow(
         _slack("invite", invite, "open_channel"),
         _slack("topic", topic, "open_channel"),
         _slack("summary", summary, "open_channel", look=look_for_summary),
-        Step("end", wait_for_end, lane="pagerduty", slowest_retry=1),
-        Step("resolve", resolve, after=("end", "page"), lane="pagerduty", slowest_retry=15),
+        Step("end", wait_for_end, after=("page",), lane="pagerduty", slowest_retry=1),
+        Step("resolve", resolve, after=("end",), lane="pagerduty", slowest_retry=15),
         _slack("archive", archive, "end", "open_channel"),
     ),
 )
