@@ -1,4 +1,4 @@
-"""incident-central serve | worker | doctor | setup | demo | sandbox | manage: the command line.
+"""incident-central serve | worker | doctor | backup | import | setup | demo | sandbox | manage: the command line.
 
 What keeps it from starting (a setting that is missing or wrong, a folder in use, a database out of reach) is said in
 one clear line, with exit code 2.
@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import django
 
@@ -41,6 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             from incident_central.doctor import command as doctor
 
             return doctor.run(as_json=options.json)
+        if options.command == "backup":
+            from incident_central import backup
+
+            print(backup.make(options.file, replace=options.replace))
+            return 0
+        if options.command == "import":
+            return _import(options.source, do=options.yes)
         if options.command == "setup":
             return _set_up_webhook()
         if options.command == "worker":
@@ -74,6 +82,26 @@ def _set_up_webhook() -> int:
         raise CannotStart(str(error)) from None
     print("Its test arrived.")
     return 0
+
+
+def _import(source: str, *, do: bool) -> int:
+    from django.db import DatabaseError
+
+    from incident_central.incidents import earlier
+
+    try:
+        planned = earlier.plan(earlier.read(source))
+        print(*planned.lines(), sep="\n")
+        if not planned.new:
+            print("There is nothing to do.")
+        elif do:
+            earlier.take_over(planned)
+            print(f"{len(planned.new):,} were taken over. The table there is as it was.")
+        else:
+            print("Nothing was changed. Add --yes to take them over.")
+    except DatabaseError as error:
+        raise CannotStart(_cannot_use_database(error)) from None
+    return 1 if planned.refused else 0
 
 
 def _manage(arguments: list[str]) -> int:
@@ -117,6 +145,26 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit code 2: something to fix. 1: something to look at, or that could not be checked. 0: neither.",
     )
     doctor.add_argument("--json", action="store_true", help="for programs")
+    backup = commands.add_parser(
+        "backup",
+        help="copy SQLite's database while the hub runs; for PostgreSQL, say which command does it",
+        epilog="Exit code 0: the backup was made, read back, and is whole. 2: there is none.",
+    )
+    backup.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="or a folder (default: DATA_DIR/backups, named by the time)"
+    )
+    backup.add_argument("--replace", action="store_true", help="also where FILE is there already")
+    taking_over = commands.add_parser(
+        "import",
+        help="take over the incidents of an earlier Incident Central",
+        description="Says what it would do, and does it with --yes. Reads the earlier database, and never writes to it."
+        " Repeated, it takes over what is new there.",
+        epilog="Exit code 0: all can be, or were. 1: all but some, which are named. 2: the text says why not.",
+    )
+    taking_over.add_argument(
+        "source", metavar="SOURCE", help="SQLite's file, or postgresql://user:password@host:5432/name"
+    )
+    taking_over.add_argument("--yes", action="store_true", help="do it")
     setup = commands.add_parser("setup", help="webhook: have PagerDuty tell the hub of every change at once")
     setup.add_argument("what", choices=["webhook"])
     commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")

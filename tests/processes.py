@@ -267,10 +267,11 @@ class Hub:
         )
 
     def prepare(self) -> None:
-        """A database that is up to date, with an administrator in it."""
+        """A database that is up to date, with an administrator in it; SQLite's is backed up."""
         assert (done := self.command("manage", "migrate")).returncode == 0, done.stderr
         made = self.command("manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
         assert made.returncode == 0, made.stderr
+        assert self.database_url or self.command("backup").returncode == 0
 
     def start(self, *options: str, ready: bool = True) -> None:
         self.begin(*options)

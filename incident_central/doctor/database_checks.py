@@ -1,11 +1,11 @@
-"""Checks of the database: which, reachable, up to date, writable, room on the disk, journal mode, clock, time zone.
-
-A check of the last backup joins in `check_database`.
+"""Checks of the database: which, reachable, up to date, writable, room on the disk, journal mode, clock, time zone,
+backup.
 """
 
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -13,28 +13,17 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from incident_central import backup
 from incident_central.database import check_writable, now
 from incident_central.doctor.findings import DATABASE
 from incident_central.findings import Finding
+from incident_central.incidents.earlier import ADDED, ORIGINAL
 
 #: Bytes. A report takes a few KB; the journal and a vacuum want some MB at once.
 FULL, NEARLY_FULL = 100 * 10**6, 10**9
 CLOCKS_MAY_DIFFER = 10.0  # seconds
-
-#: The columns that the table `incidents` has always had, and one that this version added.
-EARLIER = {
-    "id",
-    "created_at",
-    "updated_at",
-    "pagerduty_id",
-    "pagerduty_url",
-    "slack_channel_id",
-    "slack_channel_name",
-    "slack_channel_url",
-    "reporter_email",
-    "incident_commander_email",
-}
-ADDED = "status"
+#: Made every night, it may fail some nights before somebody is told.
+BACKUP_LASTS = timedelta(days=7)
 
 
 def check_database() -> Iterator[Finding]:
@@ -49,6 +38,8 @@ def check_database() -> Iterator[Finding]:
         yield from attempt("Writing", _check_writable)
         yield from attempt("Its settings and its clock", _check_settings)
     yield from _check_disk(settings.DATA_DIR)
+    if connection.vendor == "sqlite":
+        yield _check_backup()
     yield _check_time_zone()
 
 
@@ -88,8 +79,8 @@ def _check_tables() -> Iterator[Finding]:
         if "incidents" not in connection.introspection.table_names(cursor):
             return
         columns = {column.name for column in connection.introspection.get_table_description(cursor, "incidents")}
-    if columns >= EARLIER and ADDED not in columns:
-        said = f"It has the ten columns of old and {len(columns) - len(EARLIER)} more."
+    if columns >= set(ORIGINAL) and ADDED not in columns:
+        said = f"It has the ten columns of old and {len(columns) - len(ORIGINAL)} more."
         yield DATABASE.found("database.earlier-table", said)
 
 
@@ -140,6 +131,21 @@ def _check_disk(folder: Path) -> Iterator[Finding]:
         yield DATABASE.found("database.disk-nearly-full", str(folder), free=told, folder=folder)
     else:
         yield DATABASE.found("database.disk-has-room", str(folder), free=told)
+
+
+def _check_backup() -> Finding:
+    """That there was never one is a remark, since copies that something else makes are not seen from here. That they
+    have stopped works worse than it seems: somebody relies on them."""
+    try:
+        last = backup.last()
+    except OSError as error:
+        return not_checked("The last backup", f"{error.filename}: {error.strerror}.")
+    if last is None:
+        return DATABASE.found("database.backup-missing", "Copies that something else makes are not seen from here.")
+    said, age = f"{last.file}, begun at {last.at:%Y-%m-%d %H:%M} UTC.", datetime.now(UTC) - last.at
+    if age > BACKUP_LASTS:
+        return DATABASE.found("database.backup-old", said, days=age.days)
+    return DATABASE.found("database.backup-recent", said)
 
 
 def _check_time_zone() -> Finding:

@@ -82,7 +82,9 @@ Without `DATABASE_URL` it is a file in `DATA_DIR`: see that the user who runs In
         """\
 It is left as it is, and cannot hold what this version writes. Give this version a database of its own: another name \
 in `DATABASE_URL`, or another `DATA_DIR`.
-Run `incident-central manage migrate`. Queries on the earlier table go on working where it is.""",
+Run `incident-central manage migrate`. Queries on the earlier table go on working where it is.
+Run `incident-central import` with the earlier address or file: it says what it would take over, and does it with \
+`--yes`.""",
     ),
     Kind(
         "database.read-only",
@@ -115,6 +117,23 @@ and that no other program holds it.""",
         "Incident Central again.",
     ),
     Kind("database.journal-mode-right", OK, "SQLite keeps what it accepts, through a crash, too"),
+    Kind(
+        "database.backup-missing",
+        REMARK,
+        "No backup was ever made by `incident-central backup`",
+        "Run `incident-central backup`, and have it run every night, as in `docs/setup/3-database.md`. Where something "
+        "else makes your backups, leave this as it is.",
+    ),
+    Kind(
+        "database.backup-old",
+        WARN,
+        "The last backup is {days} days old",
+        """\
+Run `incident-central backup`: it says what keeps it from making one.
+Then see why it does not run every night: `systemctl status incident-central-backup.timer \
+incident-central-backup.service`.""",
+    ),
+    Kind("database.backup-recent", OK, "The last backup is not older than a week"),
     Kind(
         "database.clock-skew",
         WARN,

@@ -324,6 +324,12 @@ class Incident(models.Model):
         text = f"Reported by {who}"
         self._note(text, body=self.description, source="report", kind=Kind.STATUS, at=self.created_at)
 
+    def taken_over(self, where: str) -> None:
+        """It was in the table of an earlier Incident Central."""
+        self.reported()
+        lost = "What it was about, its service, priority and status were not kept there: it counts as resolved."
+        self._note("Taken over from an earlier Incident Central", body=f"From {where}. {lost}")
+
     def made_full(self, old_name: str, *, who: str) -> None:
         self._note(f"{who} opened a channel for it: {old_name} is {self.name} now")
 
@@ -345,6 +351,9 @@ class Incident(models.Model):
             self._save("pagerduty_id", "pagerduty_url", "pagerduty_number", "paged_at")
             who = names(page.assigned) or self.service.name
             self._note(f"Paged {who}", body=f"PagerDuty incident #{page.number}", source="pagerduty")
+        elif self.pagerduty_number is None:  # an earlier Incident Central did not keep it
+            self.pagerduty_number = page.number
+            self._save("pagerduty_number")
         self.refreshed(page, asked_at=asked_at)
 
     def refreshed(self, page: Page, *, asked_at: datetime) -> None:
