@@ -106,7 +106,7 @@ def _heading(shown: Drill) -> str:
     if shown.page_is_missing:
         return "PagerDuty accepted a page that it does not have"
     if shown.acknowledged_at is not None:
-        return "Your phone works" if shown.acknowledged_by else "It was resolved at once"
+        return f"{shown.acknowledged_by} acknowledged" if shown.acknowledged_by else "It was resolved at once"
     if shown.is_over:
         return "Nobody acknowledged" if shown.pagerduty_id else "It was over before anything was sent"
     return "Acknowledge it on your phone" if shown.seen_at else "A drill is under way"
