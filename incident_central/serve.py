@@ -27,6 +27,7 @@ from waitress.server import TcpWSGIServer, create_server
 
 from incident_central import outage
 from incident_central.doctor import running
+from incident_central.drill import drilling, making
 from incident_central.incidents import acting, news, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
@@ -158,7 +159,8 @@ def _start_work() -> None:
     try:
         _migrate()
         sync.begin_periodic_work()
-        workflows = [response.RESPONSE, news.NEWS, acting.ACTION, running.WORKFLOW, *sync.periodic_work()]
+        drills = [making.WORKFLOW, drilling.WORKFLOW]
+        workflows = [response.RESPONSE, news.NEWS, acting.ACTION, running.WORKFLOW, *drills, *sync.periodic_work()]
         runner = Runner(workflows, ownership=ownership, lanes=LANES)
         runner.start()
     except (Error, psycopg.Error) as error:

@@ -220,6 +220,7 @@ INSTALLED_APPS = [
     "incident_central.jobs",
     "incident_central.incidents",
     "incident_central.doctor",
+    "incident_central.drill",
     "incident_central.web",
 ]
 MIDDLEWARE = [

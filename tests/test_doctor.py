@@ -78,7 +78,7 @@ def test_people_read_it_by_step_with_the_fix_and_how_far_it_is(doctor: Doctor, s
     steps = [run.stdout.index(f"Step {step}") for step in ("1: PagerDuty", "2: Slack", "3: Database")]
     assert steps == sorted(steps)
     assert "1 × FIX THIS" in run.stdout
-    assert run.stderr.count(" s  ") == 6
+    assert run.stderr.count(" s  ") == 7
     assert "sandbox-account-key1" not in run.stdout + run.stderr
 
 

@@ -137,6 +137,7 @@ def test_postgresql_that_is_a_replica_or_is_not_there(make_hub: Callable[..., Hu
         "database.not-checked",
         "hub.not-checked",
         "pagerduty.not-checked",
+        "drill.not-checked",
     }
 
 

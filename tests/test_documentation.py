@@ -189,6 +189,7 @@ def test_every_finding_is_documented_in_its_own_words_and_no_other(facts: dict[s
         "people": "2-slack",
         "database": "3-database",
         "hub": "3-database",
+        "drill": "4-try-it",
     }
     for kind in kinds:
         page = _page(f"docs/setup/{pages[kind.id.partition('.')[0]]}.md")
@@ -213,6 +214,7 @@ def test_every_fault_that_can_be_found_is_planted_in_some_test(facts: dict[str, 
             "test_doctor_of_people",
             "test_doctor_of_the_database",
             "test_set_up_page",
+            "test_drill",
             "test_backup",
         )
     )

@@ -46,7 +46,7 @@ def test_an_administrator_checks_everything_sees_how_far_it_is_and_finds_it_agai
     sandbox.fault("pagerduty", "slow", method="GET /services", seconds=8)
     pressed = hub.dana.post("/set-up/check", {})
     assert pressed.path == "/set-up"
-    assert re.search(r"Checking: \d of 6 parts done", pressed.text)
+    assert re.search(r"Checking: \d of 7 parts done", pressed.text)
     assert '<meta http-equiv="refresh"' in pressed.text  # without JavaScript, too
     assert "<h1>Checking for the first time</h1>" in pressed.text
     assert "PagerDuty: services, and who is on call for 14 days" in pressed.text

@@ -1,6 +1,6 @@
 """What the doctor checks, part by part: a part is run on its own, at the same time as the others.
 
-Another part (the drill) joins as one more row in PARTS; its tables of findings in TABLES.
+Another part joins as one more row in PARTS; its tables of findings in TABLES.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,6 +18,8 @@ from incident_central.doctor.database_checks import check_database
 from incident_central.doctor.findings import DATABASE, HUB, PEOPLE
 from incident_central.doctor.hub_checks import check_hub
 from incident_central.doctor.people_checks import check_people
+from incident_central.drill.checks import check_drill
+from incident_central.drill.findings import DRILL
 from incident_central.findings import Finding
 from incident_central.incidents import response, subscribing
 from incident_central.incidents.models import RefusedWebhook, TimelineEntry, Webhook, WebhookSubscription
@@ -35,7 +37,7 @@ from incident_central.jobs.runner import before_send
 #: days.
 LATELY = timedelta(days=2)
 
-TABLES = (PAGERDUTY, SLACK, PEOPLE, DATABASE, HUB)
+TABLES = (PAGERDUTY, SLACK, PEOPLE, DATABASE, HUB, DRILL)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ STEPS = (
     SetUpStep(1, "PagerDuty", ("pagerduty",), ("pagerduty", "on-call")),
     SetUpStep(2, "Slack", ("slack", "people"), ("slack", "people")),
     SetUpStep(3, "Database", ("database", "hub"), ("database", "hub")),
-    SetUpStep(4, "Try it", ("drill",), ()),
+    SetUpStep(4, "Try it", ("drill",), ("drill",)),
 )
 
 
@@ -101,6 +103,7 @@ PARTS = (
     Part("people", "People: who they are in Slack", check_people),
     Part("database", "The database", check_database),
     Part("hub", "Incident Central itself", check_hub),
+    Part("drill", "The last drill", check_drill),
 )
 
 

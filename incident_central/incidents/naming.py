@@ -43,14 +43,14 @@ wolf wombat woodpecker wren yak yarrow zebra
 LONG = 4  # adjectives in a name that nobody could look up
 
 
-def draw_name(now: datetime, *, extra_words: int = 0) -> str:
-    """A random name for an incident reported at `now` (aware, in the hub's time zone).
+def draw_name(now: datetime, *, extra_words: int = 0, kind: str = "incident") -> str:
+    """A random name for an incident, or a drill, begun at `now` (aware, in the hub's time zone).
 
     Chances of meeting a name that exists are small, and the one who inserts it draws again; `extra_words` makes them
     smaller still. The longest has far fewer than the 80 characters that Slack allows a channel.
     """
     words = [secrets.choice(ADJECTIVES) for _ in range(1 + extra_words)]
-    return f"incident-{'-'.join(dict.fromkeys(words))}-{secrets.choice(NOUNS)}-{now:%Y-%m}"
+    return f"{kind}-{'-'.join(dict.fromkeys(words))}-{secrets.choice(NOUNS)}-{now:%Y-%m}"
 
 
 def long_name(now: datetime, *, of: str) -> str:
@@ -65,8 +65,8 @@ def long_name(now: datetime, *, of: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether it is a name as they are drawn here."""
-    return re.fullmatch(r"incident-[a-z-]+-\d{4}-\d{2}", text) is not None
+    """Whether it is a name as they are drawn here, be it of a drill."""
+    return re.fullmatch(r"(incident|drill)-[a-z-]+-\d{4}-\d{2}", text) is not None
 
 
 def _numbers(text: str) -> Iterator[int]:

@@ -154,13 +154,15 @@ class OnCall:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """`key` is what makes a repeat safe: the pager refuses a second open page with the same one."""
+    """`key` is what makes a repeat safe: the pager refuses a second open page with the same one. With `only_person_id`
+    it rings this one person, and never anybody after them."""
 
     key: str
     service_id: str
     title: str
     details: str
     priority_id: str | None
+    only_person_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -333,3 +335,4 @@ class Chat(Protocol):
     def update(self, channel_id: str, message_id: str, message: Message) -> None: ...
     def find_message(self, channel_id: str, marker: str, *, since: datetime) -> str | None: ...
     def pin(self, channel_id: str, message_id: str) -> None: ...
+    def archive(self, channel_id: str) -> None: ...

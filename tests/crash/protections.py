@@ -20,6 +20,7 @@ BASE = "incident_central/integrations/base.py"
 PAGERDUTY = "incident_central/integrations/pagerduty/client.py"
 SLACK = "incident_central/integrations/slack/client.py"
 STANDBY = "incident_central/incidents/standby.py"
+DRILL = "incident_central/drill/drilling.py"
 JOURNAL = "incident_central/incidents/journal.py"
 OUTAGE = "incident_central/outage.py"
 SYNC = "incident_central/incidents/sync.py"
@@ -666,6 +667,34 @@ PROTECTIONS = (
         '.exclude(reminded_of=F("status_changed_at"))',
         "",
         "tests/test_news.py::test_nobody_acknowledging_for_five_minutes_is_shown_and_told_once[sqlite]",
+    ),
+    Protection(
+        "a drill sends nothing where it could reach somebody else",
+        DRILL,
+        "        if found:\n            return _refused(drill, found)\n",
+        "",
+        "tests/test_drill.py::test_where_it_could_reach_somebody_else_nothing_is_sent[sqlite]",
+    ),
+    Protection(
+        "the page of a drill is one person's and follows no policy",
+        PAGERDUTY,
+        "if request.only_person_id is not None:",
+        "if False:",
+        "tests/test_drill.py::test_a_drill_rings_only_who_pressed_and_shows_each_link[sqlite]",
+    ),
+    Protection(
+        "the page of a drill is looked for before it is sent again",
+        DRILL,
+        'Step("page", page, look_for_page, ',
+        'Step("page", page, None, ',
+        "tests/test_drill.py::test_killed_while_the_page_is_under_way_it_pages_once[sqlite]",
+    ),
+    Protection(
+        "a drill says that its page does not exist",
+        DRILL,
+        'incident = pager().row("/incidents/{}", drill.pagerduty_id)["incident"]',
+        'incident = {"service": {"id": drill.service_id}}',
+        "tests/test_drill.py::test_a_page_that_pagerduty_does_not_have_is_said[sqlite]",
     ),
 )
 

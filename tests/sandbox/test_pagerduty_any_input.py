@@ -70,7 +70,10 @@ def answers_properly(answer: httpx2.Response) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    wrapper=st.sampled_from(["incident", "incidents", "note", "schedule", "webhook_subscription", ""]), data=st.data()
+    wrapper=st.sampled_from(
+        ["incident", "incidents", "note", "schedule", "webhook_subscription", "service", "escalation_policy", ""]
+    ),
+    data=st.data(),
 )
 def test_any_body_is_taken_or_refused(raw: httpx2.Client, wrapper: str, data: st.DataObject) -> None:
     change = data.draw(st.dictionaries(st.sampled_from(FIELDS), anything, max_size=4))
@@ -90,6 +93,8 @@ def test_any_body_is_taken_or_refused(raw: httpx2.Client, wrapper: str, data: st
         ("POST", "/incidents/4201/responder_requests"),
         ("PUT", "/incidents/4201/responder_requests/cancel"),
         ("POST", "/webhook_subscriptions"),
+        ("POST", "/services"),
+        ("POST", "/escalation_policies"),
         ("PUT", "/webhook_subscriptions/PNONE"),
     ):
         answers_properly(raw.request(method, path, json=body))

@@ -247,3 +247,64 @@ def test_people_are_listed_by_team(pager: LocalPagerDuty) -> None:
     team = named(pager, "teams", "Data")
     names = [user["name"] for user in pager.list_all("/users", params={"team_ids": [team["id"]]})]
     assert names == ["Ana Costa", "Tomás Herrera"]
+
+
+def test_a_policy_and_a_service_can_be_made_and_page(pager: LocalPagerDuty) -> None:
+    dana = named(pager, "users", "Dana Okafor")["id"]
+    rule = {"escalation_delay_in_minutes": 30, "targets": [{"id": dana, "type": "user_reference"}]}
+    policy = pager.rpost("/escalation_policies", json={"name": "Only Dana", "escalation_rules": [rule]})
+    assert (policy["num_loops"], policy["teams"]) == (0, [])
+    reference = {"id": policy["id"], "type": "escalation_policy_reference"}
+    service = pager.rpost("/services", json={"name": "Only Dana", "escalation_policy": reference})
+    assert service["status"] == "active"
+    assert service["incident_urgency_rule"] == {"type": "constant", "urgency": "high"}
+    assert on_call(pager, "Only Dana") == [(1, "Dana Okafor")]
+    made = {"type": "incident", "title": "x", "service": {"id": service["id"], "type": "service_reference"}}
+    incident = pager.rpost("/incidents", json=made)
+    assert [one["assignee"]["id"] for one in incident["assignments"]] == [dana]
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        ("/escalation_policies", {"name": "Storefront"}, "Escalation Policy has already been taken"),
+        ("/escalation_policies", {"name": ""}, "Name can't be blank."),
+        ("/escalation_policies", {"escalation_rules": []}, "Escalation rules cannot be empty"),
+        (
+            "/escalation_policies",
+            {"escalation_rules": [{"escalation_delay_in_minutes": 5, "targets": [{"id": "PNO", "type": "user"}]}]},
+            "Escalation rule target is invalid",
+        ),
+        ("/escalation_policies", {"teams": [{"id": "PNO"}]}, "Team not found"),
+        ("/services", {"name": "Search"}, "Name has already been taken"),
+        ("/services", {"escalation_policy": None}, "Escalation policy can't be blank"),
+        ("/services", {"status": "disabled"}, "Status must be active"),
+        (
+            "/services",
+            {"incident_urgency_rule": {"type": "constant", "urgency": "severity_based"}},
+            "Active urgency must be in high, low, or severity_based.",
+        ),
+    ],
+)
+def test_what_cannot_be_made_is_refused(pager: LocalPagerDuty, path: str, change: dict[str, Any], said: str) -> None:
+    dana = named(pager, "users", "Dana Okafor")["id"]
+    rule = {"escalation_delay_in_minutes": 30, "targets": [{"id": dana, "type": "user_reference"}]}
+    policy = named(pager, "escalation_policies", "Storefront")["id"]
+    good: dict[str, dict[str, Any]] = {
+        "/escalation_policies": {"name": "New", "escalation_rules": [rule]},
+        "/services": {"name": "New", "escalation_policy": {"id": policy, "type": "escalation_policy_reference"}},
+    }
+    wrapper = "service" if path == "/services" else "escalation_policy"
+    answer = pager.post(path, json={wrapper: good[path] | change})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["errors"] == [said]
+
+
+def test_a_read_only_key_makes_nothing(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:
+    before = len(pager.list_all("/services"))
+    sandbox.plant(provider="pagerduty", collection="keys", id="sandbox-account-key1", set={"kind": "read-only"})
+    policy = named(pager, "escalation_policies", "Storefront")["id"]
+    reference = {"id": policy, "type": "escalation_policy_reference"}
+    answer = pager.post("/services", json={"service": {"name": "New", "escalation_policy": reference}})
+    assert answer.status_code == 403
+    assert len(pager.list_all("/services")) == before

@@ -121,3 +121,20 @@ def test_refusals_look_as_described(
     route, answer = ask(pager)
     assert answer.status_code in (400, 404)
     check(route, answer)
+
+
+def test_what_is_made_looks_as_described(pager: LocalPagerDuty) -> None:
+    user = pager.find("users", "Dana Okafor")
+    assert user is not None
+    rule = {"escalation_delay_in_minutes": 30, "targets": [{"id": user["id"], "type": "user_reference"}]}
+    policy = {"type": "escalation_policy", "name": "Only Dana", "escalation_rules": [rule]}
+    made = pager.post("/escalation_policies", json={"escalation_policy": policy})
+    assert made.status_code == 201
+    check("POST /escalation_policies", made)
+    reference = {"id": made.json()["escalation_policy"]["id"], "type": "escalation_policy_reference"}
+    service = {"type": "service", "name": "Only Dana", "escalation_policy": reference}
+    answer = pager.post("/services", json={"service": service})
+    assert answer.status_code == 201
+    check("POST /services", answer)
+    refused = pager.post("/services", json={"service": service})
+    check("POST /services", refused)

@@ -15,6 +15,7 @@ from typing import Any
 
 from incident_central.integrations.base import EscalationPolicy, IntegrationError, OnCall, Reference
 from incident_central.integrations.pagerduty.client import PagerDuty
+from incident_central.integrations.pagerduty.drill_names import is_of_drill
 
 Json = dict[str, Any]
 Span = tuple[datetime, datetime]
@@ -71,7 +72,8 @@ class Account:
 def read_account(pager: PagerDuty, now: datetime) -> Account:
     """Raises IntegrationError; also where what is left of PagerDuty's limit is for paging."""
     now = now.replace(microsecond=0)
-    services = pager.rows("/services")  # alone, so that a key that is refused is refused once
+    rows = pager.rows("/services")  # alone, so that a key that is refused is refused once
+    services = [row for row in rows if not is_of_drill(row)]
     if pager.seconds_to_spare_it() > 0:
         raise IntegrationError("PagerDuty’s limit is nearly reached: what is left is for paging.")
     window = {"since": now.isoformat(), "until": (now + AHEAD).isoformat()}

@@ -34,6 +34,7 @@ from incident_central.integrations.base import (
     ahead,
     seconds_to_wait,
 )
+from incident_central.integrations.pagerduty.drill_names import is_of_drill
 from incident_central.integrations.pagerduty.log import log_entry
 
 T = TypeVar("T")
@@ -111,6 +112,7 @@ class PagerDuty:
         ]
 
     def escalation_policies(self) -> list[EscalationPolicy]:
+        """Those of drills left out."""
         return [
             EscalationPolicy(
                 row["id"],
@@ -122,9 +124,11 @@ class PagerDuty:
                 ),
             )
             for row in self._all("/escalation_policies")
+            if not is_of_drill(row)
         ]
 
     def services(self) -> list[PagerService]:
+        """Those of drills left out: nobody reports for them."""
         return [
             PagerService(
                 row["id"],
@@ -136,6 +140,7 @@ class PagerDuty:
                 tuple(_reference(team) for team in row.get("teams") or ()),
             )
             for row in self._all("/services")
+            if not is_of_drill(row)
         ]
 
     def on_calls(self, *, since: datetime, until: datetime, policy_ids: Sequence[str] = ()) -> list[OnCall]:
@@ -162,16 +167,18 @@ class PagerDuty:
 
         Safe to repeat while it is open: PagerDuty refuses a second one with the same `incident_key` on the service
         (400, code 2002), and that refusal is raised as doubtful, so that the page is looked up. The incident's creator
-        is the From user, who must never be on call: an assignee who is also the creator is not paged.
-        (POST /incidents; fact sheet sections 1 and 7)
+        is the From user, who must never be on call: an assignee who is also the creator is not paged. What is assigned
+        to a person follows no escalation policy. (POST /incidents; fact sheet sections 1 and 7)
         """
-        incident = {
+        incident: Json = {
             "type": "incident",
             "title": request.title,
             "service": {"id": request.service_id, "type": "service_reference"},
             "incident_key": request.key,
             "body": {"type": "incident_body", "details": request.details},
         }
+        if request.only_person_id is not None:
+            incident["assignments"] = [{"assignee": {"id": request.only_person_id, "type": "user_reference"}}]
         if request.priority_id is not None:
             incident["priority"] = {"id": request.priority_id, "type": "priority_reference"}
         return _page(self._write("/incidents", body={"incident": incident})["incident"])
@@ -278,6 +285,16 @@ class PagerDuty:
                 raise
             return None
         return PagerUser(row["id"], row["name"], row["email"].lower(), row.get("html_url") or "")
+
+    # ── for drills ────────────────────────────────────────────────────────────────────────────────
+
+    def row(self, path: str, *ids: str) -> Json:
+        """One answer as PagerDuty has it. For drill_service.py alone, which knows PagerDuty's shapes, too."""
+        return self._get(path, *ids)
+
+    def make(self, path: str, body: Json) -> Json:
+        """Make something new. Not safe to repeat after a lost answer: look for it first."""
+        return self._write(path, body=body)
 
     # ── webhooks ──────────────────────────────────────────────────────────────────────────────────
 

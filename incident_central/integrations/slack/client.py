@@ -147,6 +147,10 @@ class Slack:
         """At most 250 characters. Safe to repeat."""
         self._call("conversations.setTopic", writes=True, channel=channel_id, topic=messages.cut(topic, 250))
 
+    def archive(self, channel_id: str) -> None:
+        """Close the channel. Safe to repeat: a channel that is archived already is fine. (fact sheet section 3)"""
+        self._call("conversations.archive", writes=True, allowed={"already_archived"}, channel=channel_id)
+
     # ── bookmarks, messages, pins ─────────────────────────────────────────────────────────────────
 
     def bookmarks(self, channel_id: str) -> list[str]:

@@ -11,6 +11,7 @@ from incident_central.sandbox.company import HARBOUR_FINCH, Company
 from incident_central.sandbox.faults import Fault, Faults
 from incident_central.sandbox.pagerduty import (
     action_calls,
+    creating_calls,
     escalation,
     incident_calls,
     log_calls,
@@ -46,8 +47,10 @@ ROUTES: dict[str, Callable[[Asked], Response]] = {
     "GET /teams": setup_calls.list_teams,
     "GET /teams/{id}/members": setup_calls.list_team_members,
     "GET /services": setup_calls.list_services,
+    "POST /services": creating_calls.create_service,
     "GET /services/{id}": setup_calls.get_service,
     "GET /escalation_policies": setup_calls.list_policies,
+    "POST /escalation_policies": creating_calls.create_policy,
     "GET /escalation_policies/{id}": setup_calls.get_policy,
     "GET /schedules": on_call_calls.list_schedules,
     "POST /schedules/preview": on_call_calls.preview_schedule,

@@ -148,6 +148,7 @@ class Service:
     urgency_outside_hours: str | None = None
     acknowledgement_timeout: int | None = None
     auto_resolve_timeout: int | None = None
+    integrations: list[str] = field(default_factory=list)  # their names
 
 
 @dataclass

@@ -23,6 +23,7 @@ from incident_central.sandbox.pagerduty.records import (
     Service,
     Team,
     User,
+    fixed_id,
 )
 
 Json = dict[str, object]
@@ -171,7 +172,17 @@ class Shapes:
             "incident_urgency_rule": self._urgency_rule(service),
             "acknowledgement_timeout": service.acknowledgement_timeout,
             "auto_resolve_timeout": service.auto_resolve_timeout,
-            "integrations": [],
+            "integrations": [self._integration(service, name) for name in service.integrations],
+        }
+
+    def _integration(self, service: Service, name: str) -> Json:
+        path = f"{self.account.api_url}/services/{service.id}/integrations/{fixed_id('integration', service.id, name)}"
+        return {
+            "id": path.rpartition("/")[2],
+            "type": "events_api_v2_inbound_integration_reference",
+            "summary": name,
+            "self": path,
+            "html_url": None,
         }
 
     def _urgency_rule(self, service: Service) -> Json:
