@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from bench import home, machine
+from bench import home, home_promises, machine
 from bench.figures import table
 from bench.jobs import compare
 from bench.jobs.measure import FULL as FULL_COMPARISON
@@ -70,7 +70,7 @@ def _home(file: Path | None, *, quick: bool) -> int:
     before, began, plan = machine.description(), time.monotonic(), home.QUICK if quick else home.FULL
     with open_stage() as stage:
         measured = home.measure(stage, plan)
-    found = home.rows(measured, plan)
+    found = home_promises.rows(measured, plan)
     print(table(found))
     print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
     if file is not None:

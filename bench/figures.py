@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PERCENTILES = (50, 90, 99)
 
@@ -43,6 +43,14 @@ class Series:
         percentiles = {f"p{percent}": round(self.percentile(percent), 3) for percent in PERCENTILES}
         ends = {"min": round(self.values[0], 3), "max": round(self.max, 3)}
         return {"unit": self.unit, "count": len(self.values), **percentiles, **ends}
+
+
+@dataclass
+class Measured:
+    """Series by what they are of, and single numbers."""
+
+    series: dict[str, Series] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """bin/bench home: the list and one incident, as a browser gets them, with 100 to 100,000 incidents in the database."""
 
 import re
-import statistics
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from http.client import HTTPConnection
@@ -17,7 +16,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
-from bench.figures import Row, Series
+from bench.figures import Measured, Series
 from bench.machine import processor_time
 from bench.stage import ONE, PAGERDUTY, Stage
 from incident_central.sandbox import company
@@ -61,14 +60,6 @@ FULL = Plan(
     changes={"poll": 8, "webhook": 20},
 )
 QUICK = Plan((100,), 3, pairs=1, page=2, seconds=0.5, calls=1, opened=60, viewers=2, changes={"webhook": 1})
-
-
-@dataclass
-class Measured:
-    """Series in milliseconds by what they are of, and single numbers."""
-
-    series: dict[str, Series] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
 
 
 class Viewer:
@@ -283,56 +274,3 @@ def _originals_pattern(stage: Stage, plan: Plan) -> Series:
             found.append(time.perf_counter() - began)
     stage.at_ease()
     return Series.of(found)
-
-
-# ── what is promised ──────────────────────────────────────────────────────────────────────────────
-
-
-def rows(measured: Measured, plan: Plan) -> list[Row]:
-    small, large = f"{plan.sizes[0]:,}", f"{plan.sizes[-1]:,}"
-    found = []
-    for database, deep in (("SQLite", 2.0), ("PostgreSQL", 1.5)):
-        if f"{database}, {large}: home" in measured.series:
-            found += _of_one(measured, plan, database, small, large, deep)
-    found.append(Row("calls outside for all pages", measured.numbers["calls"], "", at_most=0))
-    original = measured.series["original"].p50
-    ours = measured.series[f"SQLite, {large}: home"].p50
-    found.append(Row("home: original’s pattern ÷ ours", original / ours, "×"))
-    found.append(Row("the original’s pattern", original, "ms"))
-    return found
-
-
-def _of_one(measured: Measured, plan: Plan, database: str, small: str, large: str, deep: float) -> list[Row]:
-    name, series = f"{database}, {large}", measured.series
-    p50 = {told: one.p50 for told, one in series.items()}
-    filtered = {
-        told: ms
-        for told, ms in p50.items()
-        if told.startswith(f"{name}: ")
-        and not told.endswith((": home", ": home again", " page", " entries", ": nothing"))
-        and ": word" not in told
-    }
-    worst = max(filtered, key=lambda told: filtered[told])
-    words = {told: ms for told, ms in p50.items() if told.startswith(f"{name}: word")}
-    home, at_small = p50[f"{name}: home"], p50[f"{database}, {small}: home"]
-    last = f"{database}: page {plan.page:,} ÷ page 1"
-    return [
-        Row(f"{database}: home with {large} ÷ with {small}", home / at_small, "×", at_most=1.3),
-        Row(f"{database}: slowest filter ÷ home with {small}", filtered[worst] / at_small, "×", at_most=1.3),
-        Row(last, p50[f"{name}: last page"] / p50[f"{name}: first page"], "×", at_most=deep),
-        Row(f"{database}: home with {large}", home, "ms", at_most=5),
-        Row(f"{database}: the same, nothing written since", p50[f"{name}: home again"], "ms"),
-        Row(f"{database}: median of filters and pairs", statistics.median(filtered.values()), "ms", at_most=5),
-        Row(f"{database}: slowest ({worst.removeprefix(f'{name}: ')})", filtered[worst], "ms", at_most=5),
-        Row(f"{database}: slowest words", max(words.values()), "ms", at_most=30),
-        Row(f"{database}: details, 50 entries", p50[f"{name}: 50 entries"], "ms", at_most=4),
-        Row(f"{database}: details, 5,000 entries", p50[f"{name}: 5000 entries"], "ms", at_most=20),
-        Row(f"{database}: pages a second, 8 clients", measured.numbers[f"{name}: pages a second"], "", at_least=250),
-        *(
-            Row(f"{database}: change to page, by {way}", series[f"{database}: change by {way}"].max, "s", bound)
-            for way, bound in (("webhook", 2), ("poll", 20))
-            if way in plan.changes
-        ),
-        Row(f"{database}: processor a page", measured.numbers[f"{name}: processor a page"], "ms"),
-        Row(f"{database}: an answer without any work (the floor)", p50[f"{name}: nothing"], "ms"),
-    ]

@@ -1,7 +1,6 @@
 """What is promised of speed, line by line, beside what was measured. Times are medians where nothing else is said."""
 
-from bench.figures import Row
-from bench.report import Measured
+from bench.figures import Measured, Row
 from bench.stage import PAGERDUTY, SLACK
 
 CALL = SLACK * 1000  # ms

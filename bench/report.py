@@ -2,10 +2,10 @@
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench import machine, responses, storms
-from bench.figures import Series
+from bench.figures import Measured, Series
 from bench.reporter import OriginalReporter
 from bench.responses import Timings
 from bench.stage import TEN, Stage
@@ -35,7 +35,10 @@ class Plan:
 
 
 FULL = Plan(
-    *(10, 100, 20, 30),
+    rounds=10,
+    each=100,
+    original=20,
+    hung=30,
     few=100,
     storms=5,
     second=20,
@@ -47,19 +50,6 @@ FULL = Plan(
     rest=30,
 )
 QUICK = Plan(*(1, 3, 1, 3), few=2, storms=1, second=4, minute=4, seconds=2, watch=1, throughput=4, starts=1, rest=0.5)
-
-
-@dataclass
-class Measured:
-    """Series of times by what they are of, and single numbers."""
-
-    series: dict[str, Series] = field(default_factory=dict)
-    numbers: dict[str, float] = field(default_factory=dict)
-
-    def keep(self, name: str, timings: Timings) -> None:
-        for kind, seconds in vars(timings).items():
-            if seconds:
-                self.series[f"{name}: {kind}"] = Series.of(seconds)
 
 
 def measure(stage: Stage, plan: Plan) -> Measured:
@@ -77,8 +67,8 @@ def measure(stage: Stage, plan: Plan) -> Measured:
         now("60 ms for each new connection")
         _new_connections(stage, plan, measured, hub, original)
         now("PagerDuty hung, then everything")
-        measured.keep("PagerDuty hung", responses.with_pagerduty_hung(stage, hub, plan.few))
-        measured.keep("everything hung", responses.with_everything_hung(stage, hub, plan.few))
+        _keep(measured, "PagerDuty hung", responses.with_pagerduty_hung(stage, hub, plan.few))
+        _keep(measured, "everything hung", responses.with_everything_hung(stage, hub, plan.few))
         now("storms")
         _storms(stage, plan, measured, hub)
         now("responses a second")
@@ -93,6 +83,12 @@ def measure(stage: Stage, plan: Plan) -> Measured:
     return measured
 
 
+def _keep(measured: Measured, name: str, timings: Timings) -> None:
+    for kind, seconds in vars(timings).items():
+        if seconds:
+            measured.series[f"{name}: {kind}"] = Series.of(seconds)
+
+
 def _in_turns(stage: Stage, plan: Plan, measured: Measured, hub: Hub, asker: OriginalReporter) -> None:
     idle, hung, original = Timings(), Timings(), Timings()
     _memory_at_rest(plan, measured, hub, "at rest")
@@ -101,9 +97,9 @@ def _in_turns(stage: Stage, plan: Plan, measured: Measured, hub: Hub, asker: Ori
         original += responses.in_the_originals_order(stage, asker, plan.original)
         hung += responses.with_slack_hung(stage, hub, plan.hung)
     _memory_at_rest(plan, measured, hub, "at rest after all that")
-    measured.keep("idle", idle)
-    measured.keep("original", original)
-    measured.keep("Slack hung", hung)
+    _keep(measured, "idle", idle)
+    _keep(measured, "original", original)
+    _keep(measured, "Slack hung", hung)
 
 
 def _memory_at_rest(plan: Plan, measured: Measured, hub: Hub, when: str) -> None:
@@ -123,8 +119,8 @@ def _ten_people(stage: Stage, plan: Plan, measured: Measured, hub: Hub) -> None:
     for _ in range(2):
         one += responses.when_done(stage, hub, plan.few // 2)
         ten += responses.when_done(stage, hub, plan.few // 2, service=TEN)
-    measured.keep("one on call", one)
-    measured.keep("ten on call", ten)
+    _keep(measured, "one on call", one)
+    _keep(measured, "ten on call", ten)
 
 
 def _new_connections(stage: Stage, plan: Plan, measured: Measured, hub: Hub, asker: OriginalReporter) -> None:
@@ -132,8 +128,8 @@ def _new_connections(stage: Stage, plan: Plan, measured: Measured, hub: Hub, ask
     for _ in range(2):
         ours += responses.when_done(stage, hub, plan.few // 2, connect=CONNECT)
         original += responses.in_the_originals_order(stage, asker, max(1, plan.few // 10), connect=CONNECT)
-    measured.keep("60 ms a connection", ours)
-    measured.keep("60 ms a connection, original", original)
+    _keep(measured, "60 ms a connection", ours)
+    _keep(measured, "60 ms a connection, original", original)
 
 
 def _storms(stage: Stage, plan: Plan, measured: Measured, hub: Hub) -> None:
@@ -148,13 +144,13 @@ def _storms(stage: Stage, plan: Plan, measured: Measured, hub: Hub) -> None:
     measured.numbers["channels opened ÷ allowed"] = limited_minute.channels
     found = {"second": second, "minute": minute, "second, limits on": limited, "minute, limits on": limited_minute}
     for name, one in found.items():
-        measured.keep(name, one.timings)
+        _keep(measured, name, one.timings)
     measured.numbers["lost or doubled"] = sum(one.lost_or_doubled for one in found.values())
 
 
 def _on_postgresql(stage: Stage, plan: Plan, measured: Measured) -> None:
     with stage.hub("postgresql") as hub:
-        measured.keep("idle on PostgreSQL", responses.when_done(stage, hub, plan.few))
+        _keep(measured, "idle on PostgreSQL", responses.when_done(stage, hub, plan.few))
         _throughput(stage, plan, measured, hub, "PostgreSQL")
 
 

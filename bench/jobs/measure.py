@@ -106,10 +106,12 @@ def upgrade(stage: Stage, contestant: Contestant, plan: Plan, figures: Figures) 
     with stage.team(contestant) as team, _latency(stage, 2 * SLOW):
         later, early, standin = stage.new_keys(3), stage.new_keys(3), stage.standin
         for keys, steps in ((later, FOLLOWING), (early, ("channel",))):
+            standin.held.update(steps)  # or, on a busy machine, they would be over before the kill
             team.members["a"].submit(keys, wait=True)
             done = lambda keys=keys, steps=steps: all(standin.arrived(key, steps) for key in keys)  # noqa: E731
             standin.wait(done, quiet=plan.quiet)
         team.members["a"].kill()
+        standin.held.clear()
         team.version = 2
         team.start()
         calls = team.calls(early + later)

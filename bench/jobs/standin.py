@@ -18,6 +18,7 @@ class Calls:
 class StandIn:
     def __init__(self) -> None:
         self.latency = 0.0  # seconds a call and a look
+        self.held: set[str] = set()  # steps whose calls are not answered as long as they are in here
         self.calls: dict[str, Calls] = {}
         self.number = 0
         self.found = 0  # looks that found that a call had got through
@@ -33,6 +34,8 @@ class StandIn:
                 with standin.lock:
                     standin.number += 1
                     standin.calls.setdefault(key, Calls()).arrived.append(time.time())
+                while key.rpartition("/")[2] in standin.held:
+                    time.sleep(0.01)
                 self._answer(200)
                 standin.calls[key].answered.append(time.time())
 

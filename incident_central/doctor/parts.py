@@ -23,21 +23,23 @@ from incident_central.drill.findings import DRILL
 from incident_central.findings import Finding
 from incident_central.incidents import response, subscribing
 from incident_central.incidents.models import RefusedWebhook, TimelineEntry, Webhook, WebhookSubscription
+from incident_central.incidents.tools import new_chat, new_pager
 from incident_central.integrations.pagerduty.checks import Webhooks, check_access
-from incident_central.integrations.pagerduty.client import PagerDuty
 from incident_central.integrations.pagerduty.findings import PAGERDUTY
 from incident_central.integrations.pagerduty.on_call_checks import check_on_call
 from incident_central.integrations.slack.checks import check_slack
-from incident_central.integrations.slack.client import Slack
 from incident_central.integrations.slack.findings import SLACK
 from incident_central.jobs.models import State, StepRow
-from incident_central.jobs.runner import before_send
 
 #: How long back it is looked whether webhooks told of what happened, or were refused: they are remembered for three
 #: days.
 LATELY = timedelta(days=2)
 
 TABLES = (PAGERDUTY, SLACK, PEOPLE, DATABASE, HUB, DRILL)
+
+
+#: One of the doctor's own, which may keep other calls waiting but not the pages.
+_pager = cache(new_pager)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def _on_call() -> Iterable[Finding]:
 
 def _slack() -> Iterable[Finding]:
     return check_slack(
-        Slack(token=settings.SLACK_BOT_TOKEN, api_url=settings.SLACK_API_URL, before_send=before_send),
+        new_chat(),
         token=settings.SLACK_BOT_TOKEN,
         announce_channel=settings.SLACK_ANNOUNCE_CHANNEL,
         api_url=settings.SLACK_API_URL,
@@ -105,17 +107,6 @@ PARTS = (
     Part("hub", "Incident Central itself", check_hub),
     Part("drill", "The last drill", check_drill),
 )
-
-
-@cache
-def _pager() -> PagerDuty:
-    """One of the doctor's own, which may keep other calls waiting but not the pages."""
-    return PagerDuty(
-        api_key=settings.PAGERDUTY_API_KEY,
-        from_email=settings.PAGERDUTY_FROM_EMAIL,
-        api_url=settings.PAGERDUTY_API_URL,
-        before_send=before_send,
-    )
 
 
 def _webhooks() -> Webhooks | None:

@@ -13,26 +13,18 @@ from incident_central.database import transaction
 from incident_central.drill.models import Drill, DrillService
 from incident_central.incidents.models import Person
 from incident_central.incidents.response import ON_ITS_WAY
+from incident_central.incidents.tools import new_pager
 from incident_central.integrations.base import IntegrationError, PagerUser
 from incident_central.integrations.pagerduty import drill_service
-from incident_central.integrations.pagerduty.client import PagerDuty
 from incident_central.jobs import runner
 from incident_central.jobs.models import Job, State, StepRow, retry
-from incident_central.jobs.runner import before_send
 from incident_central.jobs.workflow import Record, Step, Workflow
 
 NAME = "drill-service"
 
 
-@cache
-def pager() -> PagerDuty:
-    """One of the drills' own: it speaks PagerDuty's shapes, too."""
-    return PagerDuty(
-        api_key=settings.PAGERDUTY_API_KEY,
-        from_email=settings.PAGERDUTY_FROM_EMAIL,
-        api_url=settings.PAGERDUTY_API_URL,
-        before_send=before_send,
-    )
+#: One of the drills' own: it speaks PagerDuty's shapes, too.
+pager = cache(new_pager)
 
 
 def person_of(user: User) -> Person | None:

@@ -12,6 +12,16 @@ from incident_central.jobs.runner import before_send
 
 @cache
 def pager() -> Pager:
+    return new_pager()
+
+
+@cache
+def chat() -> Chat:
+    return new_chat()
+
+
+def new_pager() -> PagerDuty:
+    """For those who speak PagerDuty's shapes. When it is told to wait, the one that pages is not."""
     return PagerDuty(
         api_key=settings.PAGERDUTY_API_KEY,
         from_email=settings.PAGERDUTY_FROM_EMAIL,
@@ -20,8 +30,7 @@ def pager() -> Pager:
     )
 
 
-@cache
-def chat() -> Chat:
+def new_chat() -> Slack:
     return Slack(token=settings.SLACK_BOT_TOKEN, api_url=settings.SLACK_API_URL, before_send=before_send)
 
 
