@@ -49,7 +49,21 @@ FULL = Plan(
     starts=10,
     rest=30,
 )
-QUICK = Plan(*(1, 3, 1, 3), few=2, storms=1, second=4, minute=4, seconds=2, watch=1, throughput=4, starts=1, rest=0.5)
+QUICK = Plan(
+    rounds=1,
+    each=3,
+    original=1,
+    hung=3,
+    few=2,
+    storms=1,
+    second=4,
+    minute=4,
+    seconds=2,
+    watch=1,
+    throughput=4,
+    starts=1,
+    rest=0.5,
+)
 
 
 def measure(stage: Stage, plan: Plan) -> Measured:
