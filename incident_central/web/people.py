@@ -174,9 +174,9 @@ def missing(request: SignedIn, name: str, number: int) -> HttpResponse:
         try:
             if not may_change:
                 raise NotAllowed(ONLY_ADMINISTRATORS)
-            member = correcting.chosen(clean(request.POST.get("member", "")), someone, is_admin=user.is_admin)
-            given = {"responder": [str(responder.pk)], "member": [member.pk]}
-            press(incident, Press(press_now, f"user:{user.pk}", str(user), user.email, Action.Kind.MEMBER, given))
+            given = {"responder": [str(responder.pk)], "member": [request.POST.get("member", "")]}
+            sender, kind = f"user:{user.pk}", Action.Kind.MEMBER
+            press(incident, Press(press_now, sender, str(user), user.email, kind, given, is_admin=user.is_admin))
             return SeeOther(reverse("incident", args=[name]))
         except (CannotCorrect, CannotAct) as reason:
             refused, status = str(reason), status_of(reason)
