@@ -514,7 +514,7 @@ def test_everybody_is_listed_who_is_on_call_and_not_in_slack_first(hub: Hub, san
 @pytest.mark.usefixtures("other_slack")
 def test_read_both_again_does_not_ask_slack_before_its_retry_after(hub: Hub, sandbox: Sandbox) -> None:
     refused = "SELECT run_at, attempts FROM jobs_step WHERE name = 'members' AND state = 'waiting' AND attempts > 0"
-    sandbox.fault("slack", "429", method="users.list", seconds=60)
+    sandbox.fault("slack", "429", method="users.list", seconds=20)
     hub.read_members_now()
     waiting = eventually(lambda: hub.rows(refused))
     hub.dana.post("/people", {})
