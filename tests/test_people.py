@@ -6,15 +6,18 @@ import io
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from html import unescape
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, company, eventually, report_form
 
+MORE = {"role": "user", "job_title": "", "time_zone": "Europe/Lisbon"}
 ANA = "ana.costa@example.com"  # in PagerDuty; Slack has her as ana@example.com
 
 
@@ -110,6 +113,71 @@ def test_a_correction_survives_a_change_of_e_mail_and_can_be_taken_back(hub: Hub
     eventually(lambda: ANA in hub.dana.get(path).text)
 
 
+@pytest.fixture
+def other_pagerduty(hub: Hub, sandbox: Sandbox) -> Iterator[None]:
+    """There may be users more; afterwards the shared hub lists those of the first day again."""
+    listed = "SELECT id FROM incidents_person WHERE listed ORDER BY id"
+    before = hub.rows(listed)
+    yield
+    sandbox.start_over()
+    hub.read_directory_now()
+    eventually(lambda: hub.rows(listed) == before)
+
+
+def new_user(hub: Hub, sandbox: Sandbox, name: str, email: str) -> str:
+    """A new user in PagerDuty, and their page here."""
+    sandbox.plant("pagerduty", "users", create={"name": name, "email": email} | MORE)
+    (id_,) = [one["id"] for one in sandbox.state["pagerduty"]["users"] if one["email"] == email]
+    hub.read_directory_now()
+    eventually(lambda: hub.rows("SELECT 1 FROM incidents_person WHERE id = %s AND listed", id_))
+    return f"/people/{id_}"
+
+
+@pytest.mark.usefixtures("other_pagerduty")
+def test_what_was_said_before_somebody_came_to_pagerduty_or_came_anew_holds_and_is_taken_back(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    noor, ribeiro = colleague(hub, "Noor Haddad"), member_id(sandbox, "Ana Ribeiro")
+    noor.post("/account", {"member": ribeiro})
+    noor.post("/account", {"add_email": "ana.ribeiro@noor.example"})
+    path = new_user(hub, sandbox, "Noor Haddad", "noor.haddad@example.com")
+    for _ in range(2):
+        for page in (noor.get("/account"), hub.dana.get(path), noor.post("/account", {"member": ribeiro})):
+            assert (page.status, "known in Slack" in page.text) == (200, True)
+            assert "Noor Haddad said so" in page.text
+            assert "ana.ribeiro@noor.example" in page.text
+        assert noor.post("/account", {"add_email": "ana.ribeiro@noor.example"}).status == 200
+        name = noor.post("/report", report_form(hub)).incident
+        hub.finished(name)
+        assert "Ana Ribeiro" in sandbox.members_of(name)
+        assert len(corrections(hub)) == 1
+        sandbox.plant("pagerduty", "users", path.rpartition("/")[2], delete=True)
+        path = new_user(hub, sandbox, "Noor Haddad", "noor.haddad@example.com")
+
+    hub.dana.post(path, {"remove_email": "ana.ribeiro@noor.example"})
+    assert hub.rows("SELECT * FROM incidents_otheremail") == []
+    assert "Noor Haddad cannot be invited" in hub.dana.post(path, {"take_back": "1"}).text
+    assert corrections(hub) == {}
+
+
+@pytest.mark.usefixtures("other_pagerduty")
+def test_an_administrator_puts_right_what_was_said_of_the_account(hub: Hub, sandbox: Sandbox) -> None:
+    ines = colleague(hub, "Ines Moreau")
+    ines.post("/account", {"member": member_id(sandbox, "Ana Ribeiro")})
+    path = new_user(hub, sandbox, "Ines Moreau", "ines.moreau@example.com")
+    (line,) = [one for one in lines_of(hub) if one["name"] == "Ines Moreau"]
+    assert line["Slack member id"] == member_id(sandbox, "Ana Ribeiro")
+    line["Slack member id"] = member_id(sandbox, "Ana Costa")
+    assert "1 corrected" in send(hub.dana, as_csv([line])).text
+    assert corrections(hub) == {path.rpartition("/")[2]: member_id(sandbox, "Ana Costa")}
+    assert f"{path.rpartition('/')[2]} is {member_id(sandbox, 'Ana Costa')} in Slack" in hub.log
+    assert "@ana.costa" in ines.get("/account").text
+    line["Slack member id"] = ""
+    assert "1 taken back" in send(hub.dana, as_csv([line])).text
+    assert f"nothing is said of {path.rpartition('/')[2]} in Slack any more" in hub.log
+    assert corrections(hub) == {}
+
+
 def test_pressed_several_times_at_once_it_is_said_once(hub: Hub, sandbox: Sandbox) -> None:
     path = person_page(hub, "Ana Costa")
     for form in ({"member": member_id(sandbox, "Ana Costa")}, {"add_email": "ana@example.com"}, {"take_back": "1"}):
@@ -128,6 +196,18 @@ def test_other_e_mails_are_tried_after_the_first_one(hub: Hub, sandbox: Sandbox)
     hub.finished(name)
     assert "Ana Costa" in sandbox.members_of(name)
     assert "Ana Costa cannot be invited" in hub.dana.post(path, {"remove_email": "ana@example.com"}).text
+
+
+def test_of_several_other_e_mails_the_first_that_slack_knows_counts(hub: Hub, sandbox: Sandbox) -> None:
+    path = person_page(hub, "Ana Costa")
+    for email in ("nobody@elsewhere.example", "ana@example.com", "ana.ribeiro@example.com"):
+        found = hub.dana.post(path, {"add_email": email})
+    assert "Slack has the other e-mail ana@example.com" in found.text
+    assert "Found" in rows_of(hub.dana.get("/people"))["Ana Costa"]
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    hub.finished(name)
+    assert "Ana Costa" in sandbox.members_of(name)
+    assert "Ana Ribeiro" not in sandbox.members_of(name)
 
 
 def test_other_e_mails_are_tried_with_slack_itself_where_our_copy_is_old(hub: Hub, sandbox: Sandbox) -> None:
@@ -188,6 +268,63 @@ def test_whom_slack_refuses_is_shown_as_missing_with_slacks_word(hub: Hub, sandb
     assert missing_page(hub, name)
 
 
+def test_whom_a_person_chose_the_response_invites_though_nobody_has_the_e_mail_any_more(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    tariq = colleague(hub, "Tariq Leaving")
+    fault = sandbox.fault("slack", "down", method="conversations.invite")
+    name = tariq.post("/report", report_form(hub)).incident
+    eventually(lambda: hub.steps(name)["invite"]["state"] == "waiting")
+    hub.rows("UPDATE users SET email = %s WHERE name = %s", f"{uuid4()}@example.com", "Tariq Leaving")
+    (row,) = hub.rows("SELECT id FROM incidents_responder WHERE incident_id = %s AND name = 'Tariq Leaving'", name)
+    path, ribeiro = f"/incidents/{name}/people/{row['id']}", member_id(sandbox, "Ana Ribeiro")
+    assert hub.dana.post(path, {"member": ribeiro}).path == f"/incidents/{name}"
+    # Before the invitation that was asked for is tried again, the response comes to its own.
+    later = """UPDATE jobs_step SET run_at = '2099-01-01 00:00:00' WHERE state = 'waiting' AND attempts > 0
+               AND job_id IN (SELECT j.id FROM jobs_job j JOIN incidents_action a ON j.key = CAST(a.id AS TEXT)
+                              WHERE j.workflow = 'action' AND a.incident_id = %s) RETURNING id"""
+    eventually(lambda: hub.rows(later, name))
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    hub.rows(
+        """UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = 'invite' AND state = 'waiting' AND job_id =
+           (SELECT id FROM jobs_job WHERE workflow = 'response' AND key = %s)""",
+        name,
+    )
+    hub.finished(name)
+    (row,) = hub.rows("SELECT * FROM incidents_responder WHERE id = %s", row["id"])
+    assert (row["member_id"], row["state"]) == (ribeiro, "invited")
+    assert "Ana Ribeiro" in sandbox.members_of(name)
+
+
+def test_what_a_person_says_while_slack_is_asked_is_not_lost(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=5, times=1)
+    name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+    eventually(lambda: hub.steps(name)["find_missing"]["state"] == "running")
+    (row,) = hub.rows("SELECT id FROM incidents_responder WHERE incident_id = %s AND email = %s", name, ANA)
+    hub.dana.post(f"/incidents/{name}/people/{row['id']}", {"member": member_id(sandbox, "Ana Costa")})
+    eventually(lambda: "Ana Costa" in sandbox.members_of(name))
+    assert hub.steps(name)["find_missing"]["state"] == "running"
+    hub.finished(name)
+    (row,) = hub.rows("SELECT * FROM incidents_responder WHERE id = %s", row["id"])
+    assert (row["member_id"], row["state"]) == (member_id(sandbox, "Ana Costa"), "invited")
+
+
+def test_of_two_choices_the_later_one_is_invited_and_the_first_one_not(hub: Hub, sandbox: Sandbox) -> None:
+    name = report_missing_ana(hub, sandbox)
+    path = missing_page(hub, name)
+    fault = sandbox.fault("slack", "down", method="conversations.invite")
+    for chosen in ("Ana Ribeiro", "Ana Costa"):
+        hub.dana.post(path, {"member": member_id(sandbox, chosen)})
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    states = """SELECT s.state FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+                JOIN incidents_action a ON j.key = CAST(a.id AS TEXT)
+                WHERE j.workflow = 'action' AND s.name = 'invite' AND a.incident_id = %s ORDER BY a.id"""
+    eventually(lambda: {row["state"] for row in hub.rows(states, name)} <= {"done", "off"})
+    assert [row["state"] for row in hub.rows(states, name)] == ["off", "done"]
+    assert "Ana Costa" in sandbox.members_of(name)
+    assert "Ana Ribeiro" not in sandbox.members_of(name)
+
+
 def test_colleagues_look_and_change_nobody_but_themselves(hub: Hub, sandbox: Sandbox) -> None:
     name = report_missing_ana(hub, sandbox)
     path, ana = missing_page(hub, name), member_id(sandbox, "Ana Costa")
@@ -228,6 +365,51 @@ def test_nobody_can_say_that_they_are_somebody_else(hub: Hub, sandbox: Sandbox) 
     assert ana.post("/account", {}).status == 422
     assert corrections(hub) == {}
     assert hub.rows("SELECT * FROM incidents_otheremail") == []
+
+
+def test_nobody_can_be_whom_an_administrator_said_that_somebody_else_is(hub: Hub, sandbox: Sandbox) -> None:
+    sam, path = colleague(hub, "Sam Outside"), person_page(hub, "Ana Costa")
+    hub.dana.post(path, {"member": member_id(sandbox, "Ana Ribeiro")})
+    refused = sam.post("/account", {"add_email": "ana.ribeiro@example.com"})
+    assert (refused.status, "is somebody else’s here" in refused.text) == (422, True)
+    hub.dana.post(path, {"take_back": "1"})
+
+    hub.dana.post(path, {"add_email": "ana@example.com"})
+    refused = sam.post("/account", {"member": member_id(sandbox, "Ana Costa")})
+    assert (refused.status, "Ana Costa is Ana Costa already" in refused.text) == (422, True)
+    assert corrections(hub) == {}
+
+
+@contextmanager
+def nobody_writes_yet(hub: Hub) -> Iterator[None]:
+    """On PostgreSQL, until two of those who want to keep a correction, or wait for one another, have come so far."""
+    if not hub.database_url:
+        yield
+        return
+    waiting = """SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"""
+    with psycopg.connect(hub.database_url) as connection:
+        connection.execute("LOCK TABLE incidents_correction IN SHARE MODE")
+        yield
+        eventually(lambda: len(hub.rows(waiting)) >= 2)
+
+
+@pytest.mark.parametrize("where", ["account", "incident"])
+def test_of_two_who_say_at_once_that_they_are_the_same_member_one_is_refused(
+    hub: Hub, sandbox: Sandbox, where: str
+) -> None:
+    ana, sam = colleague(hub, "Ana Costa"), colleague(hub, "Sam Outside")
+    paths = ["/account", "/account"]
+    if where == "incident":
+        name = sam.post("/report", report_form(hub, service_name="Data Warehouse")).incident
+        hub.finished(name)
+        paths = [the_missing_page(browser.get(f"/incidents/{name}")) for browser in (ana, sam)]
+    form = {"member": member_id(sandbox, "Ana Ribeiro")}
+    with ThreadPoolExecutor(2) as pool:
+        with nobody_writes_yet(hub):
+            pages = [pool.submit(browser.post, path, form) for browser, path in zip((ana, sam), paths, strict=True)]
+        assert sorted(page.result().status for page in pages) == [200, 422]
+    assert list(corrections(hub).values()) == [member_id(sandbox, "Ana Ribeiro")]
 
 
 def test_somebody_without_a_seat_in_pagerduty_is_found_in_slack_by_what_they_said(hub: Hub, sandbox: Sandbox) -> None:
@@ -330,6 +512,17 @@ def test_everybody_is_listed_who_is_on_call_and_not_in_slack_first(hub: Hub, san
 
 
 @pytest.mark.usefixtures("other_slack")
+def test_read_both_again_does_not_ask_slack_before_its_retry_after(hub: Hub, sandbox: Sandbox) -> None:
+    refused = "SELECT run_at, attempts FROM jobs_step WHERE name = 'members' AND state = 'waiting' AND attempts > 0"
+    sandbox.fault("slack", "429", method="users.list", seconds=20)
+    hub.read_members_now()
+    waiting = eventually(lambda: hub.rows(refused))
+    hub.dana.post("/people", {})
+    assert hub.rows(refused) == waiting
+    sandbox.mend()
+
+
+@pytest.mark.usefixtures("other_slack")
 def test_without_the_scope_for_e_mails_the_page_says_so(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.plant("slack", "tokens", company.SLACK_TOKEN, set={"scopes": ["users:read"]})
     read_members(hub)
@@ -348,6 +541,9 @@ def test_members_are_read_in_parts_and_anew_where_a_part_is_lost(hub: Hub, sandb
 
     hub.read_members_now()
     _, _, next_one = base64.b64decode(eventually(went_on)).decode().partition(":")
+    resting = hub.rows("SELECT run_at FROM jobs_step WHERE name = 'members'")
+    hub.dana.post("/people", {})
+    assert hub.rows("SELECT run_at FROM jobs_step WHERE name = 'members'") == resting, "it rests between two parts"
     sandbox.plant("slack", "members", next_one, delete=True)
     read_members(hub)
     there = hub.rows("SELECT id FROM incidents_member")

@@ -23,9 +23,8 @@ from incident_central.accounts.models import User
 from incident_central.database import now, transaction
 from incident_central.drill.making import pager
 from incident_central.drill.models import SENT_WITHIN, Drill, DrillService
-from incident_central.incidents import people
 from incident_central.incidents.naming import draw_name
-from incident_central.incidents.response import ON_ITS_WAY
+from incident_central.incidents.response import ON_ITS_WAY, members_of
 from incident_central.incidents.tools import chat, spare_pager
 from incident_central.integrations.base import IntegrationError, Link, Message, PageRequest
 from incident_central.integrations.pagerduty import drill_service
@@ -248,11 +247,7 @@ def _channel_names(drill: Drill) -> list[str]:
 def invite(drill: Drill) -> Record:
     """The one person. Safe to repeat: who is in stays in."""
     channel = _channel(drill)
-    member_id = people.member_ids([drill.email]).get(drill.email, "")
-    for email in () if member_id else people.emails_to_try(drill.email):
-        if (member := chat().member_by_email(email)) is not None:
-            member_id = member.id
-            break
+    member_id = members_of([drill.email]).get(drill.email.lower(), "")
     if not member_id:
         raise IntegrationError(f"Slack has no active member with the e-mail {drill.email}.", permanent=True)
     if word := chat().invite(channel, [member_id]).get(member_id):

@@ -232,7 +232,7 @@ def invite(action: Action) -> Record:
     _only_when_done(action)
     _channel(action.incident)
     if action.kind == Kind.MEMBER:
-        return response.invite_one(action.incident, action.asked["responder"])
+        return response.invite_one(action.incident, action.asked["responder"], action.asked["member"])
     return response.invite_people(action.incident, action.reached, why="paged")
 
 

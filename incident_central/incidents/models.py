@@ -5,7 +5,7 @@ Methods of Incident say what happened; each writes its own timeline entry, in th
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -519,13 +519,10 @@ class Incident(models.Model):
         self._save("slack_channel_id", "slack_channel_name", "slack_channel_url")
         self._note(f"Slack channel #{channel.name} opened", source="slack")
 
-    def invited(self, responders: Iterable["Responder"]) -> None:
-        """Keep what came of inviting each of them."""
-        inside = []
-        for responder in responders:
-            responder.save()
-            if responder.state == Responder.State.INVITED:
-                inside.append(responder.name)
+    def invited(self, invitees: Iterable["Invitee"]) -> None:
+        """Keep what came of inviting each of them, but for those of whom somebody said something else meanwhile."""
+        kept = [one for one in invitees if one.keep()]
+        inside = [one.responder.name for one in kept if one.state == Responder.State.INVITED]
         if inside:
             self._note(f"Invited {listing(inside)} to the channel", source="slack")
 
@@ -653,6 +650,26 @@ class Responder(models.Model):
         """Somebody said who they are in Slack; they are to be invited as that."""
         self.member_id, self.state, self.detail = member_id, Responder.State.EXPECTED, ""
         self.save(update_fields=["member_id", "state", "detail"])
+
+
+@dataclass
+class Invitee:
+    """A responder as they were when a step began, which need not be in the database yet, and what came of it."""
+
+    responder: Responder
+    member_id: str  # empty where nobody knows it
+    state: Responder.State = Responder.State.NOT_FOUND
+    detail: str = ""
+    told: bool = False
+
+    def keep(self) -> bool:
+        """Write it down; False where the row has changed since, by what a person said or by another step."""
+        was, new = self.responder, {"member_id": self.member_id, "state": self.state, "detail": self.detail}
+        if was.pk is None:
+            about = {"name": was.name, "why": was.why, "told": self.told, **new}
+            return Responder.objects.get_or_create(incident=was.incident, email=was.email, defaults=about)[1]
+        as_it_was = Responder.objects.filter(pk=was.pk, member_id=was.member_id, state=was.state)
+        return as_it_was.update(told=was.told or self.told, **new) > 0
 
 
 class TimelineEntry(models.Model):

@@ -32,7 +32,7 @@ class State(StrEnum):
     MATCHED = "matched"
     GUEST = "guest"  # matched, but guests cannot be invited everywhere
     DEACTIVATED = "deactivated"
-    AMBIGUOUS = "ambiguous"  # several members may be meant
+    AMBIGUOUS = "ambiguous"  # not known by e-mail, and several members have the name
     UNMATCHED = "unmatched"
     UNKNOWN = "unknown"  # Slack's members have not been read yet
 
@@ -68,54 +68,71 @@ class Match:
 
 def member_ids(emails: Iterable[str]) -> dict[str, str]:
     """By e-mail, the Slack member's id of those whom we know. A correction counts, whatever Slack says of e-mails."""
-    people = _ids_of([email.lower() for email in emails])
-    ids = {id_ for ids in people.values() for id_ in ids}
-    corrected = dict(Correction.objects.filter(whose__in=ids).values_list("whose", "member_id"))
-    others = _others(ids)
-    tried = {
-        email: [email, *(one.email for id_ in ids for one in others.get(id_, ()))] for email, ids in people.items()
-    }
+    said = _Said([email.lower() for email in emails])
+    tried = {email: [email, *(one.email for one in said.others(email))] for email in said.ids}
     members = Member.objects.filter(email__in={each for emails in tried.values() for each in emails}, deactivated=False)
-    by_email = dict(members.values_list("email", "id"))
+    by_email = dict(members.order_by("-id").values_list("email", "id"))
     found = {}
-    for email, ids_of_them in people.items():
-        known = [corrected[id_] for id_ in ids_of_them if id_ in corrected]
-        known += [by_email[each] for each in tried[email] if each in by_email]
-        if known:
+    for email, emails_of_them in tried.items():
+        if (correction := said.correction(email)) is not None:
+            found[email] = correction.member_id
+        elif known := [by_email[each] for each in emails_of_them if each in by_email]:
             found[email] = known[0]
     return found
 
 
 def emails_to_try(email: str) -> list[str]:
     """Theirs, this one first."""
-    ids = _ids_of([email.lower()])[email.lower()]
-    return [email, *OtherEmail.objects.filter(whose__in=ids).values_list("email", flat=True)]
+    return [email, *(one.email for one in _Said([email.lower()]).others(email.lower()))]
 
 
 def someone_with(email: str) -> Someone | None:
     """PagerDuty's user with that e-mail, or else the account; None for somebody who is neither."""
-    person = Person.objects.filter(email=email.lower()).order_by("-listed").first()
+    person = Person.objects.filter(email=email.lower()).order_by("-listed", "id").first()
     if person is not None:
         return Someone(person.pk, person.name, person.email)
     user = User.objects.filter(email=email.lower()).first()
     return None if user is None else Someone(f"user:{user.pk}", str(user), user.email)
 
 
-def _ids_of(emails: Iterable[str]) -> dict[str, list[str]]:
-    """By e-mail, what is said of them may be kept under: they may have had an account before a user in PagerDuty."""
+def ids_of(emails: Iterable[str]) -> dict[str, list[str]]:
+    """By e-mail, what is said of them may be kept under, the current one first: they may have had an account before a
+    user in PagerDuty, or another user there."""
     found: dict[str, list[str]] = {email: [] for email in emails}
-    for id_, email in Person.objects.filter(email__in=found).order_by("-listed").values_list("id", "email"):
+    for id_, email in Person.objects.filter(email__in=found).order_by("-listed", "id").values_list("id", "email"):
         found[email].append(id_)
     for pk, email in User.objects.filter(email__in=found).values_list("id", "email"):
         found[email].append(f"user:{pk}")
     return found
 
 
-def _others(ids: Iterable[str]) -> dict[str, list[OtherEmail]]:
-    found: dict[str, list[OtherEmail]] = {}
-    for one in OtherEmail.objects.filter(whose__in=ids):
-        found.setdefault(one.whose, []).append(one)
-    return found
+class _Said:
+    """What people have said of those with these e-mails, read at once."""
+
+    def __init__(self, emails: Iterable[str]) -> None:
+        self.ids = ids_of(emails)
+        whose = {id_: email for email, ids in self.ids.items() for id_ in ids}
+        self._corrections = Correction.objects.in_bulk(list(whose))
+        self._others: dict[str, list[OtherEmail]] = {}
+        for one in OtherEmail.objects.filter(whose__in=whose):
+            self._others.setdefault(whose[one.whose], []).append(one)
+
+    def correction(self, email: str) -> Correction | None:
+        """Of several the one kept under what they are now."""
+        return next((self._corrections[id_] for id_ in self.ids[email] if id_ in self._corrections), None)
+
+    def others(self, email: str) -> Sequence[OtherEmail]:
+        """In the order in which they were added."""
+        return self._others.get(email, ())
+
+    @property
+    def member_ids(self) -> set[str]:
+        return {one.member_id for one in self._corrections.values()}
+
+    @property
+    def emails(self) -> set[str]:
+        """Theirs, the other ones as well."""
+        return {*self.ids, *(one.email for others in self._others.values() for one in others)}
 
 
 # ── what people look at ───────────────────────────────────────────────────────────────────────────
@@ -162,50 +179,43 @@ class _Known:
     """All that the copies and the corrections say about some people, read at once."""
 
     them: Sequence[Someone]
-    corrections: Mapping[str, Correction] = field(init=False)
-    others: Mapping[str, list[OtherEmail]] = field(init=False)
+    said: _Said = field(init=False)
     by_id: Mapping[str, Member] = field(init=False)
     by_email: dict[str, list[Member]] = field(init=False)
 
     def __post_init__(self) -> None:
-        ids = [one.id for one in self.them]
-        self.corrections = Correction.objects.in_bulk(ids)
-        self.others = _others(ids)
-        self.by_id = Member.objects.in_bulk([one.member_id for one in self.corrections.values()])
-        emails = {one.email for one in self.them} | {one.email for each in self.others.values() for one in each}
+        self.said = _Said([one.email for one in self.them])
+        self.by_id = Member.objects.in_bulk(list(self.said.member_ids))
         self.by_email = {}
-        for member in Member.objects.filter(email__in=emails).order_by("deactivated", "id"):
+        for member in Member.objects.filter(email__in=self.said.emails).order_by("deactivated", "id"):
             self.by_email.setdefault(member.email, []).append(member)
 
     def matches(self) -> list[Match]:
         if not MembersRead.objects.filter(ended_at__isnull=False).exists():
             return [self._match(one, State.UNKNOWN) for one in self.them]
         found = [self._look_up(one) for one in self.them]
-        alike = _named_alike([one.someone for one in found if one.needs_somebody and not one.candidates])
+        alike = _named_alike([one.someone for one in found if one.needs_somebody])
         return [_with_candidates(one, alike.get(plain(one.someone.name), ())) for one in found]
 
     def _match(self, one: Someone, state: State, how: How = How.NOT_AT_ALL, member: Member | None = None) -> Match:
-        correction, others = self.corrections.get(one.id), tuple(self.others.get(one.id, ()))
+        correction, others = self.said.correction(one.email), tuple(self.said.others(one.email))
         return Match(one, state, how, member, correction=correction, others=others)
 
     def _look_up(self, one: Someone) -> Match:
-        if (correction := self.corrections.get(one.id)) is not None:
+        if (correction := self.said.correction(one.email)) is not None:
             member = self.by_id.get(correction.member_id)
             return self._match(one, _state(member), How.CORRECTION, member)
         by_first, by_others = self.by_email.get(one.email, []), self._by_others(one)
         if active := _active(by_first):
             return self._match(one, _state(active[0]), How.EMAIL, active[0])
         if active := _active(by_others):
-            found = self._match(one, _state(active[0]), How.OTHER_EMAIL, active[0])
-            several = len(active) > 1
-            return replace(found, state=State.AMBIGUOUS, candidates=tuple(active)) if several else found
+            return self._match(one, _state(active[0]), How.OTHER_EMAIL, active[0])
         if gone := [*by_first, *by_others]:
             return self._match(one, State.DEACTIVATED, How.EMAIL if by_first else How.OTHER_EMAIL, gone[0])
         return self._match(one, State.UNMATCHED)
 
     def _by_others(self, one: Someone) -> list[Member]:
-        members = [member for other in self.others.get(one.id, ()) for member in self.by_email.get(other.email, ())]
-        return list({member.pk: member for member in members}.values())
+        return [member for other in self.said.others(one.email) for member in self.by_email.get(other.email, ())]
 
 
 def _active(members: Iterable[Member]) -> list[Member]:
@@ -235,7 +245,7 @@ def _named_alike(them: Sequence[Someone]) -> dict[str, tuple[Member, ...]]:
 
 
 def _with_candidates(one: Match, alike: tuple[Member, ...]) -> Match:
-    if not one.needs_somebody or one.candidates or not alike:
+    if not one.needs_somebody or not alike:
         return one
     several = len(alike) > 1 and one.state == State.UNMATCHED and one.correction is None
     return replace(one, candidates=alike, state=State.AMBIGUOUS if several else one.state)

@@ -58,6 +58,7 @@ class Press:
     email: str
     kind: Action.Kind
     given: dict[str, list[str]]
+    is_admin: bool = False
 
     def one(self, name: str) -> str:
         return self.given.get(name, [""])[0]
@@ -80,7 +81,7 @@ def press(incident: Incident, pressed: Press) -> Action | None:
     """Write the action, its entry in the timeline and its steps in one transaction; it starts as that commits.
 
     Safe to repeat: the same press is the same action, and so is another one that asks for what is still under way.
-    None where there is nothing to do. Raises CannotAct.
+    None where there is nothing to do. Raises CannotAct, and CannotCorrect where somebody is not to be that member.
     """
     if pressed.kind in DOING and incident.pagerduty_id is None:
         raise CannotAct("PagerDuty does not have this incident yet, so nothing can be done with it there.")
@@ -117,7 +118,7 @@ def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action
     if pressed.kind == Kind.COMMAND:
         incident.command_taken(wanted.asked["name"], wanted.asked["email"], by=pressed.who)
     elif pressed.kind == Kind.MEMBER:
-        _say_who(incident, wanted.asked, by=pressed.who)
+        _say_who(incident, wanted.asked, pressed)
     runner.begin(ACTION, str(action.pk), action)
     return action
 
@@ -128,14 +129,14 @@ def _is_inside(incident: Incident, asked: dict[str, Any]) -> bool:
     return same.filter(state=Responder.State.INVITED).exists()
 
 
-def _say_who(incident: Incident, asked: dict[str, Any], *, by: str) -> None:
-    """Here, and from now on, where we know who it is in PagerDuty or by an account."""
+def _say_who(incident: Incident, asked: dict[str, Any], pressed: Press) -> None:
+    """Here, and from now on, where we know who it is in PagerDuty or by an account. Raises CannotCorrect."""
     responder = incident.responders.get(pk=asked["responder"])
-    responder.is_member(asked["member"])
     someone = people.someone_with(responder.email)
-    member = Member.objects.filter(pk=asked["member"]).first()
-    if someone is not None and member is not None:
-        correcting.correct(someone, member, by=by)
+    member = correcting.chosen(asked["member"], someone, is_admin=pressed.is_admin)
+    responder.is_member(member.pk)
+    if someone is not None:
+        correcting.correct(someone, member, by=pressed.who)
 
 
 def _same(incident: Incident, pressed: Press, wanted: Wanted, press_id: UUID) -> Action | None:
@@ -277,10 +278,11 @@ def _me_too(incident: Incident, pressed: Press) -> Wanted:
 
 
 def _member(incident: Incident, pressed: Press) -> Wanted:
-    """Who somebody missing from the channel is in Slack. Whether the presser may say so, the door has asked."""
+    """Who somebody missing from the channel is in Slack. Whether the presser may speak for them, the door has asked;
+    whether it may be this member is asked when it is written down."""
     number = pressed.one("responder")
     responder = incident.responders.filter(pk=int(number)).first() if number.isdecimal() else None
-    member = Member.objects.filter(pk=clean(pressed.one("member")), deactivated=False).first()
+    member = Member.objects.filter(pk=clean(pressed.one("member"))).first()
     if responder is None or member is None:
         raise CannotAct("Choose who it is in Slack.")
     asked = {"responder": responder.pk, "name": responder.name, "member": member.pk, "is": _in_full(member)}

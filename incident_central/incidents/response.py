@@ -20,7 +20,7 @@ from django.db.models import Q
 
 from incident_central.database import now
 from incident_central.incidents import people, stale
-from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Person, Responder, listing
+from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Invitee, Person, Responder, listing
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Channel, IntegrationError, Link, Message, Page, PageRequest
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
@@ -139,8 +139,8 @@ def _channel_names(incident: Incident) -> list[str]:
 def invite(incident: Incident) -> Record:
     """Everybody we know in Slack, in one call. Safe to repeat: who is in the channel stays in it."""
     missing = _not_inside(incident)
-    _match(missing)
-    known = [one for one in missing if one.member_id]
+    ids = people.member_ids(one.email for one in missing)
+    known = [Invitee(one, id_) for one in missing if (id_ := _chosen(one) or ids.get(one.email.lower()))]
     if not known:
         raise NotNeeded("Nobody of them is known in Slack yet.")
     return _invite(incident, known)
@@ -169,35 +169,44 @@ def invite_people(incident: Incident, person_ids: Iterable[str], *, why: str) ->
     return _bring_in(incident, [*_not_inside(incident), *unexpected])
 
 
-def invite_one(incident: Incident, responder_id: int) -> Record:
-    """Somebody of whom a person said who they are in Slack. Safe to repeat: who is in the channel stays in it."""
-    return _invite(incident, list(incident.responders.filter(pk=responder_id)))
+def invite_one(incident: Incident, responder_id: int, member_id: str) -> Record:
+    """Somebody of whom a person said that they are this member. Safe to repeat: who is in the channel stays in it."""
+    responder = incident.responders.get(pk=responder_id)
+    if responder.member_id not in ("", member_id):
+        raise NotNeeded("Somebody has said since that it is another member.")
+    return _invite(incident, [Invitee(responder, member_id)])
 
 
 def _bring_in(incident: Incident, missing: list[Responder]) -> Record:
     if not missing:
         return _nothing
-    _match(missing)
-    for responder in missing:
-        if not responder.member_id:
-            responder.member_id = _ask_slack(responder.email)
-    found = [one for one in missing if one.member_id]
-    record = _invite(incident, found) if found else _nothing
-    unknown = [one for one in missing if one.state in (Responder.State.EXPECTED, Responder.State.NOT_FOUND)]
-    for responder in unknown:
-        responder.state = Responder.State.NOT_FOUND
-        responder.detail = f"Slack has no active member with the e-mail {responder.email}"
-    absent = [one for one in missing if one.state in (Responder.State.NOT_FOUND, Responder.State.REFUSED)]
+    ids = members_of([one.email for one in missing if not _chosen(one)])
+    invitees = [Invitee(one, _chosen(one) or ids.get(one.email.lower(), "")) for one in missing]
+    found = [one for one in invitees if one.member_id]
+    if found:
+        _ask_to_invite(incident, found)
+    absent = [one for one in invitees if one.state != Responder.State.INVITED]
+    for one in absent:
+        one.told = True
+        one.detail = one.detail or f"Slack has no active member with the e-mail {one.responder.email}"
     if absent:
         _post_once(incident, _missing_message(incident, absent))
-    return lambda: _told(incident, record, absent)
+    return lambda: _fresh(incident).invited(invitees)
 
 
-def _match(responders: Iterable[Responder]) -> None:
-    """Whom somebody has chosen for them, or whom we know by e-mail."""
-    known = people.member_ids(one.email for one in responders)
-    for one in responders:
-        one.member_id = known.get(one.email.lower(), "")
+def _chosen(responder: Responder) -> str:
+    """The member whom somebody chose for them on the incident's page, and who has not been invited yet."""
+    return responder.member_id if responder.state == Responder.State.EXPECTED else ""
+
+
+def members_of(emails: Iterable[str]) -> dict[str, str]:
+    """By e-mail in lower case, the id of the member whom we know, or else whom Slack finds by one of their e-mails."""
+    emails = [email.lower() for email in emails]
+    found = people.member_ids(emails)
+    for email in emails:
+        if email not in found and (member_id := _ask_slack(email)):
+            found[email] = member_id
+    return found
 
 
 def _ask_slack(email: str) -> str:
@@ -212,30 +221,27 @@ def _not_inside(incident: Incident) -> list[Responder]:
     return list(incident.responders.exclude(state=Responder.State.INVITED).filter(told=False))
 
 
-def _invite(incident: Incident, responders: list[Responder]) -> Record:
-    refused = chat().invite(_channel(incident), list(dict.fromkeys(one.member_id for one in responders)))
-    for one in responders:
+def _invite(incident: Incident, invitees: list[Invitee]) -> Record:
+    _ask_to_invite(incident, invitees)
+    return lambda: _fresh(incident).invited(invitees)
+
+
+def _ask_to_invite(incident: Incident, invitees: list[Invitee]) -> None:
+    refused = chat().invite(_channel(incident), list(dict.fromkeys(one.member_id for one in invitees)))
+    for one in invitees:
         word = refused.get(one.member_id)
         one.state = Responder.State.REFUSED if word else Responder.State.INVITED
         one.detail = f"Slack said {word}" if word else ""
-    return lambda: _fresh(incident).invited(responders)
 
 
-def _told(incident: Incident, record: Record, absent: list[Responder]) -> None:
-    record()
-    for responder in absent:
-        responder.told = True
-        responder.save()
-
-
-def _missing_message(incident: Incident, absent: list[Responder]) -> Message:
-    who = listing([f"{one.name} ({one.email})" for one in absent])
+def _missing_message(incident: Incident, absent: list[Invitee]) -> Message:
+    who = listing([f"{one.responder.name} ({one.responder.email})" for one in absent])
     text = (
         f"{who} should be here, but could not be invited: {'; '.join({one.detail for one in absent})}. "
         "PagerDuty pages people by itself, whether or not they are in Slack. Who knows them here: please invite them."
     )
     return Message(
-        marker=f"{incident.name}/missing/{','.join(sorted(one.email for one in absent))}", paragraphs=(text,)
+        marker=f"{incident.name}/missing/{','.join(sorted(one.responder.email for one in absent))}", paragraphs=(text,)
     )
 
 

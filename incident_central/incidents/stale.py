@@ -6,7 +6,7 @@ from django.db import connection
 from django.db.models import Case, F, Q, When
 from django.db.models.functions import Now
 
-from incident_central.incidents.models import Incident
+from incident_central.incidents.models import Incident, MembersRead
 from incident_central.jobs import runner
 from incident_central.jobs.models import State, StepQuerySet, StepRow
 
@@ -39,6 +39,16 @@ def sooner(step: str, *, within: timedelta) -> None:
     """Have a step run in so long at most; asked for again and again, it is not put off."""
     waiting = _periodic(step).filter(state=State.WAITING)
     waiting.filter(run_at__gt=Now() + within).update(run_at=Now() + within)
+    runner.wake()
+
+
+def read_people_again() -> None:
+    """Somebody wants PagerDuty's people and Slack's members read now. Only what waits for its own turn is: what failed
+    may have been told to wait (Retry-After), and between parts of the members there is a rest."""
+    own_turn = _periodic(DIRECTORY, MEMBERS).filter(state=State.WAITING, attempts=0)
+    if MembersRead.objects.exclude(cursor="").exists():
+        own_turn = own_turn.exclude(name=MEMBERS)
+    own_turn.filter(run_at__gt=Now()).update(run_at=Now())
     runner.wake()
 
 

@@ -1,7 +1,6 @@
 """Everybody in PagerDuty and who they are in Slack; one person; and who is missing from an incident's channel."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -10,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from incident_central.incidents import correcting, people, stale
+from incident_central.incidents import people, stale
 from incident_central.incidents.correcting import CannotCorrect
 from incident_central.incidents.models import Action, Incident, MembersRead, Person, Responder
 from incident_central.incidents.people import Match, Someone, State
@@ -71,8 +70,7 @@ def everybody(request: SignedIn) -> HttpResponse:
     if request.method == "POST":
         if not request.user.is_admin:
             return list_of_people(request, refused=["Only an administrator can have them read again."], status=403)
-        for step in (stale.MEMBERS, stale.DIRECTORY):
-            stale.sooner(step, within=timedelta(0))
+        stale.read_people_again()
         return SeeOther(reverse("people"))
     return list_of_people(request)
 
@@ -176,9 +174,9 @@ def missing(request: SignedIn, name: str, number: int) -> HttpResponse:
         try:
             if not may_change:
                 raise NotAllowed(ONLY_ADMINISTRATORS)
-            member = correcting.chosen(clean(request.POST.get("member", "")), someone, is_admin=user.is_admin)
-            given = {"responder": [str(responder.pk)], "member": [member.pk]}
-            press(incident, Press(press_now, f"user:{user.pk}", str(user), user.email, Action.Kind.MEMBER, given))
+            given = {"responder": [str(responder.pk)], "member": [request.POST.get("member", "")]}
+            sender, kind = f"user:{user.pk}", Action.Kind.MEMBER
+            press(incident, Press(press_now, sender, str(user), user.email, kind, given, is_admin=user.is_admin))
             return SeeOther(reverse("incident", args=[name]))
         except (CannotCorrect, CannotAct) as reason:
             refused, status = str(reason), status_of(reason)
