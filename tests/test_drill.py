@@ -315,6 +315,14 @@ def test_the_from_user_and_whoever_is_not_in_pagerduty_cannot_start_one(
 
 
 @on_sqlite
+def test_the_doctor_does_not_take_a_drill_service_for_being_on_call(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.plant("pagerduty", "keys", PAGERDUTY_KEY, set={"kind": USER_KEY, "user_id": DANA})
+    shown = check(ready)
+    assert "pagerduty.from-on-call" in findings(shown)  # Dana is, in other policies
+    assert "DRILL of Incident Central" not in shown.text
+
+
+@on_sqlite
 def test_nobody_ends_or_deletes_the_drill_of_somebody_else(ready: Hub, sandbox: Sandbox) -> None:
     name = start(ready)
     ready.command("manage", "createadmin", "mei.tanaka@example.com", "--password-stdin", stdin=PASSWORD)
