@@ -195,6 +195,12 @@ SCENES = [
         {"SLACK_ANNOUNCE_CHANNEL": "nowhere"},
     ),
     Scene(
+        "a read-only key that is not shown to be one",
+        (("pagerduty.not-checked", "Write access"),),
+        lambda sandbox: sandbox.switch(read_only_check="after the body", empty_preview="refused"),
+        {"PAGERDUTY_API_KEY": PAGERDUTY_READ_ONLY_KEY},
+    ),
+    Scene(
         "a read-only key, and few scopes",
         (
             ("pagerduty.key-read-only", ""),

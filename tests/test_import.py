@@ -228,6 +228,7 @@ def test_what_is_no_earlier_database_is_refused(make_hub: Callable[..., Hub], ea
     assert "unable to open database file" in refused(str(tmp_path / "nowhere"))
     assert not (tmp_path / "nowhere").exists()
     assert "secret" not in refused("postgresql://hub:secret@127.0.0.1:1/hub")
+    assert "secret" not in refused("postgresql://hub:se%secret@127.0.0.1:1/hub")
     earlier.run("ALTER TABLE incidents DROP COLUMN reporter_email")
     assert "has no reporter_email" in refused(earlier.source)
     earlier.run("DROP TABLE incidents")

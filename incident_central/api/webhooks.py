@@ -25,7 +25,7 @@ PATIENCE = 2.0
 #: So many are taken at the same time: in a flood, people still get their pages.
 AT_THE_SAME_TIME = threading.BoundedSemaphore(4)
 IN_TURN = 1.0  # seconds that one waits for its turn
-#: Whoever sends what is not PagerDuty's may send much: so often a minute it is told.
+#: Written down and logged so often a minute, by each process: anybody can send these, and as many as they like.
 REFUSALS = sync.Budget(1)
 
 

@@ -1,6 +1,7 @@
 """`incident-central doctor`: every check, in the terminal. Nothing is written, not even its results."""
 
 import json
+import logging
 import re
 import sys
 import textwrap
@@ -10,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from django.db import connection
 
+from incident_central.doctor.findings import HUB
 from incident_central.doctor.parts import PARTS, STEPS, Part
 from incident_central.findings import Finding, Level, worst_first
+
+log = logging.getLogger(__name__)
 
 AT_THE_SAME_TIME = 3  # parts
 WIDTH = 100
@@ -53,6 +57,11 @@ def _check_everything(began: float) -> list[Finding]:
 def _check(part: Part) -> list[Finding]:
     try:
         return list(part.check())
+    except Exception as error:  # as the runner does for the page: a bug in one part must not keep the others' findings
+        log.exception("the doctor failed at: %s", part.about)
+        return [
+            HUB.found("hub.check-failed", f"Incident Central itself failed: {type(error).__name__}.", what=part.about)
+        ]
     finally:
         connection.close()
 

@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import psycopg
 from django.db import IntegrityError
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from incident_central.database import now, transaction
@@ -160,6 +161,13 @@ def _read_sqlite(file: Path) -> Found:
 
 def _read_postgresql(address: str) -> Found:
     """All of it as text, since Python has no word for some of PostgreSQL's times, such as infinity."""
+    try:
+        conninfo_to_dict(address)
+    except psycopg.ProgrammingError:  # its words hold the part that is wrong, which may be the password
+        raise CannotStart(
+            "nothing was taken over: that address cannot be understood. In the password write %40 for @, %2F for /, "
+            "%25 for % and %20 for a blank."
+        ) from None
     with psycopg.connect(address, connect_timeout=5, prepare_threshold=None, row_factory=dict_row) as database:
         database.read_only = True
         database.execute("SET LOCAL TIME ZONE 'UTC'")

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
+from django.core.serializers.base import DeserializationError
 from django.db import Error
 from django.utils import timezone
 
@@ -233,7 +234,7 @@ class Standby:
                     self._take_snapshot()
                 if self._kept and watch.writable:
                     self._bring_in_all()
-            except (Error, OSError, MemoryError) as error:
+            except (Error, OSError, MemoryError, ValueError, DeserializationError) as error:
                 log.warning("standing in for the database: %r", error)
                 watch.suspect()
                 time.sleep(2)
@@ -243,7 +244,8 @@ class Standby:
 
     def _take_snapshot(self) -> None:
         if not Service.objects.filter(listed=True).exists():
-            return  # nothing was read from PagerDuty yet
+            self._snapshot_due = clock() + 1  # nothing was read from PagerDuty yet
+            return
         self._snapshot_due = clock() + SNAPSHOT_EVERY
         text = snapshot_text()
         digest = hashlib.sha256(text.encode()).digest()

@@ -16,7 +16,16 @@ from incident_central.accounts.models import User
 from incident_central.database import transaction
 from incident_central.incidents.acting import ACTION, DOING
 from incident_central.incidents.directory import Database
-from incident_central.incidents.models import Action, EscalationPolicy, Incident, Person, Priority, Status, listing
+from incident_central.incidents.models import (
+    Action,
+    EscalationPolicy,
+    Incident,
+    OnCall,
+    Person,
+    Priority,
+    Status,
+    listing,
+)
 from incident_central.incidents.pressing import HOURS, CannotAct, Press, press
 from incident_central.incidents.text import clean
 from incident_central.jobs import models as jobs
@@ -190,7 +199,7 @@ def acting_on(incident: Incident) -> Acting:
     return Acting(
         incident,
         on_call=frozenset(one.person.email for people in levels.values() for one in people),
-        levels=_next_levels(incident),
+        levels=_next_levels(incident, levels),
         priorities=list(Priority.objects.filter(listed=True)),
         lines=lines,
         too=listing(list(dict(too).values())),
@@ -203,10 +212,11 @@ def _spoken(line: Line) -> str:
     return "nothing to do" if line.state == "off" else State(line.state).label.lower()
 
 
-def _next_levels(incident: Incident) -> list[Level]:
-    """Of the policy that its page follows; once the last one is reached, all of them."""
-    found = {number: [one.person.name for one in people] for number, people in incident.on_call_now().items()}
-    above = [number for number in found if number > _reached(incident, found)] or list(found)
+def _next_levels(incident: Incident, levels: dict[int, list[OnCall]]) -> list[Level]:
+    """Those above the one that is reached; once that is the last one, all of them."""
+    found = {number: [one.person.name for one in people] for number, people in levels.items()}
+    reached = _reached(incident, found)
+    above = [number for number in found if number > reached] or list(found)
     return [Level(number, listing(found[number])) for number in above]
 
 

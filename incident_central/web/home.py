@@ -23,7 +23,7 @@ from incident_central.incidents.search import Listed, counts, listed
 from incident_central.incidents.search_sql import CAP
 from incident_central.jobs.models import StepRow
 from incident_central.web.choices import choices
-from incident_central.web.context import basics
+from incident_central.web.context import KEPT, basics
 from incident_central.web.filter_form import filter_form
 from incident_central.web.filters import Asked, asked
 from incident_central.web.house import House, capped
@@ -62,9 +62,9 @@ class Shown:
     context: dict[str, object]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=KEPT)
 def _shown(query: str, seen: Hashable, now: int) -> Shown:
-    """Made once for all who look in the same second, as long as nobody writes."""
+    """Made once for all who look in the same second, as long as nobody writes; on SQLite once a thread."""
     given = QueryDict(query)
     wanted, after, house = asked(given, choices()), place(given.get("after", "")), House()
     context = _list(wanted, after) | _state(house, _unpaged(house)) | {"here": "home", "house": house}
@@ -77,7 +77,7 @@ def _page(request: SignedIn, shown: Shown) -> HttpResponse:
     return HttpResponse(render_to_string("web/home.html", shown.context | context, request))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=KEPT)
 def _parts_of(query: str, seen: Hashable, now: int) -> tuple[str, str]:
     """What its script asks for, and its version."""
     context = basics() | _shown(query, seen, now).context | {"layout": "web/parts/layout.html", "digest": DIGEST}

@@ -18,7 +18,7 @@ from incident_central.incidents.models import Incident, OnCall
 from incident_central.incidents.news import unacknowledged_since
 from incident_central.web import steps
 from incident_central.web.acting import Acting, acting_on
-from incident_central.web.context import basics
+from incident_central.web.context import KEPT, basics
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.timeline import timeline
@@ -51,9 +51,12 @@ class Shown:
     context: dict[str, object]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=KEPT)
 def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
-    """Made once for all who look in the same second, as long as nobody writes. Raises Http404."""
+    """Made once for all who look in the same second, as long as nobody writes; on SQLite once a thread.
+
+    Raises Http404.
+    """
     found = get_object_or_404(
         Incident.objects.select_related("service__policy", "policy", "priority").prefetch_related("responders"),
         pk=name,

@@ -266,17 +266,16 @@ class PagerDuty:
     def may_write(self) -> bool:
         """Whether the key may write, found out without side effects: a schedule preview is a POST that stores nothing.
 
-        A read-only key gets 403; 400 says at least that the key was no obstacle. (POST /schedules/preview; fact sheet
-        section 1, Read-only keys)
+        A read-only key gets 403. Any other refusal proves nothing, and is raised. (POST /schedules/preview; fact sheet
+        section 1, Read-only keys, and correction 10)
         """
         preview = {"type": "schedule", "time_zone": "Etc/UTC", "name": "preview", "schedule_layers": []}
         try:
             self._write("/schedules/preview", body={"schedule": preview})
         except IntegrationError as error:
-            if error.code == "403":
-                return False
-            if not error.permanent or error.code == "401":
+            if error.code != "403":
                 raise
+            return False
         return True
 
     def owner_of_key(self) -> PagerUser | None:

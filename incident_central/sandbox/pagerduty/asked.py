@@ -100,11 +100,14 @@ class Asked:
 
     # ── body ──
 
-    def body(self, wrapper: str) -> Json:
-        """The object under `wrapper`. What PagerDuty cannot read gives the errors it is known for."""
+    def body(self, wrapper: str, *, filled: str = "") -> Json:
+        """The object under `wrapper`. What PagerDuty cannot read gives the errors it is known for; so does a field that
+        must be `filled` and is not."""
         content = self._parsed_body().get(wrapper)
         if not isinstance(content, dict):
             raise invalid("Title cannot be empty." if wrapper == "incident" else f"{wrapper} is missing")
+        if filled and not content.get(filled):
+            raise invalid(f"{filled} cannot be empty")
         self.must_write(before_body=False)
         return content
 

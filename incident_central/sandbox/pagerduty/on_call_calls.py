@@ -61,7 +61,8 @@ def list_schedule_users(asked: Asked) -> Response:
 
 def preview_schedule(asked: Asked) -> Response:
     """A POST that stores nothing: the doctor's probe for a read-only key (fact sheet 1)."""
-    given = asked.body("schedule")
+    layers_are_needed = asked.account.switches["empty_preview"] == "refused"
+    given = asked.body("schedule", filled="schedule_layers" if layers_are_needed else "")
     if not isinstance(given.get("time_zone"), str):
         raise invalid("Time zone cannot be empty.")
     empty: Json = {"rendered_schedule_entries": [], "rendered_coverage_percentage": None}

@@ -15,6 +15,7 @@ PAGERDUTY_SWITCHES = (
     Switch("oncalls_limit", ("none", "6", "30"), "The unpublished limit on GET /oncalls, a minute."),
     Switch("unauthorized_body", ("json", "text"), "Whether a 401 has the error envelope or plain text."),
     Switch("read_only_check", ("before the body", "after the body"), "When a read-only key is refused."),
+    Switch("empty_preview", ("accepted", "refused"), "Whether a schedule without layers can be previewed."),
     Switch("from_role", ("checked", "not checked"), "Whether a stakeholder as From user is refused."),
     Switch("priorities", ("on", "off: 404", "off: 402"), "Whether the account has priorities."),
     Switch("unknown_priority", ("refused", "ignored"), "A priority that the account does not have."),
