@@ -1,7 +1,9 @@
 """A drill goes through the whole chain, and rings nobody but the one person who pressed."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -118,7 +120,7 @@ def test_a_drill_rings_only_who_pressed_and_shows_each_link(hub: Hub, sandbox: S
     assert sandbox.channel_of(drill_name)["is_archived"]
     for link in ("accepted the page", "PagerDuty has the page", "Channel open", "You are in the channel", "resolved"):
         assert link in last.text
-    assert last.text.count("after the start") == 9
+    assert last.text.count("after the start") == 10
     assert not [
         one for one in sandbox.messages("incidents") if drill_name in one["metadata"]["event_payload"]["marker"]
     ]
@@ -315,6 +317,55 @@ def test_the_from_user_and_whoever_is_not_in_pagerduty_cannot_start_one(
 
 
 @on_sqlite
+def test_whose_own_key_it_is_gets_no_drill_service(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    eventually(lambda: "This is made in PagerDuty" in hub.dana.get("/drills").text)
+    sandbox.plant("pagerduty", "keys", PAGERDUTY_KEY, set={"kind": USER_KEY, "user_id": DANA})
+    hub.dana.post("/drills/service", {})
+    why = "The API key is dana.okafor@example.com’s own"
+    eventually(lambda: why in hub.dana.get("/drills").text)
+    assert sandbox.calls(POLICY) == sandbox.calls(SERVICE) == []
+
+
+@on_sqlite
+def test_the_doctor_does_not_take_a_drill_service_for_being_on_call(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.plant("pagerduty", "keys", PAGERDUTY_KEY, set={"kind": USER_KEY, "user_id": DANA})
+    shown = check(ready)
+    assert "pagerduty.from-on-call" in findings(shown)  # Dana is, in other policies
+    assert "DRILL of Incident Central" not in shown.text
+
+
+@on_sqlite
+def test_what_is_being_made_is_not_forgotten(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    eventually(lambda: "This is made in PagerDuty" in hub.dana.get("/drills").text)
+    sandbox.fault("pagerduty", "hung", method=POLICY, seconds=3)
+    hub.dana.post("/drills/service", {})
+    eventually(lambda: sandbox.calls(POLICY))
+    hub.dana.post("/drills/service", {"forget": "yes"})  # by hand, since the page offers no button
+    assert "The drill service is being made" in hub.dana.get("/drills").text
+    sandbox.mend()
+    eventually(lambda: "Start a drill: page Dana Okafor" in hub.dana.get("/drills").text)
+
+
+@on_sqlite
+def test_who_leaves_our_copy_in_the_middle_still_finds_their_drill(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    make_service(hub)
+    name = start(hub)
+    until(hub, name, "Acknowledge it on your phone")
+    sandbox.plant("pagerduty", "users", DANA, set={"email": "dana@example.com"})
+    hub.read_directory_now()
+    eventually(lambda: hub.rows("SELECT id FROM incidents_person WHERE email = 'dana@example.com'"))
+    assert f'href="/drills/{name}">See the drill' in hub.dana.get("/drills").text
+
+
+@on_sqlite
 def test_nobody_ends_or_deletes_the_drill_of_somebody_else(ready: Hub, sandbox: Sandbox) -> None:
     name = start(ready)
     ready.command("manage", "createadmin", "mei.tanaka@example.com", "--password-stdin", stdin=PASSWORD)
@@ -334,7 +385,7 @@ def test_what_could_not_be_sent_in_two_minutes_is_not_sent_any_more(ready: Hub, 
     three_minutes_ago = datetime.now(UTC) - timedelta(minutes=3)
     ready.rows("UPDATE drill_drill SET started_at = %s", f"{three_minutes_ago:%Y-%m-%d %H:%M:%S}")
     sandbox.mend()
-    assert "could not be asked in two minutes" in put_away(ready, name).text
+    assert "It could not be sent within two minutes" in put_away(ready, name).text
     assert sandbox.calls(PAGE) == []
 
 
@@ -359,10 +410,7 @@ def test_a_page_that_reached_somebody_else_is_said_and_resolved(ready: Hub, sand
     sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
     name = start(ready)
     eventually(lambda: drill(ready, name)["pagerduty_id"])
-    page = sandbox.page_of(name)
-    sandbox.plant(
-        "pagerduty", "incidents", page["id"], set={"assignments": [{"user_id": MEI, "at": page["created_at"]}]}
-    )
+    _give_to_mei(sandbox, name)
     sandbox.mend()
     shown = put_away(ready, name)
     assert "PagerDuty has assigned it to Mei Tanaka" in shown.text
@@ -380,6 +428,160 @@ def test_slack_that_opens_no_channel_is_said(ready: Hub, sandbox: Sandbox) -> No
     ready.dana.post(f"/drills/{name}/end", {})
     put_away(ready, name)
     assert "drill.no-channel" in findings(check(ready))
+
+
+@on_sqlite
+def test_a_page_that_nobody_has_looked_at_yet_is_not_said_to_be_missing(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    name = start(ready)
+    eventually(lambda: drill(ready, name)["pagerduty_id"])
+    shown = ready.dana.post(f"/drills/{name}/end", {})
+    assert "It is over, and is being put away" in shown.text
+    assert "does not have" not in shown.text
+    assert "Not looked at yet" in ready.dana.get("/drills").text
+    assert {one for one in findings(check(ready)) if one.startswith("drill.")} == {"drill.not-looked-at"}
+    sandbox.mend()
+    ready.dana.post(f"/drills/{name}/end", {})
+    assert "Nobody acknowledged" in put_away(ready, name).text
+    assert sandbox.page_of(name)["status"] == "resolved"
+
+
+# ── what PagerDuty says at the end ────────────────────────────────────────────────────────────────
+
+
+def _look_no_more(hub: Hub, sandbox: Sandbox, name: str) -> None:
+    """Nothing is heard of the page any more until the drill is ended."""
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+
+    def said() -> bool:
+        (row,) = hub.rows("SELECT error FROM jobs_step WHERE name = 'acknowledged'")
+        assert "500" in row["error"], row
+        return True
+
+    eventually(said)
+
+
+@on_sqlite
+def test_whoever_acknowledged_just_before_the_end_did(ready: Hub, sandbox: Sandbox) -> None:
+    name = start(ready)
+    until(ready, name, "Nobody has acknowledged yet.")
+    _look_no_more(ready, sandbox, name)
+    sandbox.acknowledge(sandbox.page_of(name)["id"], DANA)
+    ready.dana.post(f"/drills/{name}/end", {})
+    sandbox.mend()
+    assert "<h1>Dana Okafor acknowledged</h1>" in put_away(ready, name).text
+    assert sandbox.page_of(name)["status"] == "resolved"
+    assert "drill.went-through" in findings(check(ready))
+
+
+def _give_to_mei(sandbox: Sandbox, name: str) -> None:
+    page = sandbox.page_of(name)
+    assignments = [{"user_id": MEI, "at": page["created_at"]}]
+    sandbox.plant("pagerduty", "incidents", page["id"], set={"assignments": assignments})
+
+
+@on_sqlite
+def test_whoever_is_reached_later_ends_it(ready: Hub, sandbox: Sandbox) -> None:
+    name = start(ready)
+    until(ready, name, "Nobody has acknowledged yet.")
+    _give_to_mei(sandbox, name)
+    shown = put_away(ready, name).text
+    assert "PagerDuty has assigned it to Mei Tanaka" in shown
+    assert "it reached somebody else" in shown
+    assert sandbox.page_of(name)["status"] == "resolved"
+
+
+@on_sqlite
+def test_whoever_was_reached_after_it_was_acknowledged_is_said_at_the_end(ready: Hub, sandbox: Sandbox) -> None:
+    name = start(ready)
+    until(ready, name, "Acknowledge it on your phone")
+    sandbox.acknowledge(sandbox.page_of(name)["id"], DANA)
+    until(ready, name, "Acknowledged by Dana Okafor")
+    _give_to_mei(sandbox, name)
+    ready.dana.post(f"/drills/{name}/end", {})
+    assert "PagerDuty has assigned it to Mei Tanaka" in put_away(ready, name).text
+    assert "drill.reached-somebody-else" in findings(check(ready))
+
+
+# ── it is put away, however late ──────────────────────────────────────────────────────────────────
+
+
+@on_sqlite
+def test_begun_on_friday_and_gone_on_with_on_monday_it_is_put_away(ready: Hub, sandbox: Sandbox) -> None:
+    name = start(ready)
+    until(ready, name, "Summary posted")
+    ready.stop()
+    for table, column in (("drill_drill", "started_at"), ("jobs_step", "ask_at"), ("jobs_step", "run_at")):
+        ready.rows(f"UPDATE {table} SET {column} = datetime({column}, '-3 days')")  # noqa: S608
+    ready.start()
+    put_away(ready, name)
+    assert sandbox.page_of(name)["status"] == "resolved"
+    assert sandbox.channel_of(name)["is_archived"]
+    assert ready.dana.post(f"/drills/{name}/end", {"delete": "yes"}).path == "/drills"
+    assert ready.rows("SELECT * FROM drill_drill") == []
+
+
+@on_sqlite
+def test_a_key_that_was_refused_for_a_while_leaves_no_drill_open(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "answer-lost", method=PAGE, times=1)
+    sandbox.fault("pagerduty", "unauthorized", method="GET /incidents")
+    name = start(ready)
+    until(ready, name, "PagerDuty refused our API key (401)")
+    ready.dana.post(f"/drills/{name}/end", {})
+    assert "Delete this drill" not in until(ready, name, "PagerDuty refused our API key (401)").text
+    sandbox.mend()
+    ready.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = 'page' AND state = 'waiting'")
+    put_away(ready, name)
+    assert sandbox.page_of(name)["status"] == "resolved"
+
+
+@on_sqlite
+def test_a_channel_that_slack_does_not_have_any_more_holds_up_nothing(ready: Hub, sandbox: Sandbox) -> None:
+    name = start(ready)
+    until(ready, name, "Summary posted")
+    sandbox.plant("slack", "channels", drill(ready, name)["channel_id"], delete=True)
+    ready.dana.post(f"/drills/{name}/end", {})
+    assert "Slack does not have it" in put_away(ready, name).text
+
+
+@on_sqlite
+def test_a_page_that_is_listed_late_is_found_and_resolved_after_the_end(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.control("/switches", {"pagerduty": {"listed_after": "10"}})
+    sandbox.fault("pagerduty", "answer-lost", method=PAGE, times=1)
+    name = start(ready)
+    eventually(lambda: sandbox.calls("GET /incidents", status=200))
+    shown = ready.dana.post(f"/drills/{name}/end", {})
+    assert "It is over, and is being put away" in shown.text
+    eventually(lambda: sandbox.page_of(name)["status"] == "resolved" or None, within=60)
+    assert sandbox.page_of(name)["id"] in put_away(ready, name).text
+    assert len(sandbox.calls(PAGE)) == 1
+
+
+@on_sqlite
+def test_it_cannot_be_deleted_while_a_step_of_it_is_under_way(ready: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("slack", "late", method="conversations.setTopic", seconds=8)
+    name = start(ready)
+    until(ready, name, "Summary posted")
+    ready.dana.post(f"/drills/{name}/end", {})
+    eventually(lambda: sandbox.channel_of(name)["is_archived"])
+    assert ready.dana.post(f"/drills/{name}/end", {"delete": "yes"}).path == f"/drills/{name}"
+    put_away(ready, name)
+    assert ready.dana.post(f"/drills/{name}/end", {"delete": "yes"}).path == "/drills"
+    assert ready.dana.post(f"/drills/{name}/end", {"delete": "yes"}).path == "/drills"  # a second click
+
+
+@on_sqlite
+def test_two_clicks_on_delete_at_once_are_one(ready: Hub, sandbox: Sandbox) -> None:
+    name = start(ready)
+    until(ready, name, "Summary posted")
+    ready.dana.post(f"/drills/{name}/end", {})
+    put_away(ready, name)
+    with ThreadPoolExecutor(2) as both:
+        with ready.without_database():
+            clicks = [both.submit(ready.dana.post, f"/drills/{name}/end", {"delete": "yes"}) for _ in range(2)]
+            time.sleep(0.5)  # for both to be about to write
+        answers = [one.result() for one in clicks]
+    assert [(one.status, one.path) for one in answers] == [(200, "/drills")] * 2
 
 
 # ── killed in the middle ──────────────────────────────────────────────────────────────────────────

@@ -27,6 +27,8 @@ def _of(last: Drill) -> Finding:
     if last.page_is_missing:
         said = f"The incident’s id is {last.pagerduty_id}."
         return DRILL.found("drill.page-missing", f"{said} {when}", url=last.pagerduty_url, who=last.who)
+    if last.is_unseen:
+        return DRILL.found("drill.not-looked-at", when, who=last.who)
     if last.acknowledged_at is None:
         return DRILL.found("drill.not-acknowledged", when, who=last.who)
     if last.channel_refused:

@@ -4,18 +4,22 @@
                    ├─ open channel ─┬─ invite
                    │                ├─ topic
                    │                └─ summary
-                   └─ end ─┬─ resolve
+                   └─ end ─┬─ last look ── resolve
                            └─ archive    (waits for open channel, too)
 
 Unlike in a response, nothing begins before the page: it is what may be refused. `end` waits until somebody ends the
-drill, or its time is up; what has not been done by then is not done any more.
+drill, or its time is up; what has not been done by then is not done any more. What puts it away never gives up, however
+late that is.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, connection
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -28,8 +32,9 @@ from incident_central.incidents.response import ON_ITS_WAY, members_of
 from incident_central.incidents.tools import chat, spare_pager
 from incident_central.integrations.base import IntegrationError, Link, Message, PageRequest
 from incident_central.integrations.pagerduty import drill_service
+from incident_central.integrations.pagerduty.drill_service import Reached
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, Job, State, StepRow
+from incident_central.jobs.models import SETTLED, TO_RUN, Job, State, StepRow, retry
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 
 Do = Callable[[Drill], Record]
@@ -43,8 +48,11 @@ NO_CHANNEL = "There is no channel."
 ASKED_EVERY = 2.0  # seconds
 #: How often it is looked whether the drill has ended: an end that came in between is seen then.
 LOOKED_EVERY = 3.0  # seconds
-#: What has to come to an end before a drill can be put away.
-PUTS_AWAY = ("page", "open_channel", "resolve", "archive")
+#: How much later than its call PagerDuty may list a page, as far as we wait for it: nobody knows how long it takes.
+#: Until then, not finding it proves nothing, and it is not written off.
+LISTED_WITHIN = timedelta(seconds=70)
+#: What has to come to an end before a drill is put away.
+PUTS_AWAY = ("page", "open_channel", "end", "last_look", "resolve", "archive")
 
 
 class CannotStart(Exception):
@@ -96,33 +104,37 @@ def _begin(user: User, press: UUID, name: str) -> Drill:
 def end(drill: Drill, *, by: str) -> None:
     """Somebody ends it: the page is resolved and the channel archived, soon. Again, it tries what failed of that."""
     with transaction():
-        _hold_steps(drill)
+        if _hold_steps(drill) is None:
+            return
         _fresh(drill).over(f"ended by {by}")
         _hurry(drill)
-        rows = StepRow.objects.of(NAME, drill.name).filter(state=State.FAILED, name__in=PUTS_AWAY)
-        rows.update(state=State.WAITING, run_at=Now())
+        for row in StepRow.objects.of(NAME, drill.name).filter(name__in=PUTS_AWAY):
+            retry(row.pk, ask_after=None)
 
 
 def delete(drill: Drill) -> bool:
-    """Forget it, once nothing is left to be done; whether it was."""
+    """Forget it, once nothing is left to be done; whether it is forgotten. Safe to repeat."""
     with transaction():
         job = _hold_steps(drill)
-        if not is_done(drill):
-            return False
-        job.delete()
-        drill.delete()
+        if job is not None:
+            if not is_done(drill):
+                return False
+            job.delete()
+            drill.delete()
     return True
 
 
-def _hold_steps(drill: Drill) -> Job:
-    """Whatever settles a step holds its job first, and then what the step is about: so does whoever reaches in."""
-    return Job.objects.select_for_update().get(workflow=NAME, key=drill.name)
+def _hold_steps(drill: Drill) -> Job | None:
+    """Whatever settles a step holds its job first, and then what the step is about: so does whoever reaches in. None
+    once the drill was deleted."""
+    return Job.objects.select_for_update().filter(workflow=NAME, key=drill.name).first()
 
 
 def is_done(drill: Drill) -> bool:
-    """Over, with the page resolved and the channel archived."""
-    last = StepRow.objects.of(NAME, drill.name).filter(name__in=["end", "resolve", "archive"])
-    return drill.is_over and not last.exclude(state__in=SETTLED).exists()
+    """Over, with the page resolved and the channel archived, and nothing under way any more. What failed, and what
+    waits for that, stays as it is."""
+    left = Q(name__in=PUTS_AWAY) & ~Q(state__in=SETTLED) | Q(state__in=TO_RUN)
+    return drill.is_over and not StepRow.objects.of(NAME, drill.name).filter(left).exists()
 
 
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +149,7 @@ def page(drill: Drill) -> Record:
     if _is_over(drill):
         raise NotNeeded(OVER)
     if now() > drill.started_at + SENT_WITHIN:
-        return _refused(drill, ["PagerDuty could not be asked in two minutes, so it was not sent any more."])
+        return _refused(drill, ["It could not be sent within two minutes, so it was not sent any more."])
     try:
         found = drill_service.differences(
             pager(),
@@ -190,29 +202,35 @@ def seen(drill: Drill) -> Record:
     """That PagerDuty has it, and who it reached: an accepted request is not a page."""
     _must_be_paged(drill)
     try:
-        incident = pager().row("/incidents/{}", drill.pagerduty_id)["incident"]
+        found = _reached(drill)
     except IntegrationError as error:
         if error.code != "404":
             raise
         raise IntegrationError("PagerDuty accepted the page, but says now that it does not have it (404).") from error
-    others = drill_service.others_reached(incident, person_id=drill.person_id, service_id=drill.service_id)
-
-    def record() -> None:
-        _fresh(drill).seen(others)
-        if others:
-            _hurry(drill)
-
-    return record
+    return _seen(drill, found)
 
 
 def acknowledged(drill: Drill) -> Record:
-    """Asks until somebody has, or the drill is over."""
+    """Asks until somebody has, somebody else is reached, or the drill is over."""
     _must_be_paged(drill)
     spare_pager()
-    found = pager().read_page(drill.pagerduty_id)
-    if found.status == "triggered":
+    found = _reached(drill)
+    if found.page.status == "triggered" and not found.others:
         raise IntegrationError("Nobody has acknowledged yet.", retry_after=ASKED_EVERY)
-    return lambda: _fresh(drill).answered(found)
+    return _seen(drill, found)
+
+
+def _reached(drill: Drill) -> Reached:
+    return drill_service.reached(pager(), drill.pagerduty_id, person_id=drill.person_id, service_id=drill.service_id)
+
+
+def _seen(drill: Drill, found: Reached) -> Record:
+    def record() -> None:
+        _fresh(drill).seen(found.page, found.others)
+        if found.others:
+            _hurry(drill)
+
+    return record
 
 
 # ── the channel ───────────────────────────────────────────────────────────────────────────────────
@@ -299,6 +317,19 @@ def wait_for_end(drill: Drill) -> Record:
     return record
 
 
+def last_look(drill: Drill) -> Record:
+    """What PagerDuty says before we resolve it: who acknowledged a moment ago, and who was reached since."""
+    if not drill.pagerduty_id:
+        raise NotNeeded(NOT_PAGED)
+    try:
+        found = _reached(drill)
+    except IntegrationError as error:
+        if error.code != "404":
+            raise
+        return lambda: _fresh(drill).not_there()
+    return _seen(drill, found)
+
+
 def resolve(drill: Drill) -> Record:
     """Safe to repeat: what is resolved is left alone."""
     if not drill.pagerduty_id:
@@ -317,7 +348,12 @@ def archive(drill: Drill) -> Record:
     """Safe to repeat."""
     if not drill.channel_id:
         raise NotNeeded(NO_CHANNEL)
-    chat().archive(drill.channel_id)
+    try:
+        chat().archive(drill.channel_id)
+    except IntegrationError as error:
+        if error.code != "channel_not_found":
+            raise
+        raise NotNeeded("Slack does not have it.") from error
     return _nothing
 
 
@@ -372,23 +408,42 @@ def _load(name: str) -> Drill:
     return Drill.objects.get(pk=name)
 
 
-def _slack(name: str, do: Do, *after: str, look: Look | None = None) -> Step:
-    return Step(name, do, look, after=after, lane="slack", off=_without_slack, slowest_retry=5, on_its_way=ON_ITS_WAY)
+#: Nobody is asked before a step is done late: each asks itself whether the drill is over.
+_step = partial(Step, ask_after=None)
+
+
+def _slack(name: str, do: Do, *after: str, look: Look | None = None, never_give_up: bool = False) -> Step:
+    return _step(
+        name,
+        do,
+        look,
+        after=after,
+        lane="slack",
+        off=_without_slack,
+        slowest_retry=5,
+        on_its_way=ON_ITS_WAY,
+        never_give_up=never_give_up,
+    )
+
+
+def _puts_away(name: str, do: Do, *after: str, slowest_retry: float) -> Step:
+    return _step(name, do, after=after, lane="pagerduty", slowest_retry=slowest_retry, never_give_up=True)
 
 
 WORKFLOW = Workflow(
     NAME,
     load=_load,
     steps=(
-        Step("page", page, look_for_page, lane="page", slowest_retry=5, on_its_way=ON_ITS_WAY),
-        Step("seen", seen, after=("page",), lane="pagerduty", slowest_retry=5),
-        Step("acknowledged", acknowledged, after=("seen",), lane="pagerduty", slowest_retry=1),
-        _slack("open_channel", open_channel, "page", look=look_for_channel),
+        _step("page", page, look_for_page, lane="page", slowest_retry=5, on_its_way=LISTED_WITHIN, never_give_up=True),
+        _step("seen", seen, after=("page",), lane="pagerduty", slowest_retry=5),
+        _step("acknowledged", acknowledged, after=("seen",), lane="pagerduty", slowest_retry=1),
+        _slack("open_channel", open_channel, "page", look=look_for_channel, never_give_up=True),
         _slack("invite", invite, "open_channel"),
         _slack("topic", topic, "open_channel"),
         _slack("summary", summary, "open_channel", look=look_for_summary),
-        Step("end", wait_for_end, after=("page",), lane="pagerduty", slowest_retry=1),
-        Step("resolve", resolve, after=("end",), lane="pagerduty", slowest_retry=15),
-        _slack("archive", archive, "end", "open_channel"),
+        _puts_away("end", wait_for_end, "page", slowest_retry=1),
+        _puts_away("last_look", last_look, "end", slowest_retry=5),
+        _puts_away("resolve", resolve, "last_look", slowest_retry=15),
+        _slack("archive", archive, "end", "open_channel", never_give_up=True),
     ),
 )

@@ -36,6 +36,12 @@ See on PagerDuty's status page whether it is in trouble.
 Start another drill. If it happens again, tell PagerDuty's support the id of the incident.""",
     ),
     Kind(
+        "drill.not-looked-at",
+        Level.UNKNOWN,
+        "Whether PagerDuty has the page of the last drill of {who} was not looked at",
+        "It is looked at as soon as PagerDuty answers: see the page of the drill. Then check again.",
+    ),
+    Kind(
         "drill.not-acknowledged",
         Level.WARN,
         "Nobody acknowledged the last drill of {who}",

@@ -45,10 +45,11 @@ def ask_for_service(user: User) -> None:
 
 
 def forget_service(user: User) -> None:
-    """It is made anew at the next asking; what is in PagerDuty stays there. Not while a drill is under way."""
+    """It is made anew at the next asking; what is in PagerDuty stays there. Not while it is being made, or a drill is
+    under way."""
     with transaction():
         if not Drill.objects.filter(user=user, ended_at=None).exists():
-            known = DrillService.objects.filter(user=user)
+            known = DrillService.objects.filter(user=user).exclude(service_id="")
             keys = [str(one.pk) for one in known]
             Job.objects.filter(workflow=NAME, key__in=keys).delete()
             known.delete()
@@ -94,8 +95,8 @@ def _person(made: DrillService) -> PagerUser:
     person = drill_service.find_person(pager(), email)
     if person is None:
         raise IntegrationError(f"Nobody in PagerDuty has the e-mail {email}.", permanent=True)
-    if email == settings.PAGERDUTY_FROM_EMAIL.lower():
-        raise IntegrationError(f"{email} is the From user, whom PagerDuty never rings for us.", permanent=True)
+    if why := drill_service.why_not_rung(pager(), person, from_email=settings.PAGERDUTY_FROM_EMAIL):
+        raise IntegrationError(why, permanent=True)
     return person
 
 

@@ -1,6 +1,7 @@
 """A person's drill service, and their drills. A drill is no incident: whatever counts or lists incidents knows nothing
 of it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -43,7 +44,7 @@ class DrillService(models.Model):
 
 
 class Drill(models.Model):
-    """One drill. Its links' times are those of its steps, but for what PagerDuty says itself."""
+    """One drill. The times of its chain are those of its steps, but for what PagerDuty says itself."""
 
     name = models.TextField(primary_key=True)  # also the key of its page, and its channel
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="drills")
@@ -58,6 +59,7 @@ class Drill(models.Model):
     pagerduty_id = models.TextField(blank=True)
     pagerduty_url = models.TextField(blank=True)
     seen_at = models.DateTimeField(null=True)  # when PagerDuty was seen to have the page
+    missing_at = models.DateTimeField(null=True)  # when PagerDuty said in the end that it does not have it
     reached_others = models.TextField(blank=True)  # whom else PagerDuty's incident reached, a line each
     acknowledged_at = models.DateTimeField(null=True)  # by PagerDuty's clock
     acknowledged_by = models.TextField(blank=True)
@@ -88,8 +90,13 @@ class Drill(models.Model):
 
     @property
     def page_is_missing(self) -> bool:
-        """PagerDuty accepted it, and was never seen to have it."""
-        return self.is_over and bool(self.pagerduty_id) and self.seen_at is None
+        """PagerDuty accepted it, was never seen to have it, and said in the end that it does not."""
+        return self.missing_at is not None and self.seen_at is None
+
+    @property
+    def is_unseen(self) -> bool:
+        """Over, and nobody has looked yet whether PagerDuty has the page."""
+        return self.is_over and bool(self.pagerduty_id) and self.seen_at is None and self.missing_at is None
 
     # ── what happened ─────────────────────────────────────────────────────────────────────────────
 
@@ -102,17 +109,26 @@ class Drill(models.Model):
         self.pagerduty_id, self.pagerduty_url = page.id, page.url
         self._save("pagerduty_id", "pagerduty_url")
 
-    def seen(self, others: list[str]) -> None:
-        self.seen_at, self.reached_others = now(), "\n".join(others)
+    def seen(self, page: Page, others: Sequence[str]) -> None:
+        """PagerDuty has it. Whom else it had reached stays, and so does who answered first."""
+        self.seen_at = self.seen_at or now()
+        self.reached_others = "\n".join(dict.fromkeys([*self.reached_others.splitlines(), *others]))
         self._save("seen_at", "reached_others")
+        if page.status != "triggered" and self.acknowledged_at is None:
+            self._answered(page)
         if others:
             self.over("it reached somebody else")
 
-    def answered(self, page: Page) -> None:
+    def _answered(self, page: Page) -> None:
         """It was acknowledged, or resolved at once."""
-        self.acknowledged_at = page.acknowledged_at or page.resolved_at
+        self.acknowledged_at = page.acknowledged_at or page.status_changed_at
         self.acknowledged_by = ", ".join(one.name for one in page.acknowledged_by)
         self._save("acknowledged_at", "acknowledged_by")
+
+    def not_there(self) -> None:
+        """PagerDuty said that it does not have the page (404)."""
+        self.missing_at = now()
+        self._save("missing_at")
 
     def channel_opened(self, channel: Channel) -> None:
         self.channel_id, self.channel_name, self.channel_url = channel.id, channel.name, channel.url

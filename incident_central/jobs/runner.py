@@ -19,7 +19,7 @@ from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 
 from incident_central.database import release_connection, transaction
 from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepQuerySet, StepRow
@@ -250,9 +250,10 @@ class Runner:
             elif _under_way(attempt).filter(ask_at__lt=Now()).exists():
                 self._settle(attempt, State.FAILED, error=ASK)
             elif row.doubtful_since and not row.doubted_for(attempt.step.on_its_way):
-                # Not finding a call proves nothing while it may be on its way.
+                # Not finding a call proves nothing while it may be on its way; it is looked for again meanwhile.
                 with transaction():
-                    again_at = F("doubtful_since") + attempt.step.on_its_way
+                    soon = Now() + timedelta(seconds=attempt.step.slowest_retry)
+                    again_at = Least(F("doubtful_since") + attempt.step.on_its_way, soon)
                     _under_way(attempt).update(state=State.WAITING, run_at=again_at)
                 self.woken.set()
             else:

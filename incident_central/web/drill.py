@@ -62,7 +62,7 @@ def drill(request: SignedIn, name: str) -> HttpResponse:
     context = {
         "here": "set-up",
         "drill": shown,
-        "heading": _heading(shown),
+        "heading": _heading(shown, is_done=is_done),
         "links": links_of(shown),
         "is_done": is_done,
         "may_end": _is_theirs(request, shown),
@@ -76,6 +76,8 @@ def drill(request: SignedIn, name: str) -> HttpResponse:
 @signed_in
 def end(request: SignedIn, name: str) -> HttpResponse:
     """By whoever started it, or an administrator."""
+    if "delete" in request.POST and not Drill.objects.filter(pk=name).exists():
+        return SeeOther(reverse("drills"))  # the second click of two
     shown = _found(name)
     if not _is_theirs(request, shown):
         raise Http404
@@ -97,7 +99,7 @@ def _is_theirs(request: SignedIn, shown: Drill) -> bool:
     return request.user.is_admin or shown.user_id == request.user.pk
 
 
-def _heading(shown: Drill) -> str:
+def _heading(shown: Drill, *, is_done: bool) -> str:
     """What is true of it now."""
     if shown.refused:
         return "Nothing was sent"
@@ -107,6 +109,8 @@ def _heading(shown: Drill) -> str:
         return "PagerDuty accepted a page that it does not have"
     if shown.acknowledged_at is not None:
         return f"{shown.acknowledged_by} acknowledged" if shown.acknowledged_by else "It was resolved at once"
+    if shown.is_over and shown.seen_at is None and not is_done:
+        return "It is over, and is being put away"
     if shown.is_over:
         return "Nobody acknowledged" if shown.pagerduty_id else "It was over before anything was sent"
     return "Acknowledge it on your phone" if shown.seen_at else "A drill is under way"

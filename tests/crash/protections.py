@@ -685,16 +685,37 @@ PROTECTIONS = (
     Protection(
         "the page of a drill is looked for before it is sent again",
         DRILL,
-        'Step("page", page, look_for_page, ',
-        'Step("page", page, None, ',
+        '"page", page, look_for_page, ',
+        '"page", page, None, ',
         "tests/test_drill.py::test_killed_while_the_page_is_under_way_it_pages_once[sqlite]",
     ),
     Protection(
         "a drill says that its page does not exist",
         DRILL,
-        'incident = pager().row("/incidents/{}", drill.pagerduty_id)["incident"]',
-        'incident = {"service": {"id": drill.service_id}}',
+        "        return lambda: _fresh(drill).not_there()\n",
+        "        return _nothing\n",
         "tests/test_drill.py::test_a_page_that_pagerduty_does_not_have_is_said[sqlite]",
+    ),
+    Protection(
+        "a page that PagerDuty may list yet is not written off",
+        DRILL,
+        "LISTED_WITHIN = timedelta(seconds=70)",
+        "LISTED_WITHIN = timedelta(seconds=2)",
+        "tests/test_drill.py::test_a_page_that_is_listed_late_is_found_and_resolved_after_the_end[sqlite]",
+    ),
+    Protection(
+        "a drill is put away, however late",
+        DRILL,
+        "_step = partial(Step, ask_after=None)",
+        "_step = partial(Step)",
+        "tests/test_drill.py::test_begun_on_friday_and_gone_on_with_on_monday_it_is_put_away[sqlite]",
+    ),
+    Protection(
+        "a drill of which a step is under way is not deleted",
+        DRILL,
+        " | Q(state__in=TO_RUN)",
+        "",
+        "tests/test_drill.py::test_it_cannot_be_deleted_while_a_step_of_it_is_under_way[sqlite]",
     ),
 )
 

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from incident_central.findings import Finding
 from incident_central.integrations.base import IntegrationError, PagerUser
 from incident_central.integrations.pagerduty.account import AHEAD
-from incident_central.integrations.pagerduty.client import ACCOUNT_EXPIRED, PagerDuty
+from incident_central.integrations.pagerduty.client import ACCOUNT_EXPIRED, PagerDuty, user_of
+from incident_central.integrations.pagerduty.drill_names import is_of_drill
 from incident_central.integrations.pagerduty.findings import PAGERDUTY
 
 Json = dict[str, Any]
@@ -119,13 +120,12 @@ def _check_from(pager: PagerDuty, from_email: str, api_url: str) -> Iterator[Fin
         yield from _check_off_call(pager, owner)
     if not from_email:
         return
-    rows = pager.rows("/users", query=from_email)
-    row = next((row for row in rows if str(row.get("email")).lower() == from_email.lower()), None)
+    row = pager.find_user(from_email)
     if row is None:
         said = "None of its users logs in with this e-mail; those that were removed are not among them."
         yield PAGERDUTY.found("pagerduty.from-unknown", said, email=from_email)
         return
-    user = PagerUser(row["id"], row.get("name") or from_email, from_email, row.get("html_url") or "")
+    user = user_of(row)
     yield from _check_region(user.url, api_url)
     troubles = [*_check_role(row, user), *(_check_off_call(pager, user) if owner is None else ())]
     yield from troubles or [PAGERDUTY.found("pagerduty.from-works", f"{user.name}, {from_email}")]
@@ -158,7 +158,8 @@ def _check_role(row: Json, user: PagerUser) -> Iterator[Finding]:
 def _check_off_call(pager: PagerDuty, user: PagerUser) -> Iterator[Finding]:
     """(fact sheet section 1: whoever makes an incident that is assigned to them is not notified)"""
     rows = pager.rows("/oncalls", user_ids=[user.id], **_ahead())
-    policies = sorted({str(row["escalation_policy"].get("summary")) for row in rows})
+    named = [row["escalation_policy"] for row in rows]
+    policies = sorted({str(policy.get("summary")) for policy in named if not is_of_drill(policy)})
     if policies:
         said = "PagerDuty names them among those on call in the next 14 days."
         listed = ", ".join(policies)

@@ -7,6 +7,7 @@ and what failed is said as an IntegrationError. Retrying belongs to the step tha
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -106,10 +107,15 @@ class PagerDuty:
 
     def users(self) -> list[PagerUser]:
         rows = self._all("/users", include=["contact_methods"])
-        return [
-            PagerUser(row["id"], row["name"], row["email"].lower(), row.get("html_url") or "", tuple(_phones(row)))
-            for row in rows
-        ]
+        return [replace(user_of(row), phones=tuple(_phones(row))) for row in rows]
+
+    def find_user(self, email: str) -> Json | None:
+        """The user with exactly this e-mail, as PagerDuty has it: user_of() makes a PagerUser of it.
+
+        (GET /users; `query` finds parts of names and e-mails, too)
+        """
+        rows = self._all("/users", query=email)
+        return next((row for row in rows if str(row.get("email")).lower() == email.lower()), None)
 
     def escalation_policies(self) -> list[EscalationPolicy]:
         """Those of drills left out."""
@@ -181,7 +187,7 @@ class PagerDuty:
             incident["assignments"] = [{"assignee": {"id": request.only_person_id, "type": "user_reference"}}]
         if request.priority_id is not None:
             incident["priority"] = {"id": request.priority_id, "type": "priority_reference"}
-        return _page(self._write("/incidents", body={"incident": incident})["incident"])
+        return page_of(self._write("/incidents", body={"incident": incident})["incident"])
 
     def find_page(self, key: str, *, service_id: str, since: datetime) -> Page | None:
         """The newest page with this key made after `since`, in whatever state and on whatever service it is by now.
@@ -191,17 +197,17 @@ class PagerDuty:
         if not key:
             raise ValueError("an empty key would find every open incident")
         rows = self._all("/incidents", incident_key=key, date_range="all", sort_by="created_at:desc")
-        pages = [_page(row) for row in rows if row.get("incident_key") == key]
+        pages = [page_of(row) for row in rows if row.get("incident_key") == key]
         # PagerDuty's clock and ours may differ, and nothing of ours is older than the report.
         ours = [page for page in pages if page.created_at >= since - timedelta(minutes=15)]
         return max(ours, key=lambda page: page.created_at, default=None)
 
     def read_page(self, page_id: str) -> Page:
-        return _page(self._get("/incidents/{}", page_id)["incident"])
+        return page_of(self._get("/incidents/{}", page_id)["incident"])
 
     def open_pages(self) -> list[Page]:
         rows = self._all("/incidents", statuses=["triggered", "acknowledged"], date_range="all")
-        return [_page(row) for row in rows]
+        return [page_of(row) for row in rows]
 
     def add_note(self, page_id: str, text: str) -> None:
         """Not safe to repeat by itself: look among notes() first."""
@@ -283,7 +289,7 @@ class PagerDuty:
             if not error.permanent or error.code in ("401", "403"):
                 raise
             return None
-        return PagerUser(row["id"], row["name"], row["email"].lower(), row.get("html_url") or "")
+        return user_of(row)
 
     # ── for drills ────────────────────────────────────────────────────────────────────────────────
 
@@ -371,7 +377,7 @@ class PagerDuty:
 
         (POST /incidents/{id}/snooze; fact sheet section 7)
         """
-        return _page(self._write("/incidents/{}/snooze", page_id, body={"duration": seconds})["incident"])
+        return page_of(self._write("/incidents/{}/snooze", page_id, body={"duration": seconds})["incident"])
 
     def ask_for_help(self, page_id: str, *, message: str, user_ids: Sequence[str], policy_ids: Sequence[str]) -> None:
         """Page more people, who may join or decline. Not safe to repeat by itself: look among help_asked() first.
@@ -404,17 +410,16 @@ class PagerDuty:
     def _from_id(self) -> str:
         """The From user's id, asked for once."""
         if self._own_id is None:
-            wanted = self._from_email.lower()
-            users = self._all("/users", query=self._from_email)
-            self._own_id = next((row["id"] for row in users if row["email"].lower() == wanted), None)
-        if self._own_id is None:
-            said = f"PagerDuty has no user with the e-mail {self._from_email} (PAGERDUTY_FROM_EMAIL)."
-            raise IntegrationError(said, code="1008", permanent=True)
+            row = self.find_user(self._from_email)
+            if row is None:
+                said = f"PagerDuty has no user with the e-mail {self._from_email} (PAGERDUTY_FROM_EMAIL)."
+                raise IntegrationError(said, code="1008", permanent=True)
+            self._own_id = str(row["id"])
         return self._own_id
 
     def _change(self, page_id: str, **fields: object) -> Page:
         body = {"incident": {"type": "incident_reference", **fields}}
-        return _page(self._write("/incidents/{}", page_id, body=body, method="PUT")["incident"])
+        return page_of(self._write("/incidents/{}", page_id, body=body, method="PUT")["incident"])
 
     # ── one attempt ───────────────────────────────────────────────────────────────────────────────
 
@@ -549,7 +554,12 @@ def _seconds_to_reset(response: httpx2.Response) -> float | None:
     return None
 
 
-def _page(row: Json) -> Page:
+def user_of(row: Json) -> PagerUser:
+    """Without phones, which only users() asks for."""
+    return PagerUser(row["id"], row["name"], row["email"].lower(), row.get("html_url") or "")
+
+
+def page_of(row: Json) -> Page:
     acknowledgements = row.get("acknowledgements") or []
     return Page(
         id=row["id"],

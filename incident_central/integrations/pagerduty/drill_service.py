@@ -5,10 +5,11 @@ They reach one person. Whatever PagerDuty says of them that could reach somebody
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from incident_central.integrations.base import IntegrationError, PagerUser
-from incident_central.integrations.pagerduty.client import PagerDuty
+from incident_central.integrations.base import IntegrationError, Page, PagerUser
+from incident_central.integrations.pagerduty.client import PagerDuty, page_of, user_of
 from incident_central.integrations.pagerduty.drill_names import drill_name, is_drill_of
 
 Json = dict[str, Any]
@@ -24,9 +25,24 @@ ALWAYS_HIGH = {"type": "constant", "urgency": "high"}
 
 def find_person(pager: PagerDuty, email: str) -> PagerUser | None:
     """PagerDuty's user with exactly this e-mail."""
-    rows = pager.rows("/users", query=email)
-    row = next((row for row in rows if str(row["email"]).lower() == email.lower()), None)
-    return None if row is None else PagerUser(row["id"], row["name"], row["email"].lower(), row.get("html_url") or "")
+    row = pager.find_user(email)
+    return None if row is None else user_of(row)
+
+
+def why_not_rung(pager: PagerDuty, person: PagerUser, *, from_email: str) -> str:
+    """Why PagerDuty would acknowledge our page to this person at once and ring nobody; empty where it would not.
+
+    (fact sheet section 1: whoever makes an incident that is assigned to them is not notified)
+    """
+    if person.email == from_email.lower():
+        return (
+            f"{person.email} is the From user, and what the From user is assigned PagerDuty acknowledges at once: "
+            "nobody is rung."
+        )
+    owner = pager.owner_of_key()
+    if owner is not None and owner.id == person.id:
+        return f"The API key is {person.email}’s own. PagerDuty acknowledges at once what they page themselves with."
+    return ""
 
 
 # ── made once a person ────────────────────────────────────────────────────────────────────────────
@@ -98,14 +114,8 @@ def differences(
         return [f"Nobody in PagerDuty has the e-mail {email}."]
     if person.id != person_id:
         return [f"Another user of PagerDuty has the e-mail {email} now than when the drill service was made."]
-    if email.lower() == from_email.lower():
-        return [
-            f"{email} is the From user, and what the From user is assigned PagerDuty acknowledges at once: nobody is "
-            "rung."
-        ]
-    owner = pager.owner_of_key()
-    if owner is not None and owner.id == person_id:
-        return [f"The API key is {email}’s own. PagerDuty acknowledges at once what they page themselves with."]
+    if why := why_not_rung(pager, person, from_email=from_email):
+        return [why]
     service = _read(pager, "/services/{}", service_id, "service")
     policy = _read(pager, "/escalation_policies/{}", policy_id, "escalation_policy")
     found = []
@@ -178,20 +188,30 @@ def _of_policy(row: Json, person: PagerUser, service_id: str) -> Iterator[str]:
 # ── and after it ──────────────────────────────────────────────────────────────────────────────────
 
 
-def others_reached(incident: Json, *, person_id: str, service_id: str) -> list[str]:
-    """Whom else PagerDuty's incident has reached, in words: none where it is the person's alone."""
-    found = []
-    if incident["service"]["id"] != service_id:
-        found.append(f"It is on the service {_name(incident['service'])}.")
-    assigned = [one["assignee"] for one in incident.get("assignments") or ()]
-    others = [_name(one) for one in assigned if one["id"] != person_id]
+@dataclass(frozen=True)
+class Reached:
+    """A page as it is now, and whom else it has reached, in words: none where it is the person's alone."""
+
+    page: Page
+    others: tuple[str, ...]
+
+
+def reached(pager: PagerDuty, page_id: str, *, person_id: str, service_id: str) -> Reached:
+    """Reads it now. Raises IntegrationError, with the code 404 where PagerDuty does not have it."""
+    row = pager.row("/incidents/{}", page_id)["incident"]
+    return Reached(page_of(row), tuple(_others(row, person_id, service_id)))
+
+
+def _others(row: Json, person_id: str, service_id: str) -> Iterator[str]:
+    if row["service"]["id"] != service_id:
+        yield f"It is on the service {_name(row['service'])}."
+    assigned = [one["assignee"] for one in row.get("assignments") or ()]
+    others = [one for one in assigned if one["id"] != person_id]
     if others:
-        found.append(f"PagerDuty has assigned it to {', '.join(others)}.")
-    asked = [one.get("user") or {} for one in incident.get("incidents_responders") or ()]
-    if asked or incident.get("responder_requests"):
-        names = ", ".join(_name(one) for one in asked) or "somebody"
-        found.append(f"PagerDuty has asked for more responders: {names}.")
-    return found
+        yield f"PagerDuty has assigned it to {_names(others)}."
+    asked = [one.get("user") or {} for one in row.get("incidents_responders") or ()]
+    if asked or row.get("responder_requests"):
+        yield f"PagerDuty has asked for more responders: {_names(asked) or 'somebody'}."
 
 
 def _names(rows: list[Json]) -> str:
