@@ -16,9 +16,9 @@ Json = dict[str, Any]
 
 WEBHOOK_SECRET = "a secret that somebody copied from PagerDuty"
 UNTRIED = {"slack.channels-untried", "drill.never-tried"}
-#: What stands in the healthy company all the same: nobody has reported anything yet, or tried a drill, and where the
-#: hub was never started, it has read nobody.
-ALWAYS = UNTRIED | {"people.not-checked"}
+#: What stands in the healthy company all the same: nobody has reported anything yet, or tried a drill, there is no
+#: watcher outside, and where the hub was never started, it has read nobody.
+ALWAYS = UNTRIED | {"people.not-checked", "hub.heartbeat-missing"}
 
 
 def policy_id(name: str) -> str:
