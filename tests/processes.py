@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,13 +37,15 @@ Json = dict[str, Any]
 ADMIN = "dana.okafor@example.com"
 PASSWORD = "correct horse battery"
 
-#: The rows of the periodic work of the doctor, as a hub that starts makes them.
+#: The rows of the periodic work of the doctor and the drills, as a hub that starts makes them.
 PERIODIC_WORK = """
 import os, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "incident_central.settings"
 django.setup()
 from incident_central.doctor import watching
+from incident_central.drill import planning
 watching.begin()
+planning.begin()
 """
 
 
@@ -371,15 +373,15 @@ class Hub:
         """It does nothing by itself any more, so that tests of other things see only their own calls."""
         self.rows(
             "UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE state = 'waiting'"
-            " AND job_id IN (SELECT id FROM jobs_job WHERE workflow IN ('doctor', 'watch') AND key = '')"
+            " AND job_id IN (SELECT id FROM jobs_job WHERE workflow IN ('doctor', 'watch', 'drill-plans') AND key = '')"
         )
 
     def does(self, *steps: str, well: bool = True) -> None:
-        """Have these steps of the periodic work done at once, and wait until they were; not `well`: until they failed."""
+        """Have these steps of the periodic work done at once, and wait until they were, or not `well`: failed."""
         for step in steps:
             self._due_now(step)
         for step in steps:
-            eventually(lambda step=step: self._is_done(step, well=well))
+            eventually(partial(self._is_done, step, well=well))
 
     def _is_done(self, step: str, *, well: bool) -> bool:
         """What _due_now() began has come to an end."""
