@@ -146,6 +146,14 @@ def test_what_could_not_be_sent_is_found_and_names_no_secret(
         assert secret not in page.text
         assert secret not in hub.log
     eventually(lambda: hub.rows(f"SELECT s.id {of_notices} AND s.state = 'done'"))  # the announce channel was told
+    if way == "password":  # put right: it arrives after all
+        hub.stop()
+        hub.settings["EMAIL_URL"] = email_url(post)
+        hub.start()
+        eventually(lambda: post.taken)
+        eventually(lambda: not hub.rows(f"SELECT s.id {of_notices} AND s.state <> 'done'"))
+        hub.does("hub")
+        assert "hub.told" in findings(hub.dana.get("/set-up"))
 
 
 # ── the heartbeat ─────────────────────────────────────────────────────────────────────────────────

@@ -124,6 +124,12 @@ def test_killed_in_the_middle_it_is_one_drill(ready: Hub, sandbox: Sandbox) -> N
     ready.does("start_due")
     assert len(drills(ready)) == 1
     eventually(lambda: sandbox.ringing == {"Dana Okafor"})
+    name = drills(ready)[0]["name"]
+    ready.dana.post(f"/drills/{name}/end", {})
+    put_away(ready, name)
+    ready.rows("UPDATE drill_drillplan SET next_at = %s", str(was))
+    ready.does("start_due")
+    assert len(drills(ready)) == 1
     assert len(sandbox.calls(PAGE)) == 1
     assert next_at(ready) > datetime.now(UTC)
 

@@ -25,7 +25,7 @@ from incident_central.incidents.tools import chat
 from incident_central.integrations import mail
 from incident_central.integrations.base import Link, Message
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, Job, State, StepRow
+from incident_central.jobs.models import SETTLED, Job, State, StepRow, retry
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
 
@@ -33,8 +33,18 @@ NAME = "notice"
 #: What is broken when everything is checked for the first time is told in one message, however long one part takes, up
 #: to so long.
 PATIENCE = timedelta(minutes=20)
+#: For so long it is tried to tell something.
+STILL_NEWS = timedelta(hours=24)
 MOST_TOLD = 10
 SUBJECT_LENGTH = 150
+
+
+def try_again() -> None:
+    """What was refused lately is tried again: at a start, settings may be others. Safe to repeat."""
+    lately = Notice.objects.filter(made_at__gt=Now() - STILL_NEWS)
+    keys = [str(pk) for pk in lately.values_list("pk", flat=True)]
+    for row in StepRow.objects.filter(job__workflow=NAME, job__key__in=keys, state=State.FAILED):
+        retry(row.pk, ask_after=STILL_NEWS)
 
 
 def speak(_: object) -> Record:
@@ -199,7 +209,8 @@ WORKFLOW = Workflow(
             lane="slack",
             off=_without_announce_channel,
             on_its_way=ON_ITS_WAY,
+            ask_after=STILL_NEWS,
         ),
-        Step("mail", send_mail, lane="doctor", off=_without_mail),
+        Step("mail", send_mail, lane="doctor", off=_without_mail, ask_after=STILL_NEWS),
     ),
 )

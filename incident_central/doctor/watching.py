@@ -32,6 +32,7 @@ def begin() -> None:
     running.begin()
     with transaction():
         runner.begin(WORKFLOW, "", None)
+        telling.try_again()
 
 
 def pulse(_: object) -> Record:
