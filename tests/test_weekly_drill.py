@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from incident_central.drill.clock import next_time
+from tests.crash.replicas import another
 from tests.journeys.conftest import on_sqlite
 from tests.processes import ADMIN, Hub, Page, Sandbox, eventually
 from tests.test_drill import drill_service, forget_drills, make_service, put_away
-from tests.test_set_up_page import check, findings
+from tests.test_set_up_page import PROBE, check, findings
 
 Json = dict[str, Any]
 PAGE = "POST /incidents"
@@ -130,6 +132,23 @@ def test_killed_in_the_middle_it_is_one_drill(ready: Hub, sandbox: Sandbox) -> N
     assert len(drills(ready)) == 1
     assert len(sandbox.calls(PAGE)) == 1
     assert next_at(ready) > datetime.now(UTC)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True, scope="session")
+def test_of_two_replicas_one_starts_it_and_one_runs_the_doctor(ready: Hub, sandbox: Sandbox, tmp_path: Path) -> None:
+    second = another(ready, tmp_path / "second")
+    second.start()
+    try:
+        plan(ready)
+        for number in range(1, 4):
+            due(ready)
+            was = planned(ready)["next_at"]
+            ready.does("start_due", "pagerduty")
+            assert len(drills(ready)) == 1
+            assert len(sandbox.calls(PROBE)) == number
+            ready.rows("UPDATE drill_drillplan SET next_at = %s", str(was))
+    finally:
+        second.stop()
 
 
 @on_sqlite
