@@ -194,8 +194,9 @@ class Acting:
 def acting_on(incident: Incident) -> Acting:
     """The same for all readers."""
     levels = incident.on_call_now()
-    lines = _lines(incident, list(incident.actions.all()[:SHOWN]))
-    too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who")
+    pressed = list(incident.actions.all()[:SHOWN])
+    lines = _lines(pressed) if pressed else []
+    too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who") if pressed else ()
     return Acting(
         incident,
         on_call=frozenset(one.person.email for people in levels.values() for one in people),
@@ -226,7 +227,7 @@ def _reached(incident: Incident, levels: dict[int, list[str]]) -> int:
     return incident.escalation_level or max(assigned, default=0)
 
 
-def _lines(incident: Incident, actions: Iterable[Action]) -> list[Line]:
+def _lines(actions: Iterable[Action]) -> list[Line]:
     """The latest of each kind, what needs somebody first."""
     by_id = {str(one.pk): one for one in actions}
     rows = StepRow.objects.filter(job__workflow=ACTION.name, job__key__in=by_id).select_related("job")
