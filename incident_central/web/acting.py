@@ -34,6 +34,7 @@ from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web import steps
 from incident_central.web.acting_by_hand import by_hand
 from incident_central.web.by_hand import ByHand
+from incident_central.web.choices import SECONDS, Lately
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.templatetags.times import clock_with_seconds
 from incident_central.web.who_answers import services_by_team
@@ -201,11 +202,18 @@ def acting_on(incident: Incident) -> Acting:
         incident,
         on_call=frozenset(one.person.email for people in levels.values() for one in people),
         levels=_next_levels(incident, levels),
-        priorities=list(Priority.objects.filter(listed=True)),
+        priorities=_priorities(),
         lines=lines,
         too=listing(list(dict(too).values())),
         said=" ".join(f"{line.title}: {_spoken(line)}." for line in lines),
     )
+
+
+def _read_priorities() -> list[Priority]:
+    return list(Priority.objects.filter(listed=True))
+
+
+_priorities = Lately(_read_priorities, seconds=SECONDS)
 
 
 def _spoken(line: Line) -> str:
