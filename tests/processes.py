@@ -392,6 +392,10 @@ class Hub:
         )
         return row["state"] == "waiting" and not str(row["run_at"]).startswith("2020") and (row["error"] == "") == well
 
+    def read_list_now(self) -> None:
+        """Have PagerDuty's open list read at once, and nothing else."""
+        self._due_now("poll")
+
     def read_log_now(self) -> None:
         """Have PagerDuty's log read at once, and nothing else."""
         self._due_now("log")
