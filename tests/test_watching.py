@@ -256,6 +256,28 @@ def test_what_was_broken_from_the_first_is_told_in_one_message(make_hub: Callabl
 
 
 @on_sqlite
+def test_where_nobody_listens_it_is_told_once_somebody_does(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub(SLACK_ANNOUNCE_CHANNEL="")
+    hub.start()
+    hub.does(*PARTS)
+    hub.does(*PARTS)
+    speak(hub)
+    assert "2 things would keep a page from arriving" in banner(hub)
+    hub.stop()
+    hub.settings["SLACK_ANNOUNCE_CHANNEL"] = "incidents"
+    hub.start()
+    speak(hub)
+    (message,) = told(sandbox)
+    assert "2 things would keep a page from arriving" in message["text"]
+
+    fill_payments(sandbox)  # one of the two
+    hub.does("on-call")
+    hub.does("on-call")
+    speak(hub)
+    assert "1 thing is mended; still, 1 thing would keep a page from arriving" in told(sandbox)[1]["text"]
+
+
+@on_sqlite
 def test_a_part_that_never_ends_does_not_keep_the_first_message_back_for_ever(
     make_hub: Callable[..., Hub], sandbox: Sandbox
 ) -> None:

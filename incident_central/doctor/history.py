@@ -30,7 +30,8 @@ def take_in(part: str, findings: Sequence[Finding], *, at: datetime) -> bool:
     something is new, gone or could not be checked."""
     blind = {one.key for one in findings if one.level == Level.UNKNOWN or one.id in BLINDING}
     seen = {one.key: one for one in findings if one.level not in (Level.OK, Level.UNKNOWN)}
-    there = {one.key: one for one in Trouble.objects.there().filter(part=part).select_for_update()}
+    held = Trouble.objects.there().filter(part=part).order_by("pk").select_for_update()
+    there = {one.key: one for one in held}
     for key, finding in seen.items():
         trouble = there.setdefault(key, Trouble(part=part, key=key))
         trouble.seen(finding, blind=blind, at=at)

@@ -55,17 +55,27 @@ def speak(_: object) -> Record:
 def _speak() -> None:
     history.forget_the_old([part.name for part in PARTS])
     _forget_old_notices()
-    if not _has_checked_everything():
+    if not _somebody_listens() or not _has_checked_everything():
         return
-    broken = list(Trouble.objects.broken().filter(told_broken=None).select_for_update())
+    # In the order in which a run that ends holds them.
+    broken = list(Trouble.objects.broken().filter(told_broken=None).order_by("pk").select_for_update())
     told = Trouble.objects.exclude(gone_at=None).exclude(told_broken=None)
-    mended = list(told.filter(told_mended=None).select_for_update())
+    mended = list(told.filter(told_mended=None).order_by("pk").select_for_update())
     if not broken and not mended:
         return
     notice = Notice.objects.create()
     Trouble.objects.filter(pk__in=[one.pk for one in broken]).update(told_broken=notice)
     Trouble.objects.filter(pk__in=[one.pk for one in mended]).update(told_mended=notice)
     runner.begin(WORKFLOW, str(notice.pk), notice)
+
+
+def _somebody_listens() -> bool:
+    """Else it is told when that is set up."""
+    return settings.EMAIL is not None or _announces()
+
+
+def _announces() -> bool:
+    return bool(settings.SLACK_BOT_TOKEN and settings.SLACK_ANNOUNCE_CHANNEL)
 
 
 def _has_checked_everything() -> bool:
@@ -137,7 +147,8 @@ def _told(notice: Notice, step: str) -> Told:
     if not broke and not mended:
         raise NotNeeded("That it was broken was not told here.")
     others = Trouble.objects.broken().exclude(told_broken=notice)
-    title = would_keep(one.found for one in broke) if broke else _mended_title(len(mended), others.count())
+    left = would_keep(one.found for one in others)
+    title = would_keep(one.found for one in broke) if broke else _mended_title(len(mended), left)
     lines = [*map(_broken_line, broke), *map(_mended_line, mended)]
     more = len(lines) - MOST_TOLD
     return Told(title, (*lines[:MOST_TOLD], *([f"And {more} more."] if more > 0 else [])))
@@ -150,11 +161,9 @@ def _was_told(trouble: Trouble, step: str) -> bool:
     return row is not None and row.state == State.DONE
 
 
-def _mended_title(count: int, left: int) -> str:
+def _mended_title(count: int, left: str) -> str:
     what = "1 thing is mended" if count == 1 else f"{count} things are mended"
-    if left:
-        return f"{what} that would have kept a page from arriving, and {left} still would"
-    return f"{what}: nothing is known that would keep a page from arriving"
+    return f"{what}; still, {left}" if left else f"{what}: nothing is known that would keep a page from arriving"
 
 
 def _broken_line(trouble: Trouble) -> str:
@@ -186,8 +195,7 @@ def _nothing() -> None:
 
 
 def _without_announce_channel(notice: Notice) -> str | None:
-    is_set_up = settings.SLACK_BOT_TOKEN and settings.SLACK_ANNOUNCE_CHANNEL
-    return None if is_set_up else "No announce channel is set."
+    return None if _announces() else "No announce channel is set."
 
 
 def _without_mail(notice: Notice) -> str | None:
