@@ -45,6 +45,8 @@ def set_up(request: SignedIn) -> HttpResponse:
         "summary": _summary(findings),
         "checked_at": min(known, default=None),
         "asked": asked,
+        # An address that differs in nothing but the place on the page would not be loaded again.
+        "again": _address(asked.part, asked.key, at=f"{now():%H%M%S}") if asked else "",
         "under_way": [part.about for part in PARTS if part.name in under_way],
         "parts": len(PARTS),
         "done": len(PARTS) - len(under_way),
@@ -68,8 +70,13 @@ def check(request: SignedIn) -> HttpResponse:
         return SeeOther(reverse("set-up"))
     begun = request.user.is_admin and running.ask_for_run(part)
     if part:
-        return SeeOther(f"{reverse('set-up')}?{urlencode({'part': part, 'key': key})}#{mark_of(part, key)}")
+        return SeeOther(_address(part, key))
     return SeeOther(reverse("set-up") + ("" if begun else "?refused=yes"))
+
+
+def _address(part: str, key: str, **more: str) -> str:
+    """Of the page where one finding was checked again, at its place."""
+    return f"{reverse('set-up')}?{urlencode({'part': part, 'key': key, **more})}#{mark_of(part, key)}"
 
 
 def _asked(request: SignedIn, pending: list[Checked]) -> Asked | None:
