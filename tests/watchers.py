@@ -84,13 +84,12 @@ def mail_server(certificate: Path, *, tls_from_the_start: bool = False) -> Itera
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     found = MailServer()
-    options: dict[str, Any] = {"authenticator": found.signs_in, "auth_required": True, "port": 0}
-    tls: dict[str, Any] = (
-        {"ssl_context": context, "auth_require_tls": False}
-        if tls_from_the_start
-        else {"tls_context": context, "require_starttls": True}
-    )
-    controller = _Controller(found, hostname="127.0.0.1", **options, **tls)
+    options: dict[str, Any] = {"authenticator": found.signs_in, "port": 0}
+    if tls_from_the_start:
+        options |= {"ssl_context": context, "auth_require_tls": False}  # it does not know that there is TLS already
+    else:
+        options |= {"tls_context": context, "require_starttls": True, "auth_required": True}
+    controller = _Controller(found, hostname="127.0.0.1", **options)
     controller.start()
     found.port = controller.port
     yield found
