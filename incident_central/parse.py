@@ -76,7 +76,8 @@ def email_url(text: str) -> Mail | None:
         return None
     form = "must be smtp://user:password@host:587?from=a@example.com&to=b@example.com, or smtps://…:465?…"
     parts = _split(text, or_else=form)
-    asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    # A + is one in an address, and no blank.
+    asked = {name: values[-1] for name, values in parse_qs(parts.query.replace("+", "%2B")).items()}
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not asked.keys() <= {"from", "to", "tls"}:
         raise ValueError(form)
     security = "tls" if parts.scheme == "smtps" else "starttls"

@@ -33,7 +33,9 @@ def post(certificate: Path) -> Iterator[MailServer]:
 
 def email_url(server: MailServer, *, scheme: str = "smtp", host: str = "localhost", password: str = PASSWORD) -> str:
     account = f"{quote(USER, safe='')}:{quote(password, safe='')}"
-    return f"{scheme}://{account}@{host}:{server.port}?from=hub@example.com&to=ana.ribeiro@example.com,ops@example.com"
+    return (
+        f"{scheme}://{account}@{host}:{server.port}?from=hub@example.com&to=ana.ribeiro+hub@example.com,ops@example.com"
+    )
 
 
 def hub_with_mail(
@@ -61,7 +63,7 @@ def test_it_is_told_by_mail_once_and_once_more_when_it_is_mended(
     breaks(hub, sandbox)
     speak(hub)
     ((message, recipients),) = post.taken
-    assert recipients == ["ana.ribeiro@example.com", "ops@example.com"]
+    assert recipients == ["ana.ribeiro+hub@example.com", "ops@example.com"]
     assert message["Subject"] == "Incident Central: 1 thing would keep a page from arriving"
     assert NOBODY in message.get_content()
     assert f"{hub.url}/set-up" in message.get_content()
