@@ -72,7 +72,17 @@ def answers_properly(answer: httpx2.Response) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     wrapper=st.sampled_from(
-        ["incident", "incidents", "note", "schedule", "webhook_subscription", "service", "escalation_policy", "user", ""]
+        [
+            "incident",
+            "incidents",
+            "note",
+            "schedule",
+            "webhook_subscription",
+            "service",
+            "escalation_policy",
+            "user",
+            "",
+        ]
     ),
     data=st.data(),
 )

@@ -357,6 +357,7 @@ def test_people_of_a_new_schedule_take_turns(pager: LocalPagerDuty) -> None:
     names = [entry["user"]["summary"] for entry in rendered["rendered_schedule_entries"]]
     assert names == ["Dana Okafor", "Mei Tanaka"]
     assert rendered["rendered_coverage_percentage"] == 100
+    wrong: dict[str, Any]
     for wrong in ({"users": []}, {"users": [{"user": {"id": "PNONE"}}]}, {"rotation_turn_length_seconds": 1}):
         refused = pager.post("/schedules", json={"schedule": wanted | {"schedule_layers": [layer | wrong]}})
         assert refused.status_code == 400, wrong
