@@ -15,6 +15,8 @@ WIDTH = 100
 MARKS = {Level.FAIL: "FIX THIS", Level.WARN: "LOOK AT IT", Level.UNKNOWN: "COULD NOT CHECK", Level.REMARK: "remark"}
 #: Of a secret at least this long the last four characters are shown.
 LONG = 16
+#: What is typed to have no answer where one would be taken with Enter.
+NOTHING = "-"
 
 
 class Ended(Exception):
@@ -28,20 +30,24 @@ class Terminal:
 
     def say(self, text: str = "") -> None:
         for line in text.split("\n"):
-            print(textwrap.fill(line, WIDTH, break_on_hyphens=False, break_long_words=False), flush=True)
+            margin = line[: len(line) - len(line.lstrip())]
+            filled = textwrap.fill(
+                line, WIDTH, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False
+            )
+            print(filled, flush=True)
 
     def show(self, text: str) -> None:
         """As it is, set in."""
         print(textwrap.indent(text, "    "), flush=True)
 
-    def ask(self, question: str, read: Callable[[str], T], *, default: str = "") -> T:
+    def ask(self, question: str, read: Callable[[str], T], *, default: str = "", optional: bool = False) -> T:
         """Asked again until `read` takes the answer. It raises ValueError: “must be …”. Raises Ended."""
-        return self._ask(f"{question} [{default}]: " if default else f"{question}: ", read, default, self._line)
+        return self._ask(question, read, default, shown=default, optional=optional, answer=self._line)
 
-    def ask_secret(self, question: str, read: Callable[[str], T], *, kept: str = "") -> T:
+    def ask_secret(self, question: str, read: Callable[[str], T], *, kept: str = "", optional: bool = False) -> T:
         """As ask(), for what nobody may look at. `kept` is taken with Enter."""
-        shown = f" [Enter keeps the one that there is{tail(kept)}]" if kept else ""
-        return self._ask(f"{question}{shown}: ", read, kept, self._hidden)
+        shown = f"the one that there is{tail(kept)}" if kept else ""
+        return self._ask(question, read, kept, shown=shown, optional=optional, answer=self._hidden)
 
     def wants(self, question: str, *, default: bool) -> bool:
         return self.ask(f"{question} yes or no", _yes_or_no, default="yes" if default else "no")
@@ -74,13 +80,27 @@ class Terminal:
             if not self.wants("Try again?", default=True):
                 return None
 
-    def _ask(self, prompt: str, read: Callable[[str], T], default: str, answer: Callable[[str], str]) -> T:
+    def _ask(
+        self,
+        question: str,
+        read: Callable[[str], T],
+        default: str,
+        *,
+        shown: str,
+        optional: bool,
+        answer: Callable[[str], str],
+    ) -> T:
+        taken = f"{shown}; {NOTHING} for none" if optional and shown else shown or ("none" if optional else "")
+        prompt = f"{question} [{taken}]: " if taken else f"{question}: "
         while True:
             try:
                 given = answer(prompt).strip()
                 if not given.isprintable():
                     raise ValueError("must be one line of plain text")
-                return read(given or default)
+                given = "" if given == NOTHING else given or default
+                if not given and not optional:
+                    raise ValueError("must be given")
+                return read(given)
             except UnicodeDecodeError:
                 self.say("  It must be text in UTF-8.")
             except ValueError as error:
@@ -102,22 +122,6 @@ class Terminal:
             return getpass.getpass(f"\n{prompt}")
         except EOFError:
             raise Ended from None
-
-
-def optional(read: Callable[[str], T]) -> Callable[[str], T | None]:
-    """Also takes nothing."""
-    return lambda text: read(text) if text else None
-
-
-def needed(read: Callable[[str], T]) -> Callable[[str], T]:
-    """Also refuses nothing."""
-
-    def reading(text: str) -> T:
-        if not text:
-            raise ValueError("must be given")
-        return read(text)
-
-    return reading
 
 
 def tail(secret: str) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from incident_central import parse
-from incident_central.guide.asking import Terminal, needed
+from incident_central.guide.asking import Terminal
 from incident_central.guide.settings_file import SettingsFile
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -30,7 +30,7 @@ def ask(terminal: Terminal, file: SettingsFile) -> None:
     usual = USUAL_FOLDER if os.access(USUAL_FOLDER, os.W_OK) else Path("data").absolute()
     folder = terminal.ask(
         "Folder on a local disk for its data, which outlives a restart; made when it is missing",
-        needed(_folder),
+        _folder,
         default=file.value("DATA_DIR", str(usual)),
     )
     file.put("DATA_DIR", folder)
@@ -46,7 +46,7 @@ def _kind(text: str) -> str:
 def _ask_for_url(terminal: Terminal, kept: str) -> str:
     while True:
         kept = terminal.ask_secret(
-            "Its address, postgresql://user:password@host:5432/name; it is not shown", needed(_postgresql), kept=kept
+            "Its address, postgresql://user:password@host:5432/name; it is not shown", _postgresql, kept=kept
         )
         trouble = _looked_at(kept)
         terminal.say(f"  {trouble}" if trouble else f"  ok: {urlsplit(kept).hostname or 'it'} answers.")

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from incident_central import parse
-from incident_central.guide.asking import Terminal, needed
+from incident_central.guide.asking import Terminal
 from incident_central.guide.making import make
 from incident_central.guide.settings_file import SettingsFile
 from incident_central.integrations.pagerduty import creating
@@ -34,10 +34,10 @@ def ask(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: st
 
 
 def _make(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: str) -> None:
-    name = terminal.ask("Its name", needed(_name), default=NAME)
+    name = terminal.ask("Its name", _name, default=NAME)
     emails = terminal.ask(
         "E-mails of those who take turns on call, parted by blanks; new ones are invited",
-        needed(partial(_emails, from_email=from_email)),
+        partial(_emails, from_email=from_email),
     )
     people = [row for email in emails if (row := _person(terminal, pager, email)) is not None]
     if not people:
@@ -68,8 +68,6 @@ def _name(text: str) -> str:
 
 def _emails(text: str, *, from_email: str) -> list[str]:
     emails = list(dict.fromkeys(parse.email(word).lower() for word in parse.words(text)))
-    if not emails:
-        raise ValueError("must be given")
     if from_email.lower() in emails:
         raise ValueError(f"must not hold {from_email}: whoever pages are made by is never on call")
     return emails

@@ -8,7 +8,7 @@ from typing import Any
 from incident_central import parse
 from incident_central.findings import Finding
 from incident_central.guide import example
-from incident_central.guide.asking import Terminal, needed
+from incident_central.guide.asking import Terminal
 from incident_central.guide.making import make
 from incident_central.guide.settings_file import SettingsFile
 from incident_central.integrations.pagerduty import creating
@@ -64,13 +64,14 @@ def _ask_for_key(terminal: Terminal, file: SettingsFile) -> Account | None:
     while True:
         address = terminal.ask(
             "Where is your PagerDuty account: us, eu (its address ends in .eu.pagerduty.com), or its API's address",
-            needed(_region),
+            _region,
             default=next((word for word, url in REGIONS.items() if url == address), address),
         )
         key = terminal.ask_secret(
-            "API key, of Integrations → Developer Tools → API Access Keys; it is not shown (Enter: not yet)",
+            "API key, of Integrations → Developer Tools → API Access Keys; it is not shown",
             parse.header_text,
             kept=key,
+            optional=True,
         )
         if not key:
             return None
@@ -101,25 +102,26 @@ def _ask_for_from_user(terminal: Terminal, file: SettingsFile, account: Account,
     email = file.value("PAGERDUTY_FROM_EMAIL") or named or (f"incident-central@{domain}" if domain else "")
     while True:
         email = _ask_for_email(terminal, email)
-        wanted = creating.user(email, name=NAME, role=ROLES[0])
-        pager = account.pager("")
-        if terminal.done(lambda: creating.find(pager, wanted) or {}) == {} and not _make_from_user(
-            terminal, account, email
-        ):
+        there = terminal.done(partial(_is_there, account, email))
+        if there is False and not _make_from_user(terminal, account, email):
             continue
         if terminal.takes(_looked_at(account, email)):
             return email
 
 
+def _is_there(account: Account, email: str) -> bool:
+    return account.pager("").find_user(email) is not None
+
+
 def _ask_for_email(terminal: Terminal, default: str) -> str:
-    return terminal.ask("E-mail of the From user", needed(parse.email), default=default)
+    return terminal.ask("E-mail of the From user", parse.email, default=default)
 
 
 def _make_from_user(terminal: Terminal, account: Account, email: str) -> bool:
     """PagerDuty wants to know who invites: its owner, or an administrator."""
     terminal.say(f"  PagerDuty has no user {email}.")
     inviter = str(account.head.get("email", "")) or terminal.ask(
-        "E-mail of the administrator of PagerDuty who invites it", needed(parse.email)
+        "E-mail of the administrator of PagerDuty who invites it", parse.email
     )
     role = terminal.ask(
         "Its role: limited_user (Responder), or user (Manager; with basic roles, User)", _role, default=ROLES[0]
@@ -153,8 +155,9 @@ def _ask_for_fallback(terminal: Terminal, file: SettingsFile, account: Account) 
 
     there = file.value("FALLBACK_SERVICE")
     service = terminal.ask(
-        "Service for whoever does not know what is broken (Enter: none)",
+        "Service for whoever does not know what is broken",
         read,
         default=there if there.lower() in known else "",
+        optional=True,
     )
     file.put("FALLBACK_SERVICE", service)

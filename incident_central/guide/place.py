@@ -9,9 +9,10 @@ PROXY_HERE = "127.0.0.1"
 
 def ask(terminal: Terminal, file: SettingsFile) -> None:
     address = terminal.ask(
-        "Where will people open Incident Central, such as https://incidents.example.com (Enter: not known yet)",
+        "Where will people open Incident Central, such as https://incidents.example.com",
         parse.own_address,
         default=file.value("BASE_URL"),
+        optional=True,
     ).rstrip("/")
     file.put("BASE_URL", address)
     if address.startswith("https://"):
@@ -28,9 +29,10 @@ def ask(terminal: Terminal, file: SettingsFile) -> None:
     )
     file.put("TIME_ZONE", zone)
     contact = terminal.ask(
-        "Whom to phone when nothing works, such as Incident desk, +1 555 0100 (Enter: nobody)",
+        "Whom to phone when nothing works, such as Incident desk, +1 555 0100",
         str,
         default=file.value("FALLBACK_CONTACT"),
+        optional=True,
     )
     file.put("FALLBACK_CONTACT", contact)
 

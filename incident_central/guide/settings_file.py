@@ -55,8 +55,9 @@ class SettingsFile:
                 os.fsync(descriptor)
             new.replace(self.path)
         except OSError as error:
-            new.unlink(missing_ok=True)
             raise CannotStart(f"{self.path} cannot be written: {error.strerror}. It is as it was.") from None
+        finally:
+            new.unlink(missing_ok=True)  # where Ctrl-C came in between, too
 
     def _give_to_owner(self, descriptor: int) -> None:
         """Whoever had the file before has it afterwards, when root writes it for them."""
@@ -66,7 +67,8 @@ class SettingsFile:
 
     def _lines(self) -> list[str]:
         try:
-            return self.path.read_text(encoding="utf-8").splitlines()
+            text = self.path.read_bytes().decode()
+            return text.removesuffix("\n").split("\n") if text else []
         except FileNotFoundError:
             return []
         except UnicodeDecodeError:

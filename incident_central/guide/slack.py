@@ -29,7 +29,7 @@ def _ask_for_token(terminal: Terminal, file: SettingsFile) -> str:
     token = file.value("SLACK_BOT_TOKEN")
     while True:
         token = terminal.ask_secret(
-            "Bot User OAuth Token, xoxb-…; it is not shown (Enter: no Slack for now)", parse.header_text, kept=token
+            "Bot User OAuth Token, xoxb-…; it is not shown", parse.header_text, kept=token, optional=True
         )
         if not token or _takes(terminal, file, token, ""):
             return token
@@ -39,7 +39,7 @@ def _ask_for_channel(terminal: Terminal, file: SettingsFile, token: str) -> str:
     channel = file.value("SLACK_ANNOUNCE_CHANNEL")
     while True:
         channel = terminal.ask(
-            "Channel that is told of every incident, such as incidents (Enter: none)", str, default=channel
+            "Channel that is told of every incident, such as incidents", str, default=channel, optional=True
         ).lstrip("#")
         if not channel or _takes(terminal, file, token, channel):
             return channel

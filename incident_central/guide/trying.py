@@ -1,14 +1,16 @@
 """Step 4: what needs the settings that were written. `incident-central` itself does it, run with them as people do."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 
 from incident_central import parse
-from incident_central.guide.asking import Terminal, needed
+from incident_central.guide.asking import Terminal
 from incident_central.guide.pagerduty import Account
 from incident_central.guide.settings_file import SettingsFile
 
+NAME = "incident-central"
 #: As README says: a shell reads the file.
 WITH_SETTINGS = 'set -a; . "$1"; set +a; shift; exec "$@"'
 
@@ -32,13 +34,13 @@ def _migrate(terminal: Terminal, file: SettingsFile) -> bool:
 def _make_administrator(terminal: Terminal, file: SettingsFile, account: Account | None) -> bool:
     head = account.head if account else {}
     email = terminal.ask(
-        "Your e-mail, the one that PagerDuty and Slack know", needed(parse.email), default=str(head.get("email", ""))
+        "Your e-mail, the one that PagerDuty and Slack know", parse.email, default=str(head.get("email", ""))
     )
     known = str(head.get("name", "")) if email == head.get("email") else ""
-    name = terminal.ask("Your name", needed(str), default=known)
+    name = terminal.ask("Your name", str, default=known)
     while True:
-        password = terminal.ask_secret("A password of at least 10 characters, to sign in with", needed(str))
-        if password != terminal.ask_secret("The same again", needed(str)):
+        password = terminal.ask_secret("A password of at least 10 characters, to sign in with", str)
+        if password != terminal.ask_secret("The same again", str):
             terminal.say("  The two are not the same.")
             continue
         done = _run(file, "manage", "createadmin", email, "--name", name, "--password-stdin", stdin=password)
@@ -56,16 +58,22 @@ def _subscribe(terminal: Terminal, file: SettingsFile) -> None:
 
 def _say_what_is_next(terminal: Terminal, file: SettingsFile, *, has_administrator: bool) -> None:
     first = [] if has_administrator else ["manage migrate", 'manage createadmin you@example.com --name "Your Name"']
-    commands = [f"incident-central {command}" for command in [*first, "serve"]]
+    own_name = _own_name()
+    commands = [f"{own_name} {command}" for command in [*first, "serve"]]
     load = f"set -a; . {shlex.quote(str(file.path))}; set +a"
     terminal.say("\nNext, run it:")
     terminal.show("\n".join([load, *commands]))
     terminal.say("And while it runs, in another terminal, see that nothing would keep a page from arriving:")
-    terminal.show("\n".join([load, "incident-central doctor"]))
+    terminal.show("\n".join([load, f"{own_name} doctor"]))
     terminal.say(
         "Then sign in, open Set-up, and start a drill: it pages nobody but you. To have it run for good, see "
         "docs/deploy.md."
     )
+
+
+def _own_name() -> str:
+    """How a shell calls us."""
+    return NAME if shutil.which(NAME) else f"{shlex.quote(sys.executable)} -m incident_central"
 
 
 def _run(file: SettingsFile, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
