@@ -331,7 +331,7 @@ def test_each_part_may_be_left_out(set_up: SetUp, sandbox: Sandbox, declined: in
 
 
 def test_what_a_slack_token_is_is_said_at_once(set_up: SetUp, sandbox: Sandbox) -> None:
-    few = {"secret": "xoxb-few-scopes-0001", "scopes": ["channels:manage", "chat:write"]}
+    few: Json = {"secret": "xoxb-few-scopes-0001", "scopes": ["channels:manage", "chat:write"]}
     sandbox.plant("slack", "tokens", create=few)
     said = set_up.run(
         ("API key", ""),

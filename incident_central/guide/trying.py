@@ -4,11 +4,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 from incident_central import parse
 from incident_central.guide.asking import Terminal
 from incident_central.guide.pagerduty import Account
 from incident_central.guide.settings_file import SettingsFile
+from incident_central.parse import is_loopback
 
 NAME = "incident-central"
 #: As README says: a shell reads the file.
@@ -59,7 +61,7 @@ def _subscribe(terminal: Terminal, file: SettingsFile) -> None:
 def _say_what_is_next(terminal: Terminal, file: SettingsFile, *, has_administrator: bool) -> None:
     first = [] if has_administrator else ["manage migrate", 'manage createadmin you@example.com --name "Your Name"']
     own_name = _own_name()
-    commands = [f"{own_name} {command}" for command in [*first, "serve"]]
+    commands = [f"{own_name} {command}" for command in [*first, f"serve{_port(file.value('BASE_URL'))}"]]
     load = f"set -a; . {shlex.quote(str(file.path))}; set +a"
     terminal.say("\nNext, run it:")
     terminal.show("\n".join([load, *commands]))
@@ -69,6 +71,13 @@ def _say_what_is_next(terminal: Terminal, file: SettingsFile, *, has_administrat
         "Then sign in, open Set-up, and start a drill: it pages nobody but you. To have it run for good, see "
         "docs/deploy.md."
     )
+
+
+def _port(address: str) -> str:
+    """Where no proxy is in front, people open the hub itself."""
+    parts = urlsplit(address)
+    here = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    return f" --port {parts.port or 80}" if here else ""
 
 
 def _own_name() -> str:
