@@ -356,6 +356,10 @@ class Hub:
         self._due_now("log")
         self._due_now("poll")
 
+    def read_list_now(self) -> None:
+        """Have PagerDuty's open list read at once, and nothing else."""
+        self._due_now("poll")
+
     def read_log_now(self) -> None:
         """Have PagerDuty's log read at once, and nothing else."""
         self._due_now("log")

@@ -101,7 +101,7 @@ def test_a_drill_rings_only_who_pressed_and_shows_each_link(hub: Hub, sandbox: S
     assert [target["id"] for target in rule["targets"]] == [DANA]
 
     drill_name = start(hub)
-    until(hub, drill_name, "Acknowledge it on your phone")
+    until(hub, drill_name, "Nobody has acknowledged yet.")
     eventually(lambda: sandbox.ringing == {"Dana Okafor"} or None)
     page = sandbox.page_of(drill_name)
     assert page["title"].startswith("DRILL by Dana Okafor")
@@ -143,7 +143,7 @@ def test_it_stays_out_of_every_list_and_can_be_deleted(make_hub: Callable[..., H
     sandbox.control("/calls", method="DELETE")
     before = ready.rows("SELECT count(*) AS n FROM incidents")
     name = start(ready)
-    until(ready, name, "Acknowledge it on your phone")
+    until(ready, name, "Nobody has acknowledged yet.")
     ready.poll_now()
     ready.read_directory_now()
     eventually(lambda: sandbox.calls("GET /oncalls"))
@@ -185,7 +185,7 @@ def test_pressing_twice_is_one_drill(ready: Hub, sandbox: Sandbox) -> None:
     assert ready.dana.post("/drills/start", press).path == first.path
     assert ready.dana.post("/drills/start", {"press": str(uuid4())}).path == first.path  # one at a time
     name = first.path.rpartition("/")[2]
-    until(ready, name, "Acknowledge it on your phone")
+    until(ready, name, "Nobody has acknowledged yet.")
     ready.dana.post(f"/drills/{name}/end", {})
     put_away(ready, name)
     assert ready.dana.post("/drills/start", press).path == first.path  # the very same form, sent again later
@@ -358,7 +358,7 @@ def test_who_leaves_our_copy_in_the_middle_still_finds_their_drill(
     hub.start()
     make_service(hub)
     name = start(hub)
-    until(hub, name, "Acknowledge it on your phone")
+    until(hub, name, "Nobody has acknowledged yet.")
     sandbox.plant("pagerduty", "users", DANA, set={"email": "dana@example.com"})
     hub.read_directory_now()
     eventually(lambda: hub.rows("SELECT id FROM incidents_person WHERE email = 'dana@example.com'"))
@@ -494,7 +494,7 @@ def test_whoever_is_reached_later_ends_it(ready: Hub, sandbox: Sandbox) -> None:
 @on_sqlite
 def test_whoever_was_reached_after_it_was_acknowledged_is_said_at_the_end(ready: Hub, sandbox: Sandbox) -> None:
     name = start(ready)
-    until(ready, name, "Acknowledge it on your phone")
+    until(ready, name, "Nobody has acknowledged yet.")
     sandbox.acknowledge(sandbox.page_of(name)["id"], DANA)
     until(ready, name, "Acknowledged by Dana Okafor")
     _give_to_mei(sandbox, name)
@@ -598,7 +598,7 @@ def test_killed_while_the_page_is_under_way_it_pages_once(make_hub: Callable[...
     hub.kill()
     sandbox.mend()
     hub.start()
-    until(hub, name, "Acknowledge it on your phone")
+    until(hub, name, "Nobody has acknowledged yet.")
     eventually(lambda: sandbox.channel_of(name))
     hub.dana.post(f"/drills/{name}/end", {})
     put_away(hub, name)

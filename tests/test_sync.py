@@ -307,6 +307,23 @@ def test_a_hub_that_was_away_reads_what_it_missed(make_hub: Callable[..., Hub], 
     assert len([text for text in texts(hub, name) if text.startswith("Note by")]) == 131  # one is our own
 
 
+def test_what_was_resolved_together_is_read_as_a_list(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    hub.sandbox = sandbox
+    hub.start()
+    names = [reported(hub, sandbox, title=f"Search is down {number}")[0] for number in range(4)]
+    eventually(lambda: not hub.rows("SELECT id FROM incidents WHERE stale_since IS NOT NULL"))
+    eventually(lambda: all_put_off(hub))
+    hub.stop()
+    for name in names:
+        act(sandbox, sandbox.page_of(name)["id"], "resolve")
+    before = len(sandbox.calls("GET /incidents/{id}"))
+    hub.start()
+    hub.read_list_now()
+    eventually(lambda: all(hub.incident(name)["status"] == "resolved" for name in names))
+    assert len(sandbox.calls("GET /incidents/{id}")) == before
+
+
 def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
     sandbox, hub = quiet_sandbox, make_hub()
     hub.sandbox = sandbox

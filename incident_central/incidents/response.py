@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Q
 
 from incident_central.database import now
@@ -77,12 +78,15 @@ def _paged(incident: Incident, made: Page, asked_at: datetime) -> None:
     stale.mark(Q(pk=incident.pk))  # its log says whom PagerDuty paged how
 
 
-def drop_refused_priority(incident: Incident, error: CallFailed) -> bool:
-    """A page without its priority beats none: try again at once without it."""
-    if error.code != INVALID_PRIORITY or incident.priority_refused:
-        return False
-    _fresh(incident).priority_was_refused(error)
-    return True
+def page_failed(incident: Incident, error: CallFailed) -> bool:
+    """A page without its priority beats none: try again at once without it. Where PagerDuty does not answer, have that
+    seen on every page soon."""
+    if error.code == INVALID_PRIORITY and not incident.priority_refused:
+        _fresh(incident).priority_was_refused(error)
+        return True
+    if not error.permanent:
+        connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)))
+    return False
 
 
 def page_request(incident: Incident) -> PageRequest:
@@ -459,7 +463,7 @@ PAGE = Step(
     never_give_up=True,
     ask_after=timedelta(hours=4),
     look_at_most=LOOK_AT_MOST,
-    amend=drop_refused_priority,
+    amend=page_failed,
     off=_paged_already,
 )
 RESPONSE = Workflow(

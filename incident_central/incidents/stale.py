@@ -36,8 +36,9 @@ def wake() -> None:
 
 
 def sooner(step: str, *, within: timedelta) -> None:
-    """Have a step run in so long at most; asked for again and again, it is not put off."""
-    waiting = _periodic(step).filter(state=State.WAITING)
+    """Have a step run in so long at most; asked for again and again, it is not put off. What failed keeps its time: it
+    may have been told to wait (Retry-After)."""
+    waiting = _periodic(step).filter(state=State.WAITING, attempts=0)
     waiting.filter(run_at__gt=Now() + within).update(run_at=Now() + within)
     runner.wake()
 

@@ -116,28 +116,32 @@ def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
 
 
 def poll(_: object) -> Record:
-    """Read PagerDuty's open list. An incident of ours that left it is read by itself, as far as the budget goes; one
-    that came back reopens."""
+    """Read PagerDuty's open list. What of ours left it is looked for among what was resolved lately, and else read by
+    itself, as far as the budget goes; what came back reopens."""
     spare_pager()
     asked_at = now()
-    pages = {page.id: page for page in pager().open_pages()}
+    listed = pager().open_pages()
+    seen = {page.id for page in listed}
+    ours = Incident.objects.exclude(status=Status.RESOLVED).filter(_can_be_read())
+    gone = {one.pagerduty_id: one for one in ours if one.pagerduty_id not in seen}
+    found: list[Page] = []
+    if len(gone) > 1 and _by_themselves.take(1):
+        found = [page for page in pager().resolved_lately() if gone.pop(page.id, None) is not None]
     missing = []
-    for incident in Incident.objects.exclude(status=Status.RESOLVED).filter(_can_be_read()):
-        if incident.pagerduty_id in pages:
-            continue
+    for incident in gone.values():
         if not _by_themselves.take(1):
             break
         page = _read_page(incident)
         if page is None:
             missing.append(incident.pk)
         else:
-            pages[page.id] = page
-    return lambda: _polled(pages.values(), missing, asked_at)
+            found.append(page)
+    return lambda: _polled(listed, found, missing, asked_at)
 
 
-def _polled(pages: Iterable[Page], missing: list[str], asked_at: datetime) -> None:
-    importing.take_in(pages)
-    refresh(pages, asked_at=asked_at)
+def _polled(listed: list[Page], found: list[Page], missing: list[str], asked_at: datetime) -> None:
+    importing.take_in(listed)
+    refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     stale.run_again(stale.POLL, after=_pace())
 

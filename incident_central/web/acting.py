@@ -34,6 +34,7 @@ from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web import steps
 from incident_central.web.acting_by_hand import by_hand
 from incident_central.web.by_hand import ByHand
+from incident_central.web.choices import SECONDS, Lately
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.templatetags.times import clock_with_seconds
 from incident_central.web.who_answers import services_by_team
@@ -194,17 +195,25 @@ class Acting:
 def acting_on(incident: Incident) -> Acting:
     """The same for all readers."""
     levels = incident.on_call_now()
-    lines = _lines(incident, list(incident.actions.all()[:SHOWN]))
-    too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who")
+    pressed = list(incident.actions.all()[:SHOWN])
+    lines = _lines(pressed) if pressed else []
+    too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who") if pressed else ()
     return Acting(
         incident,
         on_call=frozenset(one.person.email for people in levels.values() for one in people),
         levels=_next_levels(incident, levels),
-        priorities=list(Priority.objects.filter(listed=True)),
+        priorities=_priorities(),
         lines=lines,
         too=listing(list(dict(too).values())),
         said=" ".join(f"{line.title}: {_spoken(line)}." for line in lines),
     )
+
+
+def _read_priorities() -> list[Priority]:
+    return list(Priority.objects.filter(listed=True))
+
+
+_priorities = Lately(_read_priorities, seconds=SECONDS)
 
 
 def _spoken(line: Line) -> str:
@@ -226,7 +235,7 @@ def _reached(incident: Incident, levels: dict[int, list[str]]) -> int:
     return incident.escalation_level or max(assigned, default=0)
 
 
-def _lines(incident: Incident, actions: Iterable[Action]) -> list[Line]:
+def _lines(actions: Iterable[Action]) -> list[Line]:
     """The latest of each kind, what needs somebody first."""
     by_id = {str(one.pk): one for one in actions}
     rows = StepRow.objects.filter(job__workflow=ACTION.name, job__key__in=by_id).select_related("job")

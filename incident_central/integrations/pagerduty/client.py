@@ -209,6 +209,11 @@ class PagerDuty:
         rows = self._all("/incidents", statuses=["triggered", "acknowledged"], date_range="all")
         return [page_of(row) for row in rows]
 
+    def resolved_lately(self) -> list[Page]:
+        """Those that were resolved last, as many as one call tells. (GET /incidents; fact sheet section 7)"""
+        rows = self._all("/incidents", most=100, statuses=["resolved"], date_range="all", sort_by="resolved_at:desc")
+        return [page_of(row) for row in rows]
+
     def add_note(self, page_id: str, text: str) -> None:
         """Not safe to repeat by itself: look among notes() first."""
         self._write("/incidents/{}/notes", page_id, body={"note": {"content": text}})
