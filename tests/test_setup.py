@@ -355,6 +355,7 @@ def test_postgresql_is_looked_at_without_telling_its_password(set_up: SetUp, clu
         ("Show the manifest", "no"),
         ("sqlite or postgresql", "postgresql"),
         ("Its address", "mysql://127.0.0.1/hub"),
+        ("Its address", "postgresql://hub:sec@ret@127.0.0.1:5432/hub"),
         ("Its address", wrong),
         ("Its address", url),
         ("Your e-mail", DANA),
@@ -367,6 +368,7 @@ def test_postgresql_is_looked_at_without_telling_its_password(set_up: SetUp, clu
         ("A password", "correct horse battery"),
         ("The same again", "correct horse battery"),
     )
+    assert "It must have %40 for each @ in the password." in said
     assert "It cannot be used: " in said
     assert "secret" not in said.replace("shown", "").partition("Step 3")[2]
     assert "ok: 127.0.0.1 answers." in said

@@ -57,6 +57,8 @@ def _ask_for_url(terminal: Terminal, kept: str) -> str:
 def _postgresql(text: str) -> str:
     if not text.startswith("postgres"):
         raise ValueError("must begin with postgresql://")
+    if text.count("@") > 1:  # or a part of the password would be taken for the host, and be named in its error
+        raise ValueError("must have %40 for each @ in the password")
     return parse.database_url(text)
 
 

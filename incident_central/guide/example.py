@@ -2,21 +2,18 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from incident_central import parse
 from incident_central.guide.asking import Terminal
-from incident_central.guide.making import make
+from incident_central.guide.making import ask_for_role, make
 from incident_central.guide.settings_file import SettingsFile
 from incident_central.integrations.pagerduty import creating
 from incident_central.integrations.pagerduty.client import PagerDuty
-
-Json = dict[str, Any]
+from incident_central.integrations.pagerduty.creating import Wanted
 
 NAME = "Example service"
 LONGEST_NAME = 100  # characters; PagerDuty's own limit is not documented for all of them
-RESPONDER = "limited_user"
 
 
 def ask(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: str) -> None:
@@ -39,7 +36,8 @@ def _make(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: 
         "E-mails of those who take turns on call, parted by blanks; new ones are invited",
         partial(_emails, from_email=from_email),
     )
-    people = [row for email in emails if (row := _person(terminal, pager, email)) is not None]
+    role = ask_for_role(terminal, "Role of those who are invited")
+    people = [row for email in emails if (row := make(terminal, pager, _person(email, role))) is not None]
     if not people:
         return terminal.say("  Nobody is on call for it, so nothing more is made.")
     zone = file.value("TIME_ZONE", "UTC")
@@ -55,9 +53,10 @@ def _make(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: 
     return None
 
 
-def _person(terminal: Terminal, pager: PagerDuty, email: str) -> Json | None:
+def _person(email: str, role: str) -> Wanted:
+    """They write their name better themselves, when they accept the invitation."""
     name = email.partition("@")[0].replace(".", " ").replace("_", " ").title()
-    return make(terminal, pager, creating.user(email, name=name, role=RESPONDER))
+    return creating.user(email, name=name, role=role)
 
 
 def _name(text: str) -> str:

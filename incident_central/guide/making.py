@@ -10,6 +10,9 @@ from incident_central.integrations.pagerduty.creating import Wanted
 
 Json = dict[str, Any]
 
+#: Who may page, and be paged. Accounts with basic roles have the second alone, and call it User.
+ROLES = ("limited_user", "user")
+
 
 def make(terminal: Terminal, pager: PagerDuty, wanted: Wanted, *, more: str = "") -> Json | None:
     """It, as PagerDuty has it; None where it is not wanted after all, or could not be made. Safe to repeat.
@@ -31,3 +34,15 @@ def make(terminal: Terminal, pager: PagerDuty, wanted: Wanted, *, more: str = ""
     if row is not None:
         terminal.say(f"  The {what} is there.")
     return row
+
+
+def ask_for_role(terminal: Terminal, whose: str) -> str:
+    return terminal.ask(
+        f"{whose}: limited_user (Responder), or user (Manager; with basic roles, User)", _role, default=ROLES[0]
+    )
+
+
+def _role(text: str) -> str:
+    if text not in ROLES:
+        raise ValueError(f"must be {' or '.join(ROLES)}")
+    return text

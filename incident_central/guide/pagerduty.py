@@ -9,7 +9,7 @@ from incident_central import parse
 from incident_central.findings import Finding
 from incident_central.guide import example
 from incident_central.guide.asking import Terminal
-from incident_central.guide.making import make
+from incident_central.guide.making import ask_for_role, make
 from incident_central.guide.settings_file import SettingsFile
 from incident_central.integrations.pagerduty import creating
 from incident_central.integrations.pagerduty.checks import EU, US, attempt, check_from, check_key
@@ -19,8 +19,6 @@ Json = dict[str, Any]
 
 REGIONS = {"us": US, "eu": EU}
 NAME = "Incident Central"
-#: What may be given to whoever pages: Responder, and Manager, which accounts with basic roles call User.
-ROLES = ("limited_user", "user")
 
 
 @dataclass(frozen=True)
@@ -123,17 +121,8 @@ def _make_from_user(terminal: Terminal, account: Account, email: str) -> bool:
     inviter = str(account.head.get("email", "")) or terminal.ask(
         "E-mail of the administrator of PagerDuty who invites it", parse.email
     )
-    role = terminal.ask(
-        "Its role: limited_user (Responder), or user (Manager; with basic roles, User)", _role, default=ROLES[0]
-    )
-    wanted = creating.user(email, name=NAME, role=role)
+    wanted = creating.user(email, name=NAME, role=ask_for_role(terminal, "Its role"))
     return make(terminal, account.pager(inviter), wanted, more=f", invited as {inviter}") is not None
-
-
-def _role(text: str) -> str:
-    if text not in ROLES:
-        raise ValueError(f"must be {' or '.join(ROLES)}")
-    return text
 
 
 def _looked_at(account: Account, email: str) -> Iterator[Finding]:
