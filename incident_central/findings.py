@@ -6,6 +6,7 @@ which a test compares. Texts are marked as in Markdown: `code`, **menu**. In {br
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -76,6 +77,11 @@ class Table:
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     order = list(Level)
     return sorted(findings, key=lambda finding: order.index(finding.level))
+
+
+def plain(text: str) -> str:
+    """Without the marks."""
+    return re.sub(r"\*\*(.+?)\*\*|`(.+?)`|<(https?://.+?)>", lambda found: found[1] or found[2] or found[3], text)
 
 
 def _leads_out(url: str) -> bool:

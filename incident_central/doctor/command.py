@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 import textwrap
 import time
@@ -13,7 +12,7 @@ from django.db import connection
 
 from incident_central.doctor.findings import HUB
 from incident_central.doctor.parts import PARTS, STEPS, Part
-from incident_central.findings import Finding, Level, worst_first
+from incident_central.findings import Finding, Level, plain, worst_first
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +90,3 @@ def _lines(finding: Finding) -> list[str]:
         if text
     ]
     return [head, *wrapped, ""]
-
-
-def plain(text: str) -> str:
-    """Without the marks."""
-    return re.sub(r"\*\*(.+?)\*\*|`(.+?)`|<(https?://.+?)>", lambda found: found[1] or found[2] or found[3], text)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,6 +16,7 @@ from incident_central.doctor.findings import HUB
 from incident_central.doctor.models import Checked
 from incident_central.doctor.parts import PARTS, STEPS, SetUpStep
 from incident_central.findings import Finding, Level, worst_first
+from incident_central.integrations.slack.manifest import SCOPES, manifest
 from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 
@@ -117,8 +119,19 @@ def set_up(request: SignedIn) -> HttpResponse:
         "may_check": request.user.is_admin,
         "fails": sum(finding.level == Level.FAIL for finding in findings),
         "pause": round(running.PAUSE.total_seconds()),
+        "manifest": manifest(settings.BASE_URL),
+        "scopes": SCOPES,
     }
     return render(request, "web/set-up.html", context)
+
+
+@require_safe
+@signed_in
+def slack_manifest(request: SignedIn) -> HttpResponse:
+    """The manifest of our Slack app as a file, with this hub's address in it."""
+    name = "incident-central-slack-manifest.yaml"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(manifest(settings.BASE_URL), content_type="application/yaml; charset=utf-8", headers=headers)
 
 
 @require_POST
