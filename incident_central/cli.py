@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return sandbox.main(rest)
         options = _parser().parse_args(arguments)
+        if options.command == "setup" and options.what == "guided":
+            from incident_central import guide
+
+            return guide.run(options.file)
         os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
         django.setup()
         from incident_central import serve
@@ -49,8 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if options.command == "import":
             return _import(options.source, do=options.yes)
+        if options.command == "setup" and options.what == "manifest":
+            return _print_manifest()
         if options.command == "setup":
-            return _set_up_webhook()
+            return _set_up_webhook(test=options.test)
         if options.command == "worker":
             return serve.work()
         return serve.serve(host=options.host, port=options.port, worker=options.worker)
@@ -59,7 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _set_up_webhook() -> int:
+def _print_manifest() -> int:
+    from django.conf import settings
+
+    from incident_central.integrations.slack.manifest import manifest
+
+    print(manifest(settings.BASE_URL), end="")
+    return 0
+
+
+def _set_up_webhook(*, test: bool) -> int:
     from django.db import DatabaseError
 
     from incident_central.incidents import subscribing
@@ -70,6 +85,8 @@ def _set_up_webhook() -> int:
         raise CannotStart(f"{' and '.join(missing)} must be set first. See docs/setup/1-pagerduty.md.")
     try:
         print(subscribing.set_up())
+        if not test:
+            return 0
         if not subscribing.test():
             print(
                 "Its test has not arrived within 5 seconds. Is the hub running, and does PagerDuty reach it from the "
@@ -165,8 +182,20 @@ def _parser() -> argparse.ArgumentParser:
         "source", metavar="SOURCE", help="SQLite's file, or postgresql://user:password@host:5432/name"
     )
     taking_over.add_argument("--yes", action="store_true", help="do it")
-    setup = commands.add_parser("setup", help="webhook: have PagerDuty tell the hub of every change at once")
-    setup.add_argument("what", choices=["webhook"])
+    setup = commands.add_parser(
+        "setup",
+        help="set it up, guided; webhook: have PagerDuty tell the hub of every change; manifest: of the Slack app",
+        description="Alone: asks for everything, looks at each answer, and writes the settings to a file. webhook: has "
+        "PagerDuty tell the hub of every change at once. manifest: prints what the Slack app is made from.",
+        epilog="Exit code 1: it was ended before, or the webhooks' test did not arrive. 2: the text says why not.",
+    )
+    setup.add_argument("what", nargs="?", choices=["guided", "webhook", "manifest"], default="guided", help="guided")
+    setup.add_argument(
+        "--file", type=Path, default=Path(".env"), metavar="FILE", help="where guided writes them (default: .env)"
+    )
+    setup.add_argument(
+        "--no-test", dest="test", action="store_false", help="webhook: while the hub does not run, send no test"
+    )
     commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")
     commands.add_parser("sandbox", help="make-believe PagerDuty and Slack, as real HTTP servers")
     commands.add_parser("manage", help="createadmin EMAIL makes an administrator; also Django's own commands")

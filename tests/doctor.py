@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from incident_central.integrations.slack.manifest import SCOPES
+from incident_central.sandbox.company import SLACK_TOKEN
 from incident_central.sandbox.pagerduty.records import fixed_id
 from tests.processes import ROOT, Hub, Sandbox
 
@@ -67,6 +69,7 @@ def heal(sandbox: Sandbox, webhooks: str) -> None:
     sandbox.plant("pagerduty", "users", user_id("tomas.herrera"), set=reached_by("phone"))
     sandbox.plant("slack", "members", member_id(sandbox, "Ana Costa"), set={"email": "ana.costa@example.com"})
     sandbox.plant("slack", "members", member_id(sandbox, "Henrik Aalto"), set={"deleted": False})
+    sandbox.plant("slack", "tokens", SLACK_TOKEN, set={"scopes": [scope.name for scope in SCOPES]})
     subscription = {"url": webhooks, "secret": WEBHOOK_SECRET, "events": ["incident.triggered"]}
     sandbox.plant("pagerduty", "subscriptions", create=subscription)
 

@@ -6,6 +6,7 @@ The faults of one scene do not touch each other, so that one run finds them all.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from incident_central.integrations.slack.manifest import SCOPES
 from incident_central.sandbox.company import FROM_USER, PAGERDUTY_READ_ONLY_KEY, PAGERDUTY_USER_KEY, SLACK_TOKEN
 from tests.doctor import level, policy_id, reached_by, schedule_id, service_id, user_id
 from tests.processes import Sandbox
@@ -128,11 +129,6 @@ UNASKED = (
     ("pagerduty.not-checked", "The From user, priorities and webhooks"),
     ("pagerduty.not-checked", "Services, escalation policies and the people on call"),
 )
-SCOPES = (
-    "channels:read groups:read channels:history groups:history chat:write pins:write bookmarks:read bookmarks:write "
-    "users:read users:read.email"
-).split()
-
 SCENES = [
     Scene("healthy", ()),
     Scene(
@@ -185,13 +181,17 @@ SCENES = [
         ),
     ),
     Scene(
-        "one service, and no announce channel",
+        "one service, no announce channel, and an app that may do more than its manifest",
         (
+            ("slack.extra-scope", ""),
             ("pagerduty.one-service", ""),
             ("pagerduty.fallback-service-unknown", "Incident Desk"),
             ("slack.announce-channel-missing", "nowhere"),
         ),
-        _without_services("Checkout API"),
+        _all(
+            _without_services("Checkout API"),
+            _token(scopes=[*(scope.name for scope in SCOPES), "files:write"]),
+        ),
         {"SLACK_ANNOUNCE_CHANNEL": "nowhere"},
     ),
     Scene(
@@ -205,7 +205,7 @@ SCENES = [
         (
             ("pagerduty.key-read-only", ""),
             ("slack.may-not-open-channels", "channels:manage"),
-            *(("slack.scope-missing", f"the scope `{scope}`:") for scope in SCOPES),
+            *(("slack.scope-missing", f"the scope `{scope.name}`:") for scope in SCOPES[1:]),
             ("slack.not-checked", "announce channel"),
         ),
         _token(scopes=[]),

@@ -15,12 +15,20 @@ EVENTS = "acknowledged unacknowledged escalated reassigned reopened resolved pri
 PATH = "/webhooks/pagerduty"
 
 
-def ask(sandbox: Sandbox, path: str, data: Json | None = None, *, method: str = "", **query: Any) -> Json:
+def ask(
+    sandbox: Sandbox,
+    path: str,
+    data: Json | None = None,
+    *,
+    method: str = "",
+    as_user: str = company.FROM_USER.email,
+    **query: Any,
+) -> Json:
     """A call to its REST API with the hub's key."""
     url = f"{sandbox.addresses['pagerduty']}{path}?{urlencode(query, doseq=True)}"
     headers = {
         "Authorization": f"Token token={company.PAGERDUTY_KEY}",
-        "From": company.FROM_USER.email,
+        "From": as_user,
         "Content-Type": "application/json",
     }
     body = None if data is None else json.dumps(data).encode()

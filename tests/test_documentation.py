@@ -17,7 +17,7 @@ import pytest
 
 from incident_central import demo
 from incident_central.findings import Kind, Level
-from incident_central.integrations.slack.checks import OPENS_CHANNELS, WITHOUT_SCOPE
+from incident_central.integrations.slack.manifest import SCOPES, manifest
 from incident_central.sandbox.faults import KINDS
 from incident_central.sandbox.slack.methods import METHODS
 from incident_central.sandbox.slack.scopes import SEE_EMAIL, union
@@ -225,16 +225,23 @@ def test_every_fault_that_can_be_found_is_planted_in_some_test(facts: dict[str, 
     assert {id_ for id_ in wrong if f'"{id_}"' not in tests} == set()
 
 
-def test_what_does_not_work_without_a_scope_is_known_of_every_scope() -> None:
-    assert sorted([OPENS_CHANNELS, *WITHOUT_SCOPE]) == sorted(_scopes())
-
-
 # ── Slack's scopes ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_manifest_asks_for_the_scopes_that_are_explained() -> None:
-    explained = re.findall(r"^\| `([a-z:.]+)` \| .+ \|$", _page("docs/setup/2-slack.md"), re.M)
-    assert explained == _scopes()
+def test_the_manifest_and_the_page_about_slack_say_what_the_code_does() -> None:
+    """From there the doctor and the Set-up page take it, too."""
+    assert manifest("") == MANIFEST
+    explained = re.findall(r"^\| `([a-z]+:[a-z.:]+)` \| (.+) \|$", _page("docs/setup/2-slack.md"), re.M)
+    assert explained == [(scope.name, scope.why) for scope in SCOPES]
+    assert _scopes() == [scope.name for scope in SCOPES]
+
+
+def test_the_manifest_tells_where_the_hub_is_and_keeps_to_slacks_limits() -> None:
+    text = manifest("https://incidents.example.com")
+    (told,) = re.findall(r'^  long_description: "(.*)"$', text, re.M)
+    assert told.endswith(" https://incidents.example.com")
+    assert 175 <= len(told) <= 4000
+    assert text.replace(f'\n  long_description: "{told}"', "") == MANIFEST
 
 
 def test_the_manifest_asks_for_nothing_that_no_call_needs() -> None:

@@ -1,8 +1,10 @@
 """The Set-up page: what the doctor found last, at once, and a run for administrators."""
 
+import html
 import re
 from collections.abc import Callable
 
+from incident_central.integrations.slack.manifest import SCOPES, manifest
 from tests.doctor import level, policy_id, service_id
 from tests.journeys.conftest import on_sqlite
 from tests.pagerduty import event, send, signed
@@ -295,3 +297,17 @@ def test_the_documented_fixes_turn_findings_green(make_hub: Callable[..., Hub], 
     page = check(hub)
     assert not {"pagerduty.policy-reaches-nobody", "pagerduty.webhook-missing"} & findings(page)
     assert ">1 thing would keep a page from arriving</h1>" in page.text
+
+
+@on_sqlite
+def test_the_page_offers_the_slack_apps_manifest_and_the_reason_for_each_scope(hub: Hub) -> None:
+    page, file = hub.dana.get("/set-up"), hub.dana.get("/set-up/slack-manifest.yaml")
+    assert file.text == manifest(hub.url)
+    assert f"Report an incident at {hub.url}" in file.text
+    shown = re.search(r'<pre id="manifest"><code>(.*?)</code></pre>', page.text, re.S)
+    assert shown
+    assert html.unescape(shown[1]) == file.text
+    rows = re.findall(r"<tr><th scope=\"row\"><code>(.*?)</code></th><td>(.*?)</td><td>(.*?)</td></tr>", page.text)
+    told = [tuple(html.unescape(text) for text in row) for row in rows]
+    assert told == [(scope.name, scope.why, scope.without) for scope in SCOPES]
+    assert Browser(hub.url).get("/set-up/slack-manifest.yaml").path == "/sign-in"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from incident_central.integrations.slack.manifest import SCOPES
 from incident_central.sandbox.company import SLACK_TOKEN
 from tests.doctor import WEBHOOK_SECRET, heal, member_id, schedule_id, user_id
-from tests.doctor_scenes import SCOPES
 from tests.journeys.conftest import on_sqlite
 from tests.processes import Hub, Sandbox, eventually
 from tests.test_set_up_page import findings
@@ -312,7 +312,7 @@ def test_a_check_that_could_not_be_made_is_neither_broken_nor_mended(healthy: Hu
 
     sandbox.mend()
     fill_payments(sandbox)
-    sandbox.plant("slack", "tokens", SLACK_TOKEN, set={"state": "", "scopes": ["channels:manage", *SCOPES]})
+    sandbox.plant("slack", "tokens", SLACK_TOKEN, set={"state": "", "scopes": [scope.name for scope in SCOPES]})
     for _ in range(2):
         healthy.does("on-call", "slack")
     rows = healthy.rows("SELECT key FROM doctor_trouble WHERE gone_at IS NULL AND level = 'fail'")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,6 +17,7 @@ from incident_central.doctor.in_words import would_keep
 from incident_central.doctor.models import Checked, Trouble
 from incident_central.doctor.parts import PARTS
 from incident_central.findings import Finding, Level
+from incident_central.integrations.slack.manifest import SCOPES, manifest
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.set_up_sections import Asked, counted, mark_of, sections_of
 
@@ -56,8 +58,19 @@ def set_up(request: SignedIn) -> HttpResponse:
         "fails": sum(finding.level == Level.FAIL for finding in findings),
         "pause": round(running.PAUSE.total_seconds()),
         "mended": _mended(),
+        "manifest": manifest(settings.BASE_URL),
+        "scopes": SCOPES,
     }
     return render(request, "web/set-up.html", context)
+
+
+@require_safe
+@signed_in
+def slack_manifest(request: SignedIn) -> HttpResponse:
+    """The manifest of our Slack app as a file, with this hub's address in it."""
+    name = "incident-central-slack-manifest.yaml"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(manifest(settings.BASE_URL), content_type="application/yaml; charset=utf-8", headers=headers)
 
 
 @require_POST

@@ -45,6 +45,7 @@ urlpatterns = [
     path("incidents/<slug:name>/people/<int:number>", people.missing, name="missing"),
     path("set-up", set_up.set_up, name="set-up"),
     path("set-up/check", set_up.check, name="check"),
+    path("set-up/slack-manifest.yaml", set_up.slack_manifest, name="slack-manifest"),
     path("drills", drill.drills, name="drills"),
     path("drills/service", drill.make_service, name="make-drill-service"),
     path("drills/plan", drill.plan, name="plan-drill"),

@@ -23,6 +23,7 @@ FIELDS = (
     *("incident_type", "conference_bridge", "status", "resolution", "escalation_level", "id"),
     *("duration", "source_incidents", "message", "subject", "requester_id", "responder_request_targets"),
     *("delivery_method", "events", "filter", "active", "description", "content"),
+    *("name", "email", "role", "time_zone", "schedule_layers"),
 )
 PARAMETERS = (
     *("limit", "offset", "total", "query", "name", "since", "until", "time_zone", "sort_by", "date_range", "filter"),
@@ -71,7 +72,17 @@ def answers_properly(answer: httpx2.Response) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     wrapper=st.sampled_from(
-        ["incident", "incidents", "note", "schedule", "webhook_subscription", "service", "escalation_policy", ""]
+        [
+            "incident",
+            "incidents",
+            "note",
+            "schedule",
+            "webhook_subscription",
+            "service",
+            "escalation_policy",
+            "user",
+            "",
+        ]
     ),
     data=st.data(),
 )
@@ -93,6 +104,8 @@ def test_any_body_is_taken_or_refused(raw: httpx2.Client, wrapper: str, data: st
         ("POST", "/incidents/4201/responder_requests"),
         ("PUT", "/incidents/4201/responder_requests/cancel"),
         ("POST", "/webhook_subscriptions"),
+        ("POST", "/users"),
+        ("POST", "/schedules"),
         ("POST", "/services"),
         ("POST", "/escalation_policies"),
         ("PUT", "/webhook_subscriptions/PNONE"),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.sandbox.conftest import LocalPagerDuty, RunningSandbox
 
 
@@ -308,3 +310,54 @@ def test_a_read_only_key_makes_nothing(sandbox: RunningSandbox, pager: LocalPage
     answer = pager.post("/services", json={"service": {"name": "New", "escalation_policy": reference}})
     assert answer.status_code == 403
     assert len(pager.list_all("/services")) == before
+
+
+def test_who_is_invited_has_an_open_invitation_and_is_told_by_email(pager: LocalPagerDuty) -> None:
+    wanted = {"type": "user", "name": "Noor Haddad", "email": "noor.haddad@example.com", "role": "limited_user"}
+    answer = pager.post("/users", json={"user": wanted})
+    assert answer.status_code == 201
+    params = {"include": ["contact_methods", "notification_rules"], "query": wanted["email"]}
+    (user,) = pager.list_all("/users", params=params)
+    assert user["id"] == answer.json()["user"]["id"]
+    assert user["invitation_sent"] is True
+    assert [method["type"] for method in user["contact_methods"]] == ["email_contact_method"]
+    assert [rule["urgency"] for rule in user["notification_rules"]] == ["high"]
+    again = pager.post("/users", json={"user": wanted | {"email": "Noor.Haddad@example.com"}})
+    assert again.status_code == 400
+    assert again.json()["error"]["errors"] == ["Email has already been taken"]
+
+
+def test_nobody_invites_without_saying_who_asks(pager_with: Callable[..., LocalPagerDuty]) -> None:
+    wanted = {"type": "user", "name": "Noor Haddad", "email": "noor.haddad@example.com"}
+    answer = pager_with(email=None).post("/users", json={"user": wanted})
+    assert answer.status_code == 400
+    assert "From" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("change", [{"name": " "}, {"email": "nobody"}, {"role": "owner"}, {"time_zone": "Mars"}])
+def test_who_cannot_be_invited_is_refused(pager: LocalPagerDuty, change: dict[str, str]) -> None:
+    wanted = {"type": "user", "name": "Noor Haddad", "email": "noor.haddad@example.com"} | change
+    assert pager.post("/users", json={"user": wanted}).status_code == 400
+
+
+def test_people_of_a_new_schedule_take_turns(pager: LocalPagerDuty) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    people = [named(pager, "users", name) for name in ("Dana Okafor", "Mei Tanaka")]
+    layer: dict[str, Any] = {
+        "start": now.isoformat(),
+        "rotation_virtual_start": now.isoformat(),
+        "rotation_turn_length_seconds": 7 * 86400,
+        "users": [{"user": {"id": person["id"], "type": "user_reference"}} for person in people],
+    }
+    wanted = {"type": "schedule", "name": "New", "time_zone": "Europe/Lisbon", "schedule_layers": [layer]}
+    made = pager.post("/schedules", json={"schedule": wanted})
+    assert made.status_code == 201
+    span = {"since": now.isoformat(), "until": (now + timedelta(days=13)).isoformat()}
+    rendered = pager.rget(f"/schedules/{made.json()['schedule']['id']}", params=span)["final_schedule"]
+    names = [entry["user"]["summary"] for entry in rendered["rendered_schedule_entries"]]
+    assert names == ["Dana Okafor", "Mei Tanaka"]
+    assert rendered["rendered_coverage_percentage"] == 100
+    wrong: dict[str, Any]
+    for wrong in ({"users": []}, {"users": [{"user": {"id": "PNONE"}}]}, {"rotation_turn_length_seconds": 1}):
+        refused = pager.post("/schedules", json={"schedule": wanted | {"schedule_layers": [layer | wrong]}})
+        assert refused.status_code == 400, wrong

@@ -138,3 +138,18 @@ def test_what_is_made_looks_as_described(pager: LocalPagerDuty) -> None:
     check("POST /services", answer)
     refused = pager.post("/services", json={"service": service})
     check("POST /services", refused)
+    invited = {"type": "user", "name": "Noor Haddad", "email": "noor.haddad@example.com", "role": "limited_user"}
+    answer = pager.post("/users", json={"user": invited})
+    assert answer.status_code == 201
+    check("POST /users", answer)
+    check("POST /users", pager.post("/users", json={"user": invited}))
+    layer = {
+        "start": "2026-11-24T09:00:00Z",
+        "rotation_virtual_start": "2026-11-24T09:00:00Z",
+        "rotation_turn_length_seconds": 604800,
+        "users": [{"user": {"id": user["id"], "type": "user_reference"}}],
+    }
+    schedule = {"type": "schedule", "name": "Only Dana", "time_zone": "Europe/Lisbon", "schedule_layers": [layer]}
+    answer = pager.post("/schedules", json={"schedule": schedule})
+    assert answer.status_code == 201
+    check("POST /schedules", answer)

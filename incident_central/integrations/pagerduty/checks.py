@@ -62,8 +62,8 @@ def check_access(
         yield not_checked("The From user, priorities and webhooks", "Without an answer nothing else can be asked.")
         return
     limit = pager.limit  # before we ask much ourselves
-    yield from attempt("Write access", lambda: _check_key(pager))
-    yield from attempt("The From user", lambda: _check_from(pager, from_email, api_url))
+    yield from attempt("Write access", lambda: _check_writing(pager))
+    yield from attempt("The From user", lambda: check_from(pager, from_email, api_url))
     yield from attempt("Priorities", lambda: _check_priorities(pager))
     yield from attempt("Webhooks", lambda: _check_webhooks(pager, webhooks))
     yield from _check_limit(limit)
@@ -80,6 +80,17 @@ def attempt(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Findi
 
 def not_checked(what: str, said: str) -> Finding:
     return PAGERDUTY.found("pagerduty.not-checked", said, what=what)
+
+
+def check_key(pager: PagerDuty, *, api_key: str, api_url: str) -> Iterator[Finding]:
+    """What this key is, asked only at the address that was chosen: it travels nowhere else."""
+    try:
+        pager.abilities()
+    except IntegrationError as error:
+        yield _refused(error, api_key, api_url)
+        return
+    yield from attempt("Write access", lambda: _check_writing(pager))
+    yield from attempt("Whose key it is", lambda: _check_owner(pager, pager.owner_of_key()))
 
 
 # ── the key ───────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +111,7 @@ def _refused(error: IntegrationError, api_key: str, api_url: str) -> Finding:
     return PAGERDUTY.found("pagerduty.unreachable", f"{host}: {error}", address=host)
 
 
-def _check_key(pager: PagerDuty) -> Iterator[Finding]:
+def _check_writing(pager: PagerDuty) -> Iterator[Finding]:
     if not pager.may_write():
         said = "PagerDuty let it read, but refused a harmless write: a schedule preview, which stores nothing (403)."
         yield PAGERDUTY.found("pagerduty.key-read-only", said)
@@ -112,12 +123,10 @@ def _check_key(pager: PagerDuty) -> Iterator[Finding]:
 # ── as whom pages are made ────────────────────────────────────────────────────────────────────────
 
 
-def _check_from(pager: PagerDuty, from_email: str, api_url: str) -> Iterator[Finding]:
+def check_from(pager: PagerDuty, from_email: str, api_url: str) -> Iterator[Finding]:
+    """Whether pages can be made as this user; first, whose own key ours is, if anybody's."""
     owner = pager.owner_of_key()
-    if owner is not None:
-        said = f"PagerDuty says that it is a key of {owner.name} ({owner.email}), and not one of the account."
-        yield PAGERDUTY.found("pagerduty.key-of-a-person", said, url=owner.url, person=owner.name)
-        yield from _check_off_call(pager, owner)
+    yield from _check_owner(pager, owner)
     if not from_email:
         return
     row = pager.find_user(from_email)
@@ -129,6 +138,13 @@ def _check_from(pager: PagerDuty, from_email: str, api_url: str) -> Iterator[Fin
     yield from _check_region(user.url, api_url)
     troubles = [*_check_role(row, user), *(_check_off_call(pager, user) if owner is None else ())]
     yield from troubles or [PAGERDUTY.found("pagerduty.from-works", f"{user.name}, {from_email}")]
+
+
+def _check_owner(pager: PagerDuty, owner: PagerUser | None) -> Iterator[Finding]:
+    if owner is not None:
+        said = f"PagerDuty says that it is a key of {owner.name} ({owner.email}), and not one of the account."
+        yield PAGERDUTY.found("pagerduty.key-of-a-person", said, url=owner.url, person=owner.name)
+        yield from _check_off_call(pager, owner)
 
 
 def _check_region(url: str, api_url: str) -> Iterator[Finding]:

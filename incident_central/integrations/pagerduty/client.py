@@ -296,7 +296,7 @@ class PagerDuty:
             return None
         return user_of(row)
 
-    # ── for drills ────────────────────────────────────────────────────────────────────────────────
+    # ── for drills and the guided set-up ──────────────────────────────────────────────────────────
 
     def row(self, path: str, *ids: str) -> Json:
         """One answer as PagerDuty has it. For drill_service.py alone, which knows PagerDuty's shapes, too."""

@@ -11,6 +11,7 @@ from incident_central.findings import Finding
 from incident_central.integrations.base import IntegrationError
 from incident_central.integrations.slack.client import Slack
 from incident_central.integrations.slack.findings import SLACK
+from incident_central.integrations.slack.manifest import OPENS_CHANNELS, SCOPES
 
 Json = dict[str, Any]
 
@@ -18,20 +19,8 @@ CLOCKS_MAY_DIFFER = 10.0  # seconds
 #: Public channels looked through for one that the bot is not in: the list takes 20 calls a minute. (fact sheet 2)
 MOST_CHANNELS = 2000
 
-OPENS_CHANNELS = "channels:manage"
-#: What does not work without a scope. docs/setup/2-slack.md says why each is there.
-WITHOUT_SCOPE = {
-    "channels:read": "find a channel whose answer was lost, and may open it twice",
-    "groups:read": "see private channels, and may open a channel twice after a lost answer",
-    "channels:history": "find a message whose answer was lost, and may post it twice",
-    "groups:history": "find a message in a private announce channel, and may post it twice",
-    "chat:write": "post the summary, the announcement and who is missing",
-    "pins:write": "pin the summary",
-    "bookmarks:read": "see which bookmarks are there, and adds none",
-    "bookmarks:write": "add the bookmarks to PagerDuty and to the incident's page",
-    "users:read": "know the members, and invites nobody",
-    "users:read.email": "match members by e-mail, and invites nobody",
-}
+#: So many scopes that are not needed are named.
+MOST_NAMED = 6
 TOKEN = {
     "token_revoked": "slack.token-revoked",
     "account_inactive": "slack.token-revoked",
@@ -114,14 +103,19 @@ def _check_scopes(scopes: frozenset[str] | None) -> Iterator[Finding]:
     if scopes is None:
         yield not_checked("Scopes", "Slack's answer did not say which scopes the token has.")
         return
+    missing = [scope for scope in SCOPES if scope.name not in scopes]
     said = "Slack listed the scopes of the token, and it is not among them."
-    if OPENS_CHANNELS not in scopes:
-        yield SLACK.found("slack.may-not-open-channels", said, scope=OPENS_CHANNELS)
-    missing = [scope for scope in WITHOUT_SCOPE if scope not in scopes]
     for scope in missing:
-        yield SLACK.found("slack.scope-missing", said, scope=scope, what=WITHOUT_SCOPE[scope])
-    if not missing and OPENS_CHANNELS in scopes:
-        yield SLACK.found("slack.scopes-complete", f"Slack listed all {len(WITHOUT_SCOPE) + 1} for the token.")
+        if scope.name == OPENS_CHANNELS:
+            yield SLACK.found("slack.may-not-open-channels", said, scope=scope.name)
+        else:
+            yield SLACK.found("slack.scope-missing", said, scope=scope.name, what=scope.without)
+    if not missing:
+        yield SLACK.found("slack.scopes-complete", f"Slack listed all {len(SCOPES)} for the token.")
+    if extra := sorted(scopes - {scope.name for scope in SCOPES}):
+        more = f" and {len(extra) - MOST_NAMED} more" if len(extra) > MOST_NAMED else ""
+        said = f"Slack listed for the token also {', '.join(extra[:MOST_NAMED])}{more}."
+        yield SLACK.found("slack.extra-scope", said)
 
 
 def _check_opening(channel_opened: bool | None) -> Finding:

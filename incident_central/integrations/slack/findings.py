@@ -62,6 +62,18 @@ again.""",
     Kind("slack.scope-missing", WARN, "The app lacks the scope `{scope}`: it cannot {what}", REINSTALL),
     Kind("slack.scopes-complete", OK, "The app has every scope that it needs"),
     Kind(
+        "slack.extra-scope",
+        REMARK,
+        "The app has more scopes than its manifest",
+        """\
+Everything works. But whoever got hold of the token could do more with it than Incident Central does. Where nothing \
+else uses the app, open <https://api.slack.com/apps>, choose it, and then **OAuth & Permissions**.
+Under **Bot Token Scopes** take out what `docs/setup/slack-manifest.yaml` does not name, and press **Reinstall to \
+Workspace**.
+If the token keeps them all the same, remove the app from the workspace and install it again, and copy the new token \
+into `SLACK_BOT_TOKEN`.""",
+    ),
+    Kind(
         "slack.channels-restricted",
         FAIL,
         "The workspace does not let the app open channels",

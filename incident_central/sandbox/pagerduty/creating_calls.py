@@ -1,18 +1,117 @@
-"""The calls that make services and escalation policies (fact sheet 9)."""
+"""The calls that make users, schedules, services and escalation policies (fact sheet 9)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import available_timezones
 
 from incident_central.sandbox.pagerduty.asked import Asked
 from incident_central.sandbox.pagerduty.errors import invalid
-from incident_central.sandbox.pagerduty.records import Policy, Rule, Service, fresh_id
+from incident_central.sandbox.pagerduty.records import (
+    ContactMethod,
+    NotificationRule,
+    Policy,
+    Rule,
+    Schedule,
+    Service,
+    User,
+    fresh_id,
+)
 from incident_central.sandbox.pagerduty.shapes import Json
 from incident_central.sandbox.server import Response
 
 MOST_TARGETS = 10
 USERS, SCHEDULES = ("user", "user_reference"), ("schedule", "schedule_reference")
 LONGEST_NAME = 255
+#: Of a user: its name and its e-mail, in characters. (PagerDuty's API description, User)
+LONGEST_OF_USER, SHORTEST_EMAIL = 100, 6
+SHORTEST_TURN = 3600  # seconds, as on PagerDuty's website
+ROLES = (
+    *("admin", "limited_user", "observer", "owner", "read_only_user", "restricted_access"),
+    *("read_only_limited_user", "user"),
+)
+
+
+def create_user(asked: Asked) -> Response:
+    """Sends an invitation, which stays open. The login e-mail is the first contact method, with a rule for high
+    urgency, as in the example of PagerDuty's API description. `From` is needed; e-mails are unique."""
+    asked.requester()
+    given = asked.body("user")
+    name, email = given.get("name"), str(given.get("email") or "").strip()
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_OF_USER:
+        raise invalid("Name can't be blank")
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email) or not SHORTEST_EMAIL <= len(email) <= LONGEST_OF_USER:
+        raise invalid("Email is invalid")
+    if asked.account.user_by_email(email) is not None:
+        raise invalid("Email has already been taken")
+    role = given.get("role", "user")
+    if role not in ROLES or role == "owner":
+        raise invalid("Role is invalid")
+    method = ContactMethod(fresh_id(), "email_contact_method", "Default", email)
+    user = User(
+        id=fresh_id(),
+        name=name.strip(),
+        email=email,
+        role=str(role),
+        job_title=str(given.get("job_title") or ""),
+        time_zone=_time_zone(given.get("time_zone") or asked.account.zone.key),
+        invitation_sent=True,
+        contact_methods=[method],
+        notification_rules=[NotificationRule(fresh_id(), method.id, "high", 0, asked.now)],
+    )
+    asked.account.users[user.id] = user
+    return Response.json({"user": asked.shapes().user(user)}, status=201)
+
+
+def create_schedule(asked: Asked) -> Response:
+    """Of one layer, without restrictions: schedules here have no more. Whether names are unique is not documented, so
+    they are not."""
+    given = asked.body("schedule")
+    zone = _time_zone(given.get("time_zone"))
+    name = _name(given, (), taken="")
+    layers = given.get("schedule_layers")
+    layer = layers[0] if isinstance(layers, list) and len(layers) == 1 else None
+    if not isinstance(layer, dict) or layer.get("restrictions"):
+        raise invalid("Schedule layers must be one, without restrictions")
+    turn = _whole(layer, "rotation_turn_length_seconds", least=SHORTEST_TURN)
+    if turn is None or not isinstance(layer.get("start"), str):
+        raise invalid("Schedule layers must have a start and a rotation turn length")
+    schedule = Schedule(
+        id=fresh_id(),
+        name=name,
+        team_ids=_team_ids(asked, given),
+        user_ids=_layer_users(asked, layer.get("users")),
+        turns_from=_moment(layer.get("rotation_virtual_start")),
+        turn_seconds=turn,
+        time_zone=zone,
+    )
+    asked.account.schedules[schedule.id] = schedule
+    return Response.json({"schedule": asked.shapes().schedule(schedule)}, status=201)
+
+
+def _layer_users(asked: Asked, given: object) -> list[str]:
+    if not isinstance(given, list) or not given:
+        raise invalid("Users cannot be empty")
+    users = [one.get("user") if isinstance(one, dict) else None for one in given]
+    ids = [str(user.get("id")) if isinstance(user, dict) else "" for user in users]
+    if any(id_ not in asked.account.users for id_ in ids):
+        raise invalid("User not found")
+    return ids
+
+
+def _moment(given: object) -> float:
+    try:
+        return datetime.fromisoformat(str(given)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise invalid("Rotation virtual start is invalid") from None
+
+
+def _time_zone(given: object) -> str:
+    if not isinstance(given, str) or given not in available_timezones():
+        raise invalid("Time zone is invalid")
+    return given
 
 
 def create_policy(asked: Asked) -> Response:
