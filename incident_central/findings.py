@@ -11,6 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+#: What a finding may be about, of all that its text leaves open. The rest (counts, times, addresses) may change while
+#: it is still the same finding.
+SUBJECTS = ("service", "policy", "person", "email", "who", "channel", "scope", "what")
+
 
 class Level(StrEnum):
     """From worst to best. A check that could not be made is never a pass."""
@@ -34,7 +38,8 @@ class Kind:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found. `said`: whose word it is, and the details. `url`: where in the tool to mend it."""
+    """One thing that was found. `said`: whose word it is, and the details. `url`: where in the tool to mend it.
+    `key`: what the same finding has from one check to the next."""
 
     id: str
     level: Level
@@ -42,6 +47,7 @@ class Finding:
     said: str = ""
     fix: tuple[str, ...] = ()
     url: str = ""
+    key: str = ""
 
     @property
     def area(self) -> str:
@@ -54,7 +60,7 @@ class Finding:
     def from_json(cls, given: dict[str, object]) -> Finding:
         fix = given["fix"]
         steps = tuple(str(step) for step in fix) if isinstance(fix, list) else ()
-        texts = {name: str(given[name]) for name in ("id", "title", "said", "url")}
+        texts = {name: str(given.get(name, "")) for name in ("id", "title", "said", "url", "key")}
         return cls(**texts, level=Level(str(given["level"])), fix=steps)
 
 
@@ -71,7 +77,17 @@ class Table:
         """A finding of this kind, with what its title and fix leave open filled in."""
         kind = self._kinds[id_]
         steps = tuple(line.format(**about) for line in kind.fix.splitlines())
-        return Finding(id_, kind.level, kind.title.format(**about), said, steps, url if _leads_out(url) else "")
+        # People and services may be called alike, or be renamed: their address tells them apart.
+        subject = url or " ".join(str(about[name]) for name in SUBJECTS if name in about)
+        return Finding(
+            id_,
+            kind.level,
+            kind.title.format(**about),
+            said,
+            steps,
+            url if _leads_out(url) else "",
+            key=f"{id_} {subject}".strip(),
+        )
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

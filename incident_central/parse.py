@@ -4,7 +4,8 @@ The texts of these errors are shown and logged, so they repeat nothing of what w
 """
 
 import ipaddress
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from zoneinfo import available_timezones
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -54,6 +55,46 @@ def database_url(text: str) -> str:
     if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
         raise ValueError(form)
     return text
+
+
+@dataclass(frozen=True)
+class Mail:
+    """Where e-mail is handed in, from whom and to whom. `security`: starttls, tls or off."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    security: str
+    sender: str
+    recipients: tuple[str, ...]
+
+
+def email_url(text: str) -> Mail | None:
+    """smtp:// asks for TLS (STARTTLS), smtps:// begins with it. Without any, only to this machine, and only if told."""
+    if not text:
+        return None
+    form = "must be smtp://user:password@host:587?from=a@example.com&to=b@example.com, or smtps://…:465?…"
+    parts = _split(text, or_else=form)
+    # A + is one in an address, and no blank.
+    asked = {name: values[-1] for name, values in parse_qs(parts.query.replace("+", "%2B")).items()}
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not asked.keys() <= {"from", "to", "tls"}:
+        raise ValueError(form)
+    security = "tls" if parts.scheme == "smtps" else "starttls"
+    if "tls" in asked:
+        if asked["tls"] != "off" or security == "tls" or not is_loopback(parts.hostname):
+            raise ValueError("may say only tls=off, only with smtp://, and only to this machine")
+        security = "off"
+    sender, recipients = asked.get("from", ""), words(asked.get("to", ""))
+    if not sender or not recipients:
+        raise ValueError(form)
+    try:
+        addresses = [email(one) for one in (sender, *recipients)]
+    except ValueError:
+        raise ValueError("must name e-mail addresses in from= and to=, those in to= parted by commas") from None
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    port = parts.port or (465 if security == "tls" else 587)
+    return Mail(parts.hostname, port, user, password, security, addresses[0], tuple(addresses[1:]))
 
 
 def is_loopback(host: str) -> bool:

@@ -26,8 +26,8 @@ from django.db.migrations.executor import MigrationExecutor
 from waitress.server import TcpWSGIServer, create_server
 
 from incident_central import outage
-from incident_central.doctor import running
-from incident_central.drill import drilling, making
+from incident_central.doctor import running, telling, watching
+from incident_central.drill import drilling, making, planning
 from incident_central.incidents import acting, news, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 CONNECTIONS = 400  # open tabs among them; beyond that a browser waits
 WEB_THREADS = 12
 #: Threads by lane. A page waits for nobody: neither for Slack nor for the reading of lists.
-LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1, "doctor": 3}
+LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1, "doctor": 3, "watch": 1}
 #: Open files that everything together may need: connections of browsers, calls, the database by each thread.
 FILES = 640
 
@@ -159,8 +159,11 @@ def _start_work() -> None:
     try:
         _migrate()
         sync.begin_periodic_work()
-        drills = [making.WORKFLOW, drilling.WORKFLOW]
-        workflows = [response.RESPONSE, news.NEWS, acting.ACTION, running.WORKFLOW, *drills, *sync.periodic_work()]
+        watching.begin()
+        planning.begin()
+        incidents = [response.RESPONSE, news.NEWS, acting.ACTION, *sync.periodic_work()]
+        doctor = [running.WORKFLOW, watching.WORKFLOW, telling.WORKFLOW]
+        workflows = [*incidents, *doctor, making.WORKFLOW, drilling.WORKFLOW, planning.WORKFLOW]
         runner = Runner(workflows, ownership=ownership, lanes=LANES)
         runner.start()
     except (Error, psycopg.Error) as error:

@@ -92,6 +92,15 @@ SETTINGS = [
     Setting("SLACK_BOT_TOKEN", "", "The bot token of the Slack app, xoxb-…", parse.header_text),
     Setting("SLACK_API_URL", "https://slack.com/api/", "Where Slack's Web API is.", parse.tool_address),
     Setting("SLACK_ANNOUNCE_CHANNEL", "", "Channel that is told of every incident: its name or its id."),
+    Setting(
+        "EMAIL_URL",
+        "",
+        "Who is told by e-mail, and by which server: smtp://user:password@host:587?from=…&to=…, or smtps://…:465?…",
+        parse.email_url,
+    ),
+    Setting(
+        "HEARTBEAT_URL", "", "Asked for once a minute while all is well, so that others notice.", parse.tool_address
+    ),
     Setting("FALLBACK_SERVICE", "", "Name or id of the PagerDuty service that “I don’t know” pages."),
     Setting("FALLBACK_CONTACT", "", "Whom to phone when nothing else works: “Incident desk, +1 555 0100”."),
 ]
@@ -200,6 +209,8 @@ PAGERDUTY_WEBHOOK_SECRETS = values["PAGERDUTY_WEBHOOK_SECRET"]
 SLACK_BOT_TOKEN = values["SLACK_BOT_TOKEN"]
 SLACK_API_URL = values["SLACK_API_URL"]
 SLACK_ANNOUNCE_CHANNEL = values["SLACK_ANNOUNCE_CHANNEL"].lstrip("#")
+EMAIL: parse.Mail | None = values["EMAIL_URL"]
+HEARTBEAT_URL = values["HEARTBEAT_URL"]
 FALLBACK_SERVICE = values["FALLBACK_SERVICE"]
 FALLBACK_CONTACT = values["FALLBACK_CONTACT"]
 
@@ -275,6 +286,12 @@ USE_I18N = False
 USE_TZ = True
 TIME_ZONE = values["TIME_ZONE"]
 ZONE = ZoneInfo(TIME_ZONE)
+
+if EMAIL is not None:
+    EMAIL_HOST, EMAIL_PORT = EMAIL.host, EMAIL.port
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL.user, EMAIL.password
+    EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL.security == "starttls", EMAIL.security == "tls"
+EMAIL_TIMEOUT = 10  # seconds
 
 LOGGING = {
     "version": 1,

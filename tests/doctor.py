@@ -17,9 +17,9 @@ from tests.processes import ROOT, Hub, Sandbox
 Json = dict[str, Any]
 
 WEBHOOK_SECRET = "a secret that somebody copied from PagerDuty"
-UNTRIED = {"slack.channels-untried", "drill.never-tried"}
-#: What stands in the healthy company all the same: nobody has reported anything yet, or tried a drill, and where the
-#: hub was never started, it has read nobody.
+UNTRIED = {"slack.channels-untried", "drill.never-tried", "hub.heartbeat-missing"}
+#: What stands in the healthy company all the same: nobody has reported anything yet, or tried a drill, there is no
+#: watcher outside, and where the hub was never started, it has read nobody.
 ALWAYS = UNTRIED | {"people.not-checked"}
 
 

@@ -321,6 +321,7 @@ SCENES = [
             ("hub.base-url-missing", ""),
             ("hub.fallback-contact-missing", ""),
             ("hub.fallback-service-missing", ""),
+            ("hub.nobody-told", ""),
         ),
         settings=dict.fromkeys(
             (

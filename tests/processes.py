@@ -16,7 +16,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from http.cookiejar import Cookie, CookieJar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +36,17 @@ Json = dict[str, Any]
 
 ADMIN = "dana.okafor@example.com"
 PASSWORD = "correct horse battery"
+
+#: The rows of the periodic work of the doctor and the drills, as a hub that starts makes them.
+PERIODIC_WORK = """
+import os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "incident_central.settings"
+django.setup()
+from incident_central.doctor import watching
+from incident_central.drill import planning
+watching.begin()
+planning.begin()
+"""
 
 
 def eventually(look: Callable[[], T], *, within: float = PATIENCE) -> T:
@@ -272,6 +283,8 @@ class Hub:
         made = self.command("manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
         assert made.returncode == 0, made.stderr
         assert self.database_url or self.command("backup").returncode == 0
+        subprocess.run([sys.executable, "-c", PERIODIC_WORK], env=self.environment, cwd=ROOT, timeout=60, check=True)
+        self.put_off_doctor()
 
     def start(self, *options: str, ready: bool = True) -> None:
         self.begin(*options)
@@ -356,6 +369,29 @@ class Hub:
         self._due_now("log")
         self._due_now("poll")
 
+    def put_off_doctor(self) -> None:
+        """It does nothing by itself any more, so that tests of other things see only their own calls."""
+        self.rows(
+            "UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE state = 'waiting'"
+            " AND job_id IN (SELECT id FROM jobs_job WHERE workflow IN ('doctor', 'watch', 'drill-plans') AND key = '')"
+        )
+
+    def does(self, *steps: str, well: bool = True) -> None:
+        """Have these steps of the periodic work done at once, and wait until they were, or not `well`: failed."""
+        for step in steps:
+            self._due_now(step)
+        for step in steps:
+            eventually(partial(self._is_done, step, well=well))
+
+    def _is_done(self, step: str, *, well: bool) -> bool:
+        """What _due_now() began has come to an end."""
+        (row,) = self.rows(
+            "SELECT state, run_at, error FROM jobs_step WHERE name = %s AND job_id IN"
+            " (SELECT id FROM jobs_job WHERE key = '')",
+            step,
+        )
+        return row["state"] == "waiting" and not str(row["run_at"]).startswith("2020") and (row["error"] == "") == well
+
     def read_list_now(self) -> None:
         """Have PagerDuty's open list read at once, and nothing else."""
         self._due_now("poll")
@@ -378,7 +414,10 @@ class Hub:
 
     def _due_now(self, step: str) -> None:
         """One that is under way may have read before what is looked for now: it is waited for, and run once more."""
-        due = "UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = %s AND state = 'waiting' RETURNING id"
+        due = (
+            "UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = %s AND state = 'waiting'"
+            " AND job_id IN (SELECT id FROM jobs_job WHERE key = '') RETURNING id"
+        )
         eventually(lambda: self.rows(due, step))
 
     def incident(self, name: str) -> Json:

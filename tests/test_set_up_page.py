@@ -5,20 +5,23 @@ import re
 from collections.abc import Callable
 
 from incident_central.integrations.slack.manifest import SCOPES, manifest
-from tests.doctor import policy_id, service_id
+from tests.doctor import level, policy_id, service_id
 from tests.journeys.conftest import on_sqlite
 from tests.pagerduty import event, send, signed
 from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 
 PROBE = "POST /schedules/preview"
+LONG_AGO = "2020-01-01 00:00:00"
 
 
 def check(hub: Hub) -> Page:
     """Have everything checked by the administrator; the page once it is done."""
-    hub.rows("UPDATE jobs_job SET created_at = %s WHERE workflow = 'doctor'", "2020-01-01 00:00:00")
+    hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
     pressed = hub.dana.post("/set-up/check", {})
     assert "refused" not in pressed.url
-    return eventually(lambda: done(hub))
+    page = eventually(lambda: done(hub))
+    hub.put_off_doctor()
+    return page
 
 
 def check_long_after(hub: Hub) -> Page:
@@ -50,14 +53,14 @@ def test_an_administrator_checks_everything_sees_how_far_it_is_and_finds_it_agai
     assert pressed.path == "/set-up"
     assert re.search(r"Checking: \d of 7 parts done", pressed.text)
     assert '<meta http-equiv="refresh"' in pressed.text  # without JavaScript, too
-    assert "<h1>Checking for the first time</h1>" in pressed.text
+    assert ">Checking for the first time</h1>" in pressed.text
     assert "PagerDuty: services, and who is on call for 14 days" in pressed.text
     again = hub.dana.post("/set-up/check", {})
     assert "Checking: " in again.text
     sandbox.mend()
 
     page = eventually(lambda: done(hub))
-    assert "<h1>2 things would keep a page from arriving</h1>" in page.text
+    assert ">2 things would keep a page from arriving</h1>" in page.text
     assert "Escalation policy Payments reaches nobody now" in page.text
     assert {"pagerduty.policy-reaches-nobody", "pagerduty.no-contact-method", "hub.works"} <= findings(page)
     assert len(sandbox.calls(PROBE)) == 1
@@ -85,10 +88,127 @@ def test_whoever_is_no_administrator_reads_it_and_starts_nothing(hub: Hub, sandb
     seen = mei.get("/set-up")
     assert findings(seen) == findings(page)
     assert "An administrator can check again here." in seen.text
-    hub.rows("UPDATE jobs_job SET created_at = %s WHERE workflow = 'doctor'", "2020-01-01 00:00:00")
+    hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
     assert mei.post("/set-up/check", {}).path == "/set-up"
     assert "Check everything again" in hub.dana.get("/set-up").text  # and no run is under way
     assert sandbox.calls(PROBE) == []
+
+
+# ── one finding ───────────────────────────────────────────────────────────────────────────────────
+
+
+def again(hub: Hub, kind: str) -> dict[str, str]:
+    """What the button “Check again” of a finding sends."""
+    page = hub.dana.get("/set-up").text.partition(f'data-finding="{kind}"')[2].partition("</form>")[0]
+    values = dict(re.findall(r'<input type="hidden" name="(part|key)" value="([^"]*)">', page))
+    assert "Check again" in page
+    assert values.keys() == {"part", "key"}
+    return values
+
+
+def item(page: Page, kind: str) -> str:
+    """The finding's own part of the page."""
+    found = re.search(rf'<li data-state="[a-z]+" data-finding="{kind}".*?\n            </li>', page.text, re.S)
+    assert found, kind
+    return found[0]
+
+
+@on_sqlite
+def test_one_finding_is_checked_again_and_only_its_part(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    check(hub)
+    nobody, missing = "pagerduty.policy-reaches-nobody", "pagerduty.webhook-missing"
+    assert "Check again" in item(hub.dana.get("/set-up"), missing)
+    sandbox.control("/calls", method="DELETE")
+    form = again(hub, nobody)
+    hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
+
+    sandbox.fault("pagerduty", "slow", method="GET /services", seconds=4)
+    pressed = hub.dana.post("/set-up/check", form)
+    assert pressed.path == "/set-up"
+    assert pressed.url.partition("#")[2] in item(pressed, nobody)
+    assert 'data-state="running"' in item(pressed, nobody)
+    assert "It is being checked again." in item(pressed, nobody)
+    assert "Check again" not in item(pressed, nobody)
+    assert '<meta http-equiv="refresh"' in pressed.text  # without JavaScript, too
+    assert "Looking at:" not in pressed.text  # nothing else changes
+    assert 'data-state="warn"' in item(pressed, missing)
+    address = pressed.url.removeprefix(hub.url)
+    sandbox.mend()
+    same = eventually(lambda: _answered(hub, address))
+    assert "It was checked again, and is still so." in item(same, nobody)
+    assert sandbox.calls(PROBE) == [], "the part with the webhooks was left alone"
+    assert len(sandbox.calls("GET /services")) == 1
+
+    hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
+    person = next(one["id"] for one in sandbox.state["pagerduty"]["users"] if one["name"] == "Lucía Paredes")
+    sandbox.plant("pagerduty", "policies", policy_id("Payments"), set={"rules": [level(person)]})
+    hub.dana.post("/set-up/check", form)
+    gone = eventually(lambda: _answered(hub, address))
+    assert "It was checked again, and is so no more." in item(gone, nobody)
+    assert ">1 thing would keep a page from arriving</h1>" in gone.text
+    assert nobody not in findings(hub.dana.get("/set-up"))
+
+
+def _answered(hub: Hub, address: str) -> Page:
+    page = hub.dana.get(address)
+    assert "It is being checked again" not in page.text
+    return page
+
+
+@on_sqlite
+def test_what_is_asked_while_a_run_is_under_way_is_answered_by_the_next(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    """Somebody mends it, and asks; the run that is under way has seen it as it was before."""
+    hub = make_hub()
+    hub.start()
+    check(hub)
+    form = again(hub, "pagerduty.policy-reaches-nobody")
+    hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
+    sandbox.control("/calls", method="DELETE")
+    sandbox.fault("pagerduty", "slow", method="GET /services", seconds=4, times=1)
+    hub._due_now("on-call")
+    eventually(lambda: sandbox.calls("GET /services"))
+    pressed = hub.dana.post("/set-up/check", form)
+    eventually(lambda: _answered(hub, pressed.url.removeprefix(hub.url)))
+    assert len(sandbox.calls("GET /services")) == 2
+
+
+@on_sqlite
+def test_what_could_not_be_checked_can_be_checked_again(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    sandbox.fault("pagerduty", "down")
+    check(hub)
+    hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
+    form = again(hub, "pagerduty.not-checked")
+    sandbox.mend()
+    pressed = hub.dana.post("/set-up/check", form)
+    gone = eventually(lambda: _answered(hub, pressed.url.removeprefix(hub.url)))
+    assert "is so no more" in item(gone, "pagerduty.not-checked")
+
+
+@on_sqlite
+def test_a_part_that_is_none_and_whoever_is_no_administrator_check_nothing(hub: Hub, sandbox: Sandbox) -> None:
+    check(hub)
+    sandbox.control("/calls", method="DELETE")
+    hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
+    assert hub.dana.post("/set-up/check", {"part": "everything", "key": "x"}).path == "/set-up"
+    assert hub.dana.get("/set-up?part=on-call&key=<script>").status == 200
+    hub.command("manage", "createadmin", "mei.tanaka@example.com", "--password-stdin", stdin=PASSWORD)
+    hub.rows("UPDATE users SET is_admin = %s WHERE email <> %s", False, ADMIN)
+    mei = Browser(hub.url)
+    mei.sign_in("mei.tanaka@example.com", PASSWORD)
+    page = mei.get("/set-up")
+    assert "Check again" not in page.text
+    assert mei.post("/set-up/check", {"part": "on-call", "key": "x"}).path == "/set-up"
+    assert hub.rows("SELECT part FROM doctor_checked WHERE NOT is_answered") == []
+    assert sandbox.calls("GET /schedules") == []  # which nothing but the doctor asks for
+
+
+# ── what it says ──────────────────────────────────────────────────────────────────────────────────
 
 
 @on_sqlite
@@ -157,7 +277,7 @@ def _from_the_log(hub: Hub) -> bool:
 def test_a_check_that_we_fail_ourselves_is_no_pass(hub: Hub) -> None:
     assert "hub.check-failed" not in findings(check(hub))
     hub.rows(
-        "UPDATE jobs_step SET state = 'failed', error = 'Incident Central itself failed here (KeyError).'"
+        "UPDATE jobs_step SET error = 'Incident Central itself failed here (KeyError).'"
         " WHERE name = 'slack' AND job_id IN (SELECT id FROM jobs_job WHERE workflow = 'doctor')"
     )
     page = hub.dana.get("/set-up")
@@ -176,7 +296,7 @@ def test_the_documented_fixes_turn_findings_green(make_hub: Callable[..., Hub], 
     assert hub.command("setup", "webhook").returncode == 0
     page = check(hub)
     assert not {"pagerduty.policy-reaches-nobody", "pagerduty.webhook-missing"} & findings(page)
-    assert "<h1>1 thing would keep a page from arriving</h1>" in page.text
+    assert ">1 thing would keep a page from arriving</h1>" in page.text
 
 
 @on_sqlite

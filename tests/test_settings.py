@@ -34,6 +34,13 @@ WRONG = [
     ("DATABASE_URL", f"postgresql://hub:{SECRET}@127.0.0.1", "must be postgresql://user:password@host:5432/name"),
     ("DATABASE_URL", f"postgresql://hub:{SECRET}@[127.0.0.1/hub", "must be postgresql://"),
     ("SECRET_KEY", SECRET, "must have at least 32 characters. Leave it out, and a good one is made"),
+    ("EMAIL_URL", f"http://{SECRET}@mail.example.com", "must be smtp://user:password@host:587"),
+    ("EMAIL_URL", f"smtp://hub:{SECRET}@mail.example.com:587", "?from=a@example.com&to=b@example.com"),
+    ("EMAIL_URL", f"smtp://hub:a/{SECRET}@mail.example.com?from=a@b.c&to=d@e.f", "must be smtp://user:password@host"),
+    ("EMAIL_URL", f"smtp://mail.example.com?from=a@b.c&to={SECRET}", "must name e-mail addresses in from= and to="),
+    ("EMAIL_URL", f"smtp://h:{SECRET}@mail.example.com?from=a@b.c&to=d@e.f&tls=off", "only to this machine"),
+    ("EMAIL_URL", f"smtp://h:{SECRET}@mail.example.com?from=a@b.c&to=d@e.f&cc=g@h.i", "must be smtp://"),
+    ("HEARTBEAT_URL", f"http://watcher.example.com/{SECRET}", "must begin with https://"),
     ("TRUSTED_PROXIES", "the proxy", "must be addresses or networks, such as 10.0.0.5 or 172.18.0.0/16"),
 ]
 

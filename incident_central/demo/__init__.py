@@ -27,7 +27,7 @@ from incident_central.start import CannotStart
 PATIENCE = 60.0  # seconds to become ready
 #: How names of settings begin, those to come included. Not read from settings.py, which would take the environment's.
 SETTINGS_BEGIN = tuple(
-    "PAGERDUTY_ SLACK_ DATA BASE_URL SECRET_KEY FALLBACK_ ALLOWED_ TRUSTED_ TIME_ZONE COMPANY EMAIL_URL".split()
+    "PAGERDUTY_ SLACK_ DATA BASE_URL SECRET_KEY FALLBACK_ ALLOWED_ TRUSTED_ TIME_ZONE COMPANY EMAIL_ HEARTBEAT_".split()
 )
 
 

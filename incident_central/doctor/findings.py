@@ -194,6 +194,40 @@ HUB = Table(
         "Central again.",
     ),
     Kind(
+        "hub.heartbeat-missing",
+        REMARK,
+        "Nobody outside would notice that Incident Central is dead",
+        "Have a watcher outside expect a call every minute, put the address that it gives you in `HEARTBEAT_URL`, and "
+        "start Incident Central again: see `docs/setup/4-try-it.md`.",
+    ),
+    Kind(
+        "hub.heartbeat-refused",
+        WARN,
+        "The watcher outside does not take the heartbeat",
+        """\
+See that `HEARTBEAT_URL` is the very address that the watcher shows: with `https://`, and one that leads nowhere else. \
+Start Incident Central again.
+See that this machine reaches the watcher: `curl -fsS -o /dev/null` with that address says nothing.""",
+    ),
+    Kind("hub.heartbeat-answered", OK, "A watcher outside would notice that Incident Central is dead"),
+    Kind(
+        "hub.mail-refused",
+        WARN,
+        "The last e-mail about what is broken could not be sent",
+        """\
+See that `EMAIL_URL` names the mail server, its port, user and password, and that the server lets that user send as \
+the address in `from=`. In the password write `%2F` for `/`, `%40` for `@`.
+Start Incident Central again.""",
+    ),
+    Kind(
+        "hub.nobody-told",
+        REMARK,
+        "Nobody is told when something breaks",
+        "Put the addresses of those who look after Incident Central in `EMAIL_URL`, or name a channel in "
+        "`SLACK_ANNOUNCE_CHANNEL`, and start Incident Central again. The pages say it all the same.",
+    ),
+    Kind("hub.told", OK, "People are told when something breaks"),
+    Kind(
         "hub.fallback-contact-missing",
         REMARK,
         "Nobody has said whom to phone when nothing works",

@@ -23,7 +23,8 @@ from incident_central.drill.findings import DRILL
 from incident_central.findings import Finding
 from incident_central.incidents import response, subscribing
 from incident_central.incidents.models import RefusedWebhook, TimelineEntry, Webhook, WebhookSubscription
-from incident_central.incidents.tools import new_chat, new_pager
+from incident_central.incidents.tools import new_chat, new_pager, spare_pager
+from incident_central.integrations.base import IntegrationError
 from incident_central.integrations.pagerduty.checks import Webhooks, check_access
 from incident_central.integrations.pagerduty.findings import PAGERDUTY
 from incident_central.integrations.pagerduty.on_call_checks import check_on_call
@@ -44,11 +45,12 @@ _pager = cache(new_pager)
 
 @dataclass(frozen=True)
 class Part:
-    """`about` is what is being looked at, as progress says it."""
+    """`about` is what is being looked at, as progress says it. `every`: how often it is checked by itself."""
 
     name: str
     about: str
     check: Callable[[], Iterable[Finding]]
+    every: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ def _pagerduty() -> Iterable[Finding]:
 
 
 def _on_call() -> Iterable[Finding]:
+    """The dear part: where what is left of PagerDuty's limit is for paging, it can wait."""
+    try:
+        spare_pager()
+    except IntegrationError as error:
+        what = "Services, escalation policies and the people on call"
+        return [PAGERDUTY.found("pagerduty.not-checked", str(error), what=what)]
     return check_on_call(
         _pager(),
         api_key=settings.PAGERDUTY_API_KEY,
@@ -100,7 +108,7 @@ def _slack() -> Iterable[Finding]:
 
 PARTS = (
     Part("pagerduty", "PagerDuty: the key, the From user, webhooks", _pagerduty),
-    Part("on-call", "PagerDuty: services, and who is on call for 14 days", _on_call),
+    Part("on-call", "PagerDuty: services, and who is on call for 14 days", _on_call, timedelta(hours=1)),
     Part("slack", "Slack: the token, what it may do, the announce channel", _slack),
     Part("people", "People: who they are in Slack", check_people),
     Part("database", "The database", check_database),

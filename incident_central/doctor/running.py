@@ -1,66 +1,117 @@
-"""A run of the doctor as durable work: each part is a step, done by whoever works, and its row shows how far it is."""
+"""The doctor runs by itself: each part is a step of one periodic job, done by exactly one of those who work.
 
-from collections.abc import Callable
-from datetime import timedelta
+Somebody who wants a part checked now has its step run out of turn. Its row in `Checked` says whether that was done.
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 from functools import partial
 
+from django.db import connection
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
+from incident_central.doctor import history
 from incident_central.doctor.models import Checked
 from incident_central.doctor.parts import PARTS, Part
 from incident_central.findings import Finding
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, Job, State, StepRow
+from incident_central.jobs.models import Job, State, StepQuerySet, StepRow
 from incident_central.jobs.workflow import Record, Step, Workflow
 
 NAME = "doctor"
-#: A run makes some 35 calls where there are 1,000 people; PagerDuty allows 960 a minute.
-PAUSE = timedelta(seconds=30)
+#: After the very first start, PagerDuty's directory is read first.
+FIRST_AFTER = timedelta(seconds=30)
+#: When a run follows one that decides nothing: it found something new, or gone, or could not look.
+AGAIN_AFTER = timedelta(minutes=5)
+#: How often somebody may have everything checked, or one part. A run makes some 35 calls where there are 1,000 people,
+#: 25 of them in one part; PagerDuty allows 960 a minute. (fact sheet section 4)
+PAUSE, PAUSE_OF_ONE = timedelta(seconds=30), timedelta(seconds=10)
 
 
-def ask_for_run() -> bool:
-    """Begin a run, unless one is under way or was begun less than PAUSE ago; whether it was. Safe to repeat."""
+def begin() -> None:
+    """Make the rows of the periodic work. Safe to repeat, and by several processes at once."""
     with transaction():
-        last = Job.objects.select_for_update().filter(workflow=NAME).order_by("-pk").first()
-        if last is not None:
-            if not _is_over(last) or now() - last.created_at < PAUSE:
-                return False
-            last.delete()
-        runner.begin(WORKFLOW, f"{now():%Y-%m-%d %H:%M:%S.%f}", None)
-    return True
+        if not Job.objects.filter(workflow=NAME, key="").exists():
+            runner.begin(WORKFLOW, "", None)
+            waiting = {"state": State.WAITING, "run_at": Now() + FIRST_AFTER, "owner": "", "lease_until": None}
+            _steps([part.name for part in PARTS]).update(**waiting)
 
 
-def progress() -> dict[str, StepRow]:
-    """The parts of the last run by name, those done included; none where there was no run."""
-    last = Job.objects.filter(workflow=NAME).order_by("-pk").first()
-    return {} if last is None else {row.name: row for row in last.steps.select_related("job")}
+def ask_for_run(part: str = "") -> bool:
+    """Have a part checked now, or all of them, but for those that were asked for a moment ago; whether any is.
+
+    Safe to repeat.
+    """
+    begin()
+    names = [one.name for one in PARTS if part in ("", one.name)]
+    with transaction():
+        # In the order in which a run that ends holds them.
+        list(_steps(names).select_for_update().order_by("pk"))
+        for name in names:
+            Checked.objects.get_or_create(part=name)
+        pause = PAUSE_OF_ONE if part else PAUSE
+        lately = Q(asked_at__gt=Now() - pause)
+        wanted = list(Checked.objects.filter(part__in=names).exclude(lately).values_list("part", flat=True))
+        Checked.objects.filter(part__in=wanted).update(asked_at=Now(), is_answered=False)
+        _steps(wanted).filter(state=State.WAITING).update(run_at=Now(), attempts=0, error="")
+        connection.on_commit(runner.wake)
+    return bool(wanted)
 
 
-def _is_over(job: Job) -> bool:
-    return not job.steps.exclude(state__in=[*SETTLED, State.FAILED]).exists()
+def failed() -> dict[str, str]:
+    """Parts that Incident Central itself failed at, with the error; they are tried again."""
+    rows = _steps([part.name for part in PARTS]).exclude(error="")
+    return {row.name: row.error for row in rows}
+
+
+def _steps(names: Collection[str]) -> StepQuerySet:
+    return StepRow.objects.of(NAME, "").filter(name__in=names)
+
+
+# ── one part ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _check(part: Part) -> Callable[[object], Record]:
     def check(_: object) -> Record:
+        began_at = now()
         findings = list(part.check())
-        return partial(_write, part.name, findings)
+        return partial(_write, part, findings, began_at)
 
     return check
 
 
-def _write(part: str, findings: list[Finding]) -> None:
-    told = [finding.as_json() for finding in findings]
-    Checked.objects.update_or_create(part=part, defaults={"findings": told, "checked_at": Now()})
+def _write(part: Part, findings: list[Finding], began_at: datetime) -> None:
+    at = now()
+    row, _ = Checked.objects.select_for_update().get_or_create(part=part.name)
+    row.checked(findings, began_at=began_at, at=at)
+    is_unsure = history.take_in(part.name, findings, at=at)
+    if not row.is_answered:  # somebody asked after this run had begun
+        _run_again(part, timedelta(0))
+    elif is_unsure:
+        _run_again(part, min(AGAIN_AFTER, part.every))
+
+
+def _run_again(part: Part, after: timedelta) -> None:
+    """Sooner than in its turn. It has been set waiting in this very transaction."""
+    _steps([part.name]).update(run_at=Now() + after)
+
+
+def _step(part: Part) -> Step:
+    return Step(
+        part.name,
+        _check(part),
+        lane="doctor",
+        every=part.every,
+        slowest_retry=AGAIN_AFTER.total_seconds(),
+        never_give_up=True,
+        ask_after=None,
+    )
 
 
 def _no_subject(key: str) -> None:
     return None
 
 
-#: A part that fails by a mistake of ours is tried again for a minute, and then left.
-WORKFLOW = Workflow(
-    NAME,
-    load=_no_subject,
-    steps=tuple(Step(part.name, _check(part), lane="doctor", ask_after=timedelta(minutes=1)) for part in PARTS),
-)
+WORKFLOW = Workflow(NAME, load=_no_subject, steps=tuple(_step(part) for part in PARTS))

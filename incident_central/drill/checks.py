@@ -1,21 +1,30 @@
-"""What the last drill showed, from our own rows: the doctor starts none, and asks nobody for this."""
+"""What the last drill showed, and the last one of each person who has one every week, from our own rows: the doctor
+starts none, and asks nobody for this."""
 
 from collections.abc import Iterator
 
 from django.db import Error
 
 from incident_central.drill.findings import DRILL
-from incident_central.drill.models import Drill
+from incident_central.drill.models import Drill, DrillPlan
 from incident_central.findings import Finding
 
 
 def check_drill() -> Iterator[Finding]:
     try:
-        last = Drill.objects.exclude(ended_at=None).first()
+        over = Drill.objects.exclude(ended_at=None)
+        plans = list(DrillPlan.objects.select_related("user").order_by("pk"))
+        lasts = [over.first(), *(over.filter(user=plan.user).first() for plan in plans)]
     except Error as error:
         yield DRILL.found("drill.not-checked", f"The database said: {' '.join(str(error).split())}")
         return
-    yield DRILL.found("drill.never-tried", "No drill has come to its end here.") if last is None else _of(last)
+    shown = {one.pk: one for one in lasts if one is not None}
+    yield from map(_of, shown.values())
+    if not shown:
+        yield DRILL.found("drill.never-tried", "No drill has come to its end here.")
+    for plan in plans:
+        if plan.not_started:
+            yield DRILL.found("drill.not-started", plan.not_started, who=plan.user)
 
 
 def _of(last: Drill) -> Finding:

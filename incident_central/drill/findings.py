@@ -1,4 +1,4 @@
-"""What the doctor can find of the last drill. The words are those of docs/setup/4-try-it.md."""
+"""What the doctor can find of the last drills. The words are those of docs/setup/4-try-it.md."""
 
 from incident_central.findings import Kind, Level, Table
 
@@ -17,6 +17,15 @@ DRILL = Table(
 Put right in PagerDuty what is named above; or delete the drill service and its escalation policy there, press \
 **Forget it** on the page of your drills, and have them made anew.
 Start another drill.""",
+    ),
+    Kind(
+        "drill.not-started",
+        Level.WARN,
+        "The weekly drill of {who} was not started",
+        """\
+See that `incident-central serve` runs all the time, or a worker beside `serve --no-worker`; or put right what else is \
+named above.
+Start a drill by hand: on the page **Set-up** press **Go to the drill**. The next one by itself comes in a week.""",
     ),
     Kind(
         "drill.reached-somebody-else",

@@ -43,6 +43,20 @@ class DrillService(models.Model):
         self.save(update_fields=["service_id"])
 
 
+class DrillPlan(models.Model):
+    """That a drill of this person's starts by itself, once a week. Whoever wants none has no row."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="drill_plan")
+    weekday = models.IntegerField()  # 0 is Monday
+    hour = models.IntegerField()
+    zone = models.TextField()  # the clock that these two are of
+    next_at = models.DateTimeField()
+    not_started = models.TextField(blank=True)  # why the last one that was due was not started; empty where it was
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.next_at}"
+
+
 class Drill(models.Model):
     """One drill. The times of its chain are those of its steps, but for what PagerDuty says itself."""
 

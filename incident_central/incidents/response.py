@@ -346,13 +346,18 @@ def announce(incident: Incident) -> Record:
 
 
 def look_for_announcement(incident: Incident) -> Record | None:
-    """Where the bot is not in the channel it cannot read it, and then an announcement twice beats none."""
+    channel = settings.SLACK_ANNOUNCE_CHANNEL
+    if not was_announced(announcement_of(incident).marker, since=incident.created_at):
+        return None
+    return lambda: _fresh(incident).announced(channel)
+
+
+def was_announced(marker: str, *, since: datetime) -> bool:
+    """Whether a message of ours is in the announce channel. Where the bot is not in the channel it cannot read it, and
+    then an announcement twice beats none."""
     channel = settings.SLACK_ANNOUNCE_CHANNEL
     channel_id = chat().find_channel(channel) or (channel if channel[:1] in "CG" and channel.isupper() else None)
-    if channel_id is None:
-        return None
-    found = chat().find_message(channel_id, announcement_of(incident).marker, since=incident.created_at)
-    return None if found is None else lambda: _fresh(incident).announced(channel)
+    return channel_id is not None and chat().find_message(channel_id, marker, since=since) is not None
 
 
 def announcement_of(incident: Incident) -> Message:

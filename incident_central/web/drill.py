@@ -1,6 +1,8 @@
 """The drill's pages: what would be made and a button that makes it, a button that starts, and a drill link by link."""
 
+import calendar
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import Http404, HttpResponse
@@ -8,9 +10,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from incident_central.drill import drilling, making
+from incident_central import parse
+from incident_central.drill import drilling, making, planning
 from incident_central.drill.links import links_of
-from incident_central.drill.models import LONGEST, Drill, DrillService
+from incident_central.drill.models import LONGEST, Drill, DrillPlan, DrillService
 from incident_central.incidents.models import Person
 from incident_central.incidents.reporting import missing_settings
 from incident_central.integrations.pagerduty import drill_service
@@ -18,6 +21,8 @@ from incident_central.jobs.models import SETTLED, State
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 
 SHOWN = 20  # drills
+#: What the form for a weekly drill begins with.
+TUESDAY, TEN = 1, 10
 
 
 @require_safe
@@ -36,6 +41,32 @@ def make_service(request: SignedIn) -> HttpResponse:
     elif not missing_settings():
         making.ask_for_service(request.user)
     return SeeOther(reverse("drills"))
+
+
+@require_POST
+@signed_in
+def plan(request: SignedIn) -> HttpResponse:
+    """One's own drill, every week by itself; or not any more."""
+    if "stop" in request.POST:
+        planning.stop(request.user)
+        return SeeOther(reverse("drills") + "#weekly")
+    try:
+        weekday, hour = _number(request, "weekday", most=6), _number(request, "hour", most=23)
+        planning.plan(
+            request.user, weekday=weekday, hour=hour, zone=parse.time_zone(request.POST.get("zone", "").strip())
+        )
+    except ValueError as reason:
+        return _page(request, why=f"The time {reason}.", status=400)
+    except drilling.CannotStart as reason:
+        return _page(request, why=str(reason), status=409)
+    return SeeOther(reverse("drills") + "#weekly")
+
+
+def _number(request: SignedIn, name: str, *, most: int) -> int:
+    text = request.POST.get(name, "")
+    if not text.isdecimal() or int(text) > most:
+        raise ValueError("must be a day of the week and a full hour")
+    return int(text)
 
 
 @require_POST
@@ -139,9 +170,26 @@ def _page(request: SignedIn, *, why: str = "", status: int = 200) -> HttpRespons
         "drills": mine,
         "under_way": next((one for one in mine if not one.is_over), None),
         "press": uuid4(),
+        **_weekly(request, made),
         "minutes": round(LONGEST.total_seconds() / 60),
     }
     return render(request, "web/drills.html", context, status=status)
+
+
+def _weekly(request: SignedIn, made: DrillService | None) -> dict[str, object]:
+    if made is None or not made.is_made:
+        return {}
+    planned = DrillPlan.objects.filter(user=request.user).first()
+    zone = planned.zone if planned else settings.TIME_ZONE
+    return {
+        "plan": planned,
+        "next_start": planned.next_at.astimezone(ZoneInfo(zone)) if planned else None,
+        "zone": zone,
+        "weekday": planned.weekday if planned else TUESDAY,
+        "hour": planned.hour if planned else TEN,
+        "weekdays": list(enumerate(calendar.day_name)),
+        "hours": range(24),
+    }
 
 
 def _would_make(person: Person) -> dict[str, object]:

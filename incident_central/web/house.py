@@ -5,6 +5,8 @@ from functools import cached_property
 
 from django.conf import settings
 
+from incident_central.doctor.in_words import would_keep
+from incident_central.doctor.models import Trouble
 from incident_central.incidents.models import Status
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.search import open_now
@@ -15,6 +17,8 @@ from incident_central.web.templatetags.times import age
 
 #: When the tools were last read; asked for at most once a second, however many people look.
 _freshness = Lately(freshness, seconds=1.0)
+#: What the doctor knows for certain to be broken, in a sentence.
+_broken = Lately(lambda: would_keep(one.found for one in Trouble.objects.broken()), seconds=1.0)
 
 
 def capped(count: int) -> str:
@@ -60,6 +64,11 @@ class House:
     @cached_property
     def freshness(self) -> dict[str, Freshness]:
         return _freshness()
+
+    @property
+    def broken(self) -> str:
+        """What would keep a page from arriving; empty where nothing is known to."""
+        return _broken()
 
     @property
     def pagerduty(self) -> Freshness | None:

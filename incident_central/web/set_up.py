@@ -1,8 +1,9 @@
-"""The Set-up page: what the doctor found last, step by step, and a run of it for administrators."""
+"""The Set-up page: what the doctor found last, step by step, and what was mended lately. Administrators have everything
+checked again, or what one finding is about."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -12,115 +13,53 @@ from django.views.decorators.http import require_POST, require_safe
 
 from incident_central.database import now
 from incident_central.doctor import running
-from incident_central.doctor.findings import HUB
-from incident_central.doctor.models import Checked
-from incident_central.doctor.parts import PARTS, STEPS, SetUpStep
-from incident_central.findings import Finding, Level, worst_first
+from incident_central.doctor.in_words import would_keep
+from incident_central.doctor.models import Checked, Trouble
+from incident_central.doctor.parts import PARTS
+from incident_central.findings import Finding, Level
 from incident_central.integrations.slack.manifest import SCOPES, manifest
-from incident_central.jobs.models import SETTLED, State, StepRow
 from incident_central.web.security import SeeOther, SignedIn, signed_in
+from incident_central.web.set_up_sections import Asked, counted, mark_of, sections_of
 
-#: Of one kind, so many are shown whole, and the others by their titles.
-MOST_OF_A_KIND = 3
-SHOWN_PASSES = 3
 #: A run takes less than 15 seconds.
 TOO_LONG = timedelta(seconds=30)
-
-
-@dataclass(frozen=True)
-class Group:
-    """Findings of one kind."""
-
-    findings: list[Finding]
-    more: list[Finding]
-
-    @property
-    def id(self) -> str:
-        return self.findings[0].id
-
-    @property
-    def level(self) -> Level:
-        return self.findings[0].level
-
-
-@dataclass(frozen=True)
-class Section:
-    """One step. `under_way`: it is being checked, and what is shown is what was found before."""
-
-    step: SetUpStep
-    findings: list[Finding]
-    under_way: bool
-
-    @property
-    def troubles(self) -> list[Group]:
-        """Whatever does not pass, worst first."""
-        kinds: dict[str, list[Finding]] = {}
-        for one in worst_first(self.findings):
-            if one.level != Level.OK:
-                kinds.setdefault(one.id, []).append(one)
-        return [Group(alike[:MOST_OF_A_KIND], alike[MOST_OF_A_KIND:]) for alike in kinds.values()]
-
-    @property
-    def passes(self) -> list[Finding]:
-        return [one for one in self.findings if one.level == Level.OK]
-
-    @property
-    def first_passes(self) -> list[Finding]:
-        return self.passes[:SHOWN_PASSES]
-
-    @property
-    def more_passes(self) -> list[Finding]:
-        return self.passes[SHOWN_PASSES:]
-
-    @property
-    def checks(self) -> int:
-        """Remarks neither pass nor fail."""
-        return sum(one.level != Level.REMARK for one in self.findings)
-
-    @property
-    def state(self) -> str:
-        if self.under_way:
-            return "running"
-        if not self.findings:
-            return "queued"
-        worst = worst_first(self.findings)[0].level
-        return {Level.FAIL: "fail", Level.WARN: "warn", Level.UNKNOWN: "warn"}.get(worst, "pass")
-
-    @property
-    def said(self) -> str:
-        if self.under_way:
-            return "Checking"
-        if not self.findings:
-            return "Not yet"
-        return _counted(self.findings).partition(",")[0] or "All pass"
+#: What was mended is shown for so long, and so much of it.
+LATELY, MOST_MENDED = timedelta(days=7), 20
 
 
 @require_safe
 @signed_in
 def set_up(request: SignedIn) -> HttpResponse:
     """Asks nobody outside: it shows what was found last."""
-    rows = running.progress()
-    checked = {row.part: row for row in Checked.objects.all()}
-    sections = list(_sections(rows, checked))
-    findings = [finding for section in sections for finding in section.findings]
-    under_way = [name for name, row in rows.items() if not _is_over(row)]
-    began = next((row.job.created_at for row in rows.values()), None)
+    checked, failed = {row.part: row for row in Checked.objects.all()}, running.failed()
+    pending = [row for row in checked.values() if not row.is_answered and row.part not in failed]
+    asked = _asked(request, pending)
+    # One finding that is checked again changes by itself, and nothing else does.
+    under_way = [] if asked else [row.part for row in pending]
+    sections = list(sections_of(checked, failed, asked=asked, under_way=under_way))
+    findings = [one.finding for section in sections for one in section.shown]
+    known = [row.checked_at for row in checked.values() if row.checked_at is not None]
+    asked_at = [row.asked_at for row in pending if row.asked_at is not None]
     context = {
         "here": "set-up",
         "sections": sections,
-        "heading": _heading(findings, whole=len(checked) == len(PARTS), under_way=bool(under_way)),
+        "heading": _heading(findings, whole=len(known) == len(PARTS), under_way=bool(under_way)),
         "summary": _summary(findings),
-        "checked_at": min((row.checked_at for row in checked.values()), default=None),
+        "checked_at": min(known, default=None),
+        "asked": asked,
+        # An address that differs in nothing but the place on the page would not be loaded again.
+        "again": _address(asked.part, asked.key, at=f"{now():%H%M%S}") if asked else "",
         "under_way": [part.about for part in PARTS if part.name in under_way],
         "parts": len(PARTS),
         "done": len(PARTS) - len(under_way),
-        "too_long": bool(under_way) and began is not None and now() - began > TOO_LONG,
+        "too_long": bool(asked_at) and now() - min(asked_at) > TOO_LONG,
         "refused": request.GET.get("refused") == "yes",
         "may_check": request.user.is_admin,
         "fails": sum(finding.level == Level.FAIL for finding in findings),
         "pause": round(running.PAUSE.total_seconds()),
         "manifest": manifest(settings.BASE_URL),
         "scopes": SCOPES,
+        "mended": _mended(),
     }
     return render(request, "web/set-up.html", context)
 
@@ -137,62 +76,52 @@ def slack_manifest(request: SignedIn) -> HttpResponse:
 @require_POST
 @signed_in
 def check(request: SignedIn) -> HttpResponse:
-    """An administrator wants everything checked. Pressing twice is one run; nobody else is offered the button."""
-    begun = request.user.is_admin and running.ask_for_run()
+    """An administrator wants everything checked, or what one finding is about. Pressing twice is one run; nobody else
+    is offered the button."""
+    part, key = request.POST.get("part", ""), request.POST.get("key", "")
+    if part not in ("", *(one.name for one in PARTS)):
+        return SeeOther(reverse("set-up"))
+    begun = request.user.is_admin and running.ask_for_run(part)
+    if part:
+        return SeeOther(_address(part, key))
     return SeeOther(reverse("set-up") + ("" if begun else "?refused=yes"))
 
 
-def _sections(rows: dict[str, StepRow], checked: dict[str, Checked]) -> Iterator[Section]:
-    found = [finding for row in checked.values() for finding in row.found()]
-    found += [
-        HUB.found("hub.check-failed", rows[part.name].error, what=part.about)
-        for part in PARTS
-        if part.name in rows and rows[part.name].error
-    ]
-    for step in STEPS:
-        under_way = any(name in rows and not _is_over(rows[name]) for name in step.parts)
-        yield Section(step, [one for one in found if one.area in step.areas], under_way)
+def _address(part: str, key: str, **more: str) -> str:
+    """Of the page where one finding was checked again, at its place."""
+    return f"{reverse('set-up')}?{urlencode({'part': part, 'key': key, **more})}#{mark_of(part, key)}"
 
 
-def _is_over(row: StepRow) -> bool:
-    return row.state in (*SETTLED, State.FAILED)
+def _asked(request: SignedIn, pending: list[Checked]) -> Asked | None:
+    part, key = request.GET.get("part", ""), request.GET.get("key", "")
+    if not key or part not in [one.name for one in PARTS]:
+        return None
+    return Asked(part, key, is_pending=any(row.part == part for row in pending))
+
+
+def _mended() -> list[Trouble]:
+    """What was certain, and is gone for certain."""
+    gone = Trouble.objects.filter(gone_at__gt=now() - LATELY, level__in=[Level.FAIL, Level.WARN])
+    return list(gone.exclude(broken_at=None).order_by("-gone_at")[:MOST_MENDED])
 
 
 def _heading(findings: Iterable[Finding], *, whole: bool, under_way: bool) -> str:
     """What is true, as far as it was checked. `whole`: every part was, once."""
-    fails = [one for one in findings if one.level == Level.FAIL]
-    slack = sum(one.area in ("slack", "people") for one in fails)
-    page = len(fails) - slack
     if under_way and not whole:
         return "Checking for the first time"
     if not list(findings):
         return "Nothing has been checked yet"
-    if page and slack:
-        return f"{_things(page)} would keep a page from arriving, and {slack} a channel from opening"
-    if page:
-        return f"{_things(page)} would keep a page from arriving"
-    if slack:
-        return f"{_things(slack)} would keep a channel from opening"
+    if said := would_keep(findings):
+        return said
     if not whole or any(one.level == Level.UNKNOWN for one in findings):
         return "Nothing was found that would keep a page from arriving, but not everything could be checked"
     return "Nothing would keep a page from arriving"
-
-
-def _things(count: int) -> str:
-    return "1 thing" if count == 1 else f"{count} things"
 
 
 def _summary(findings: list[Finding]) -> str:
     checks = [one for one in findings if one.level != Level.REMARK]
     if not checks:
         return ""
-    counted = _counted(checks)
+    found = counted(checks)
     passed = sum(one.level == Level.OK for one in checks)
-    return f"{passed} of {len(checks)} checks pass" + (f", {counted}." if counted else ".")
-
-
-def _counted(findings: Iterable[Finding]) -> str:
-    """2 to fix, 1 to look at, 1 not checked"""
-    words = {Level.FAIL: "to fix", Level.WARN: "to look at", Level.UNKNOWN: "not checked"}
-    counts = {level: sum(one.level == level for one in findings) for level in words}
-    return ", ".join(f"{count} {words[level]}" for level, count in counts.items() if count)
+    return f"{passed} of {len(checks)} checks pass" + (f", {found}." if found else ".")

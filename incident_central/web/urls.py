@@ -48,6 +48,7 @@ urlpatterns = [
     path("set-up/slack-manifest.yaml", set_up.slack_manifest, name="slack-manifest"),
     path("drills", drill.drills, name="drills"),
     path("drills/service", drill.make_service, name="make-drill-service"),
+    path("drills/plan", drill.plan, name="plan-drill"),
     path("drills/start", drill.start, name="start-drill"),
     path("drills/<slug:name>", drill.drill, name="drill"),
     path("drills/<slug:name>/end", drill.end, name="end-drill"),

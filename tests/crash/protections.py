@@ -21,6 +21,8 @@ PAGERDUTY = "incident_central/integrations/pagerduty/client.py"
 SLACK = "incident_central/integrations/slack/client.py"
 STANDBY = "incident_central/incidents/standby.py"
 DRILL = "incident_central/drill/drilling.py"
+PLANNING = "incident_central/drill/planning.py"
+DOCTOR = "incident_central/doctor/"
 JOURNAL = "incident_central/incidents/journal.py"
 OUTAGE = "incident_central/outage.py"
 SYNC = "incident_central/incidents/sync.py"
@@ -716,6 +718,42 @@ PROTECTIONS = (
         " | Q(state__in=TO_RUN)",
         "",
         "tests/test_drill.py::test_it_cannot_be_deleted_while_a_step_of_it_is_under_way[sqlite]",
+    ),
+    Protection(
+        "a weekly drill is one, however often it is begun",
+        PLANNING,
+        "    press = press_of(planned)\n",
+        "    from uuid import uuid4\n\n    press = uuid4()\n",
+        "tests/test_weekly_drill.py::test_killed_in_the_middle_it_is_one_drill[sqlite]",
+    ),
+    # ── people are told, once ─────────────────────────────────────────────────────────────────────
+    Protection(
+        "one run decides nothing",
+        f"{DOCTOR}models.py",
+        "SURE = 2\n",
+        "SURE = 1\n",
+        "tests/test_watching.py::test_what_comes_and_goes_is_not_told[sqlite]",
+    ),
+    Protection(
+        "what could not be checked is not taken for mended",
+        f"{DOCTOR}history.py",
+        "if not there[key].is_hidden_by(blind):",
+        "if True:",
+        "tests/test_watching.py::test_a_check_that_could_not_be_made_is_neither_broken_nor_mended[sqlite]",
+    ),
+    Protection(
+        "what is told of the hub is looked for before it is told again",
+        f"{DOCTOR}telling.py",
+        "            look_for_announcement,\n",
+        "",
+        "tests/test_watching.py::test_a_lost_answer_and_a_kill_double_no_message[sqlite]",
+    ),
+    Protection(
+        "no heartbeat without a pulse",
+        f"{DOCTOR}watching.py",
+        "if last is None or now() - last > PULSE_LASTS:",
+        "if False:",
+        "tests/test_telling.py::test_no_heartbeat_while_the_lane_of_the_pages_does_nothing[sqlite]",
     ),
 )
 

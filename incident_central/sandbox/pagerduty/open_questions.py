@@ -8,7 +8,7 @@ from incident_central.sandbox.switches import Switch
 
 PAGERDUTY_SWITCHES = (
     Switch("rate_limits", ("on", "off"), "960 requests a minute for each key, then 429."),
-    Switch("other_requests", ("0", "800"), "Requests a minute that others make with the same key."),
+    Switch("other_requests", ("0", "800", "900"), "Requests a minute that others make with the same key."),
     Switch("account", ("active", "expired: 402", "expired: 403"), "Whether it has ended, and how PagerDuty says so."),
     Switch("region", ("this machine", "eu"), "Where the account's own pages are, as its links say."),
     Switch("creation_limit", ("none", "6", "30"), "The unpublished limit on POST /incidents, a minute."),
