@@ -21,7 +21,7 @@ from incident_central.sandbox.company import (
 )
 from tests.dialogue import Dialogue, SetUp
 from tests.doctor import service_id
-from tests.processes import Cluster, Hub, Sandbox
+from tests.processes import Cluster, Hub, Sandbox, eventually
 
 Json = dict[str, Any]
 NOTHING_NOW = ("Make the database ready", "no")
@@ -330,6 +330,21 @@ def test_what_was_made_though_the_answer_was_lost_is_found_and_made_once(
     assert len(made(sandbox)) == 4
     users = sandbox.state["pagerduty"]["users"]
     assert [one["email"] for one in users].count(NOOR) == 1
+
+
+def test_what_was_made_though_nobody_could_look_is_found_at_the_next_try(set_up: SetUp, sandbox: Sandbox) -> None:
+    """PagerDuty takes two schedules of one name."""
+    sandbox.fault("pagerduty", "answer-lost-hang", method="POST /schedules", times=1)
+    dialogue = Dialogue(set_up.folder)
+    answers = [*account(sandbox), EXAMPLE, ("take turns on call", DANA)]
+    while "Make it?" not in (question := dialogue.question() or ""):
+        dialogue.answer(next((text for words, text in answers if words in question), ""))
+    dialogue.answer("yes")
+    eventually(lambda: sandbox.calls("POST /schedules"))
+    sandbox.fault("pagerduty", "500", method="GET /schedules", times=1)  # the look after the lost answer
+    assert dialogue.run([("Try again?", "yes"), NOTHING_NOW]) == 0
+    assert "The service “Example service” is there." in dialogue.said
+    assert len(sandbox.calls("POST /schedules")) == 1
 
 
 def test_what_failed_is_tried_again_when_somebody_wants_it(set_up: SetUp, sandbox: Sandbox) -> None:
