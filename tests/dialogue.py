@@ -23,7 +23,9 @@ Answers = Sequence[tuple[str, str]]
 class Dialogue:
     """One run. Each answer is given once, at the first question with these words in it that has none yet."""
 
-    def __init__(self, folder: Path, *options: str, terminal: bool = False, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *options: str, terminal: bool = False, before: Sequence[str] = (), **settings: str
+    ) -> None:
         self.said = ""
         self._answered = 0
         self._master: int | None = None
@@ -31,7 +33,7 @@ class Dialogue:
         if terminal:
             self._master, inside = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "incident_central", "setup", *options],
+            [*before, sys.executable, "-m", "incident_central", "setup", *options],
             stdin=inside,
             stdout=inside,
             stderr=inside if terminal else subprocess.STDOUT,

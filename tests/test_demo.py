@@ -197,9 +197,10 @@ def _form(ana: Browser) -> dict[str, str]:
 
 
 def _done(here: Demo, name: str) -> dict[str, Any]:
-    """The sandbox's state once the channel of the incident is there, announced in #incidents."""
+    """The sandbox's state once the page and the channel of the incident are there, announced in #incidents."""
     state: dict[str, Any] = ask(f"{here.sandbox_url}/state.json")
     channels = {channel["name"]: channel for channel in state["slack"]["channels"]}
     assert name in channels
     assert name in str(channels["incidents"])
+    assert name in [page["key"] for page in state["pagerduty"]["incidents"]]
     return state

@@ -20,7 +20,8 @@ from incident_central.sandbox.company import (
     SLACK_TOKEN,
 )
 from tests.dialogue import Dialogue, SetUp
-from tests.processes import Cluster, Hub, Sandbox
+from tests.doctor import service_id
+from tests.processes import Cluster, Hub, Sandbox, eventually
 
 Json = dict[str, Any]
 NOTHING_NOW = ("Make the database ready", "no")
@@ -133,6 +134,16 @@ def test_ended_before_the_last_question_nothing_is_written(set_up: SetUp, sandbo
     assert dialogue.end() == 1
     assert f"{set_up.file} is as it was" in " ".join(dialogue.said.split())
     assert "Traceback" not in dialogue.said
+    assert set_up.text == before
+    assert [one.name for one in set_up.folder.iterdir()] == [".env"]
+
+
+def test_where_the_file_cannot_be_written_it_is_as_it_was(set_up: SetUp, sandbox: Sandbox) -> None:
+    before = set_up.text
+    full = ["/bin/sh", "-c", 'ulimit -f 0; exec "$@"', "sh"]  # no file may grow
+    dialogue = Dialogue(set_up.folder, before=full)
+    assert dialogue.run([*account(sandbox), ("Bot User OAuth Token", SLACK_TOKEN)]) == 2
+    assert f"{set_up.file} cannot be written: File too large. It is as it was." in dialogue.said
     assert set_up.text == before
     assert [one.name for one in set_up.folder.iterdir()] == [".env"]
 
@@ -292,11 +303,19 @@ def test_the_example_service_is_shown_exactly_as_it_is_made_and_made_once(set_up
     assert shown(said) == [next(iter(call["body"].values())) for call in calls]
     service = next(one for one in sandbox.state["pagerduty"]["services"] if one["name"] == "Shop")
     assert (service["urgency"], service["auto_resolve_timeout"]) == ("high", None)
+    assert sandbox.calls("POST /users")[0]["headers"]["From"] == DANA  # the owner, who may invite
     assert f"The user “{DANA}” is there already, and is kept as it is." in said
 
     again = set_up.run(*answers)
     assert made(sandbox) == calls
     assert again.count("is there already, and is kept as it is.") == 5
+
+
+def test_what_others_called_something_does_not_steer_the_terminal(set_up: SetUp, sandbox: Sandbox) -> None:
+    sandbox.plant("pagerduty", "services", service_id("Search"), set={"name": "\x1b[2JSearch"})
+    said = set_up.run(*account(sandbox), NOTHING_NOW)
+    assert "\x1b" not in said
+    assert "�[2JSearch" in said
 
 
 @pytest.mark.parametrize("kind", ["answer-lost", "gateway-timeout"])
@@ -307,9 +326,25 @@ def test_what_was_made_though_the_answer_was_lost_is_found_and_made_once(
         sandbox.fault("pagerduty", kind, method=f"POST /{call}", times=1)
     said = set_up.run(*account(sandbox), EXAMPLE, ("take turns on call", NOOR), NOTHING_NOW)
     assert "The service “Example service” is there." in said
+    assert "That failed." not in said
     assert len(made(sandbox)) == 4
     users = sandbox.state["pagerduty"]["users"]
     assert [one["email"] for one in users].count(NOOR) == 1
+
+
+def test_what_was_made_though_nobody_could_look_is_found_at_the_next_try(set_up: SetUp, sandbox: Sandbox) -> None:
+    """PagerDuty takes two schedules of one name."""
+    sandbox.fault("pagerduty", "answer-lost-hang", method="POST /schedules", times=1)
+    dialogue = Dialogue(set_up.folder)
+    answers = [*account(sandbox), EXAMPLE, ("take turns on call", DANA)]
+    while "Make it?" not in (question := dialogue.question() or ""):
+        dialogue.answer(next((text for words, text in answers if words in question), ""))
+    dialogue.answer("yes")
+    eventually(lambda: sandbox.calls("POST /schedules"))
+    sandbox.fault("pagerduty", "500", method="GET /schedules", times=1)  # the look after the lost answer
+    assert dialogue.run([("Try again?", "yes"), NOTHING_NOW]) == 0
+    assert "The service “Example service” is there." in dialogue.said
+    assert len(sandbox.calls("POST /schedules")) == 1
 
 
 def test_what_failed_is_tried_again_when_somebody_wants_it(set_up: SetUp, sandbox: Sandbox) -> None:

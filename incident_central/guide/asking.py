@@ -29,7 +29,9 @@ class Terminal:
         self._shown: set[Finding] = set()
 
     def say(self, text: str = "") -> None:
+        """Names of other people's making are in it: what would steer the terminal is taken out."""
         for line in text.split("\n"):
+            line = "".join(letter if letter.isprintable() else "�" for letter in line)
             margin = line[: len(line) - len(line.lstrip())]
             filled = textwrap.fill(
                 line, WIDTH, subsequent_indent=margin, break_on_hyphens=False, break_long_words=False

@@ -1,5 +1,6 @@
 """An example service, with whoever is on call for it: each part is shown before it is made, and may be left out."""
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -16,7 +17,12 @@ NAME = "Example service"
 LONGEST_NAME = 100  # characters; PagerDuty's own limit is not documented for all of them
 
 
-def ask(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: str) -> None:
+def ask(
+    terminal: Terminal, file: SettingsFile, pager_of: Callable[[str], PagerDuty], *, from_email: str, head: str
+) -> None:
+    """Made as the `head` of PagerDuty, where there is one: a From user that only pages may not be allowed to."""
+    maker = head or from_email
+    pager = pager_of(maker)
     if (services := terminal.done(pager.services)) is None:
         return
     names = [service.name for service in services]
@@ -27,17 +33,18 @@ def ask(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: st
         terminal.say("  PagerDuty has no service yet, so there is nothing to page for.")
     question = "Make an example service, with a schedule, an escalation policy and invitations?"
     if terminal.wants(question, default=not names):
-        _make(terminal, file, pager, from_email)
+        _make(terminal, file, pager, from_email=from_email, maker=maker)
 
 
-def _make(terminal: Terminal, file: SettingsFile, pager: PagerDuty, from_email: str) -> None:
+def _make(terminal: Terminal, file: SettingsFile, pager: PagerDuty, *, from_email: str, maker: str) -> None:
     name = terminal.ask("Its name", _name, default=NAME)
     emails = terminal.ask(
         "E-mails of those who take turns on call, parted by blanks; new ones are invited",
         partial(_emails, from_email=from_email),
     )
     role = ask_for_role(terminal, "Role of those who are invited")
-    people = [row for email in emails if (row := make(terminal, pager, _person(email, role))) is not None]
+    wanted, invited = [_person(email, role) for email in emails], f", invited as {maker}"
+    people = [row for one in wanted if (row := make(terminal, pager, one, more=invited)) is not None]
     if not people:
         return terminal.say("  Nobody is on call for it, so nothing more is made.")
     zone = file.value("TIME_ZONE", "UTC")

@@ -48,7 +48,7 @@ def ask(terminal: Terminal, file: SettingsFile) -> Account | None:
     account = Account(account.api_key, account.api_url, _head(users))
     from_email = _ask_for_from_user(terminal, file, account, users)
     file.put("PAGERDUTY_FROM_EMAIL", from_email)
-    example.ask(terminal, file, account.pager(from_email), from_email)
+    example.ask(terminal, file, account.pager, from_email=from_email, head=str(account.head.get("email", "")))
     _ask_for_fallback(terminal, file, account)
     return account
 

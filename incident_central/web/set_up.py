@@ -57,9 +57,9 @@ def set_up(request: SignedIn) -> HttpResponse:
         "may_check": request.user.is_admin,
         "fails": sum(finding.level == Level.FAIL for finding in findings),
         "pause": round(running.PAUSE.total_seconds()),
+        "mended": _mended(),
         "manifest": manifest(settings.BASE_URL),
         "scopes": SCOPES,
-        "mended": _mended(),
     }
     return render(request, "web/set-up.html", context)
 

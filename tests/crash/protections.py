@@ -755,6 +755,27 @@ PROTECTIONS = (
         "if False:",
         "tests/test_telling.py::test_no_heartbeat_while_the_lane_of_the_pages_does_nothing[sqlite]",
     ),
+    Protection(
+        "what the guided set-up makes is looked for before",
+        "incident_central/integrations/pagerduty/creating.py",
+        "find(pager, wanted) or ",
+        "",
+        "tests/test_setup.py::test_what_was_made_though_nobody_could_look_is_found_at_the_next_try",
+    ),
+    Protection(
+        "after a lost answer it looks again by itself",
+        "incident_central/integrations/pagerduty/creating.py",
+        "if (row := find(pager, wanted)) is None:\n            raise\n        return row",
+        "raise",
+        "tests/test_setup.py::test_what_was_made_though_the_answer_was_lost_is_found_and_made_once[answer-lost]",
+    ),
+    Protection(
+        "settings are written readable by their owner alone",
+        "incident_central/guide/settings_file.py",
+        "0o600",
+        "0o644",
+        "tests/test_setup.py::test_the_answers_are_written_for_a_shell_and_readable_by_their_owner_alone",
+    ),
 )
 
 
