@@ -99,10 +99,9 @@ def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime |
     missing = [step for step in workflow.steps if step.name not in rows]
     born = StepRow.objects.bulk_create(_born(job, step, step.off(subject), begun_at) for step in missing)
     rows |= {row.name: row for row in born}
-    names = {step.name for step in workflow.steps}
-    settled = {name for name, row in rows.items() if row.state in SETTLED or name not in names}
-    gone = [workflow.step(name) for name in rows.keys() - names]  # not done any more: run, they say so
-    queued = [step for step in (*workflow.steps, *gone) if rows[step.name].state == State.QUEUED]
+    gone = rows.keys() - {step.name for step in workflow.steps}  # not done any more: run, they say so
+    settled = {name for name, row in rows.items() if row.state in SETTLED or name in gone}
+    queued = [step for step in (*workflow.steps, *map(workflow.step, gone)) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
     runner = _here
     columns = runner.claim(State.RUNNING) if runner else {"state": State.WAITING, "run_at": Now()}

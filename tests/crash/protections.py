@@ -616,7 +616,7 @@ PROTECTIONS = (
     Protection(
         "a removed step that was not begun is off",
         RUNNER,
-        "for step in (*workflow.steps, *gone) if",
+        "for step in (*workflow.steps, *map(workflow.step, gone)) if",
         "for step in workflow.steps if",
         UPGRADE,
     ),

@@ -43,7 +43,7 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
     began = time.monotonic()
     _start_together([killed, frozen, left])
     jobs = killed.rows("SELECT workflow FROM jobs_job ORDER BY workflow")
-    assert [row["workflow"] for row in jobs] == ["pagerduty-sync", "slack-sync"]
+    assert [row["workflow"] for row in jobs] == ["doctor", "drill-plans", "pagerduty-sync", "slack-sync", "watch"]
     # On a busy machine the next poll may be due before all of them are ready.
     polled, due = _periodic_calls(sandbox), 1 + int((time.monotonic() - began) / 15)
     assert polled == {"GET /incidents": polled["GET /incidents"], "GET /teams": 1, "users.list": 1}
