@@ -623,7 +623,7 @@ PROTECTIONS = (
     Protection(
         "a removed step holds up nobody",
         RUNNER,
-        " or name not in names}",
+        " or name in gone}",
         "}",
         UPGRADE,
     ),
