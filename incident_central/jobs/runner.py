@@ -100,7 +100,7 @@ def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime |
     born = StepRow.objects.bulk_create(_born(job, step, step.off(subject), begun_at) for step in missing)
     rows |= {row.name: row for row in born}
     gone = rows.keys() - {step.name for step in workflow.steps}  # not done any more: run, they say so
-    settled = {name for name, row in rows.items() if row.state in SETTLED or name in gone}
+    settled = {name for name, row in rows.items() if row.state in SETTLED}
     queued = [step for step in (*workflow.steps, *map(workflow.step, gone)) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
     runner = _here

@@ -620,13 +620,6 @@ PROTECTIONS = (
         "for step in workflow.steps if",
         UPGRADE,
     ),
-    Protection(
-        "a removed step holds up nobody",
-        RUNNER,
-        " or name in gone}",
-        "}",
-        UPGRADE,
-    ),
     # ── news of PagerDuty ─────────────────────────────────────────────────────────────────────────
     Protection(
         "a webhook is believed only with PagerDuty's signature",
