@@ -161,6 +161,7 @@ def test_a_database_that_went_away_is_said_and_its_return_is_enough(
     hub = Hub(sandbox, tmp_path, cluster.new_database())
     hub.prepare()
     hub.start()
+    assert hub.dana.get("/").path == "/"  # signed in before
     name = hub.database_url.rpartition("/")[2]
     allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
     try:
@@ -180,7 +181,9 @@ def test_a_database_that_went_away_is_said_and_its_return_is_enough(
             administrator.execute(allow.format(sql.Identifier(name), True))
         eventually(lambda: hub.answers("/readyz"))
         incident = hub.dana.post("/report", report_form(hub)).incident
-        assert {row["state"] for row in hub.finished(incident).values()} == {"done"}
+        # Sent a moment too early, it is paged from the journal, and that step is off.
+        assert {row["state"] for row in hub.finished_in_time(incident).values()} <= {"done", "off"}
+        assert sandbox.page_of(incident)
     finally:
         hub.stop()
 

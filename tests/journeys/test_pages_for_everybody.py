@@ -52,8 +52,8 @@ def test_every_page_is_accessible_and_fits(dana: Page, window: Callable[..., Pag
     sandbox.fault("slack", "missing-scope", method="chat.postMessage", needed="chat:write")
     sandbox.fault("slack", "429", method="conversations.setTopic", seconds=300)
     name = report(dana, title=LONG, description=LONG * 20)
+    expect(dana.locator("#actions header")).to_contain_text("2 need you")  # so the channel is open, and keeps its name
     change(hub, "UPDATE incidents SET slack_channel_name = ? WHERE id = ?", LONG_NAME, name)
-    expect(dana.locator("#actions header")).to_contain_text("2 need you")
     expect(dana.locator("#actions")).to_contain_text(LONG_NAME)
     found += inspect(dana, "responding, with failures")
     dana.goto(f"/incidents/{name}")
