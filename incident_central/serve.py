@@ -28,7 +28,7 @@ from waitress.server import TcpWSGIServer, create_server
 from incident_central import outage
 from incident_central.doctor import running, telling, watching
 from incident_central.drill import drilling, making, planning
-from incident_central.incidents import acting, news, response, sync
+from incident_central.incidents import acting, news, periodic, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
 from incident_central.jobs.ownership import AlreadyRunning, make_ownership
@@ -160,7 +160,7 @@ def _start_work() -> None:
         _migrate()
         sync.begin_periodic_work()
         watching.begin()
-        planning.begin()
+        periodic.begin(planning.WORKFLOW)
         incidents = [response.RESPONSE, news.NEWS, acting.ACTION, *sync.periodic_work()]
         doctor = [running.WORKFLOW, watching.WORKFLOW, telling.WORKFLOW]
         workflows = [*incidents, *doctor, making.WORKFLOW, drilling.WORKFLOW, planning.WORKFLOW]

@@ -44,8 +44,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "incident_central.settings"
 django.setup()
 from incident_central.doctor import watching
 from incident_central.drill import planning
+from incident_central.incidents import periodic
 watching.begin()
-planning.begin()
+periodic.begin(planning.WORKFLOW)
 """
 
 

@@ -16,9 +16,10 @@ from incident_central.doctor import history
 from incident_central.doctor.models import Checked
 from incident_central.doctor.parts import PARTS, Part
 from incident_central.findings import Finding
+from incident_central.incidents import periodic
 from incident_central.jobs import runner
 from incident_central.jobs.models import Job, State, StepQuerySet, StepRow
-from incident_central.jobs.workflow import Record, Step, Workflow
+from incident_central.jobs.workflow import Record
 
 NAME = "doctor"
 #: After the very first start, PagerDuty's directory is read first.
@@ -98,20 +99,10 @@ def _run_again(part: Part, after: timedelta) -> None:
     _steps([part.name]).update(run_at=Now() + after)
 
 
-def _step(part: Part) -> Step:
-    return Step(
-        part.name,
-        _check(part),
-        lane="doctor",
-        every=part.every,
-        slowest_retry=AGAIN_AFTER.total_seconds(),
-        never_give_up=True,
-        ask_after=None,
-    )
-
-
-def _no_subject(key: str) -> None:
-    return None
-
-
-WORKFLOW = Workflow(NAME, load=_no_subject, steps=tuple(_step(part) for part in PARTS))
+WORKFLOW = periodic.workflow(
+    NAME,
+    [
+        periodic.step(part.name, _check(part), every=part.every, lane="doctor", slowest_retry=AGAIN_AFTER)
+        for part in PARTS
+    ],
+)

@@ -20,7 +20,7 @@ from incident_central.doctor.in_words import would_keep
 from incident_central.doctor.models import KEPT, SURE, Checked, Notice, Trouble
 from incident_central.doctor.parts import PARTS
 from incident_central.findings import plain
-from incident_central.incidents.response import ON_ITS_WAY, was_announced
+from incident_central.incidents.response import ON_ITS_WAY, nothing, was_announced
 from incident_central.incidents.tools import chat
 from incident_central.integrations import mail
 from incident_central.integrations.base import Link, Message
@@ -100,11 +100,11 @@ def _forget_old_notices() -> None:
 def announce(notice: Notice) -> Record:
     """Not safe to repeat after a lost answer: look for its marker first."""
     chat().post(settings.SLACK_ANNOUNCE_CHANNEL, message_of(notice))
-    return _nothing
+    return nothing
 
 
 def look_for_announcement(notice: Notice) -> Record | None:
-    return _nothing if was_announced(_marker(notice), since=notice.made_at) else None
+    return nothing if was_announced(_marker(notice), since=notice.made_at) else None
 
 
 def send_mail(notice: Notice) -> Record:
@@ -122,7 +122,7 @@ def send_mail(notice: Notice) -> Record:
         recipients=settings.EMAIL.recipients,
         message_id=f"notice-{notice.pk}-{notice.made_at:%Y%m%d%H%M%S%f}@{host}",
     )
-    return _nothing
+    return nothing
 
 
 def message_of(notice: Notice) -> Message:
@@ -188,10 +188,6 @@ def _address() -> str:
 
 def _marker(notice: Notice) -> str:
     return f"notice/{notice.pk}/{notice.made_at.isoformat()}"
-
-
-def _nothing() -> None:
-    """Nothing to write down."""
 
 
 def _without_announce_channel(notice: Notice) -> str | None:

@@ -28,7 +28,7 @@ from incident_central.database import now, transaction
 from incident_central.drill.making import pager
 from incident_central.drill.models import SENT_WITHIN, Drill, DrillService
 from incident_central.incidents.naming import draw_name
-from incident_central.incidents.response import ON_ITS_WAY, members_of
+from incident_central.incidents.response import ON_ITS_WAY, members_of, nothing
 from incident_central.incidents.tools import chat, spare_pager
 from incident_central.integrations.base import IntegrationError, Link, Message, PageRequest
 from incident_central.integrations.pagerduty import drill_service
@@ -270,25 +270,25 @@ def invite(drill: Drill) -> Record:
         raise IntegrationError(f"Slack has no active member with the e-mail {drill.email}.", permanent=True)
     if word := chat().invite(channel, [member_id]).get(member_id):
         raise IntegrationError(f"Slack said {word}.", code=word, permanent=True)
-    return _nothing
+    return nothing
 
 
 def topic(drill: Drill) -> Record:
     """Safe to repeat."""
     chat().set_topic(_channel(drill), f"DRILL by {drill.who} · nothing is broken · nobody else is paged")
-    return _nothing
+    return nothing
 
 
 def summary(drill: Drill) -> Record:
     """Not safe to repeat after a lost answer: look for its marker first."""
     chat().post(_channel(drill), summary_of(drill))
-    return _nothing
+    return nothing
 
 
 def look_for_summary(drill: Drill) -> Record | None:
     channel = _channel(drill)
     found = chat().find_message(channel, summary_of(drill).marker, since=drill.started_at)
-    return None if found is None else _nothing
+    return None if found is None else nothing
 
 
 def summary_of(drill: Drill) -> Message:
@@ -341,7 +341,7 @@ def resolve(drill: Drill) -> Record:
         if error.code != "404":
             raise
         raise NotNeeded("PagerDuty does not have it.") from error
-    return _nothing
+    return nothing
 
 
 def archive(drill: Drill) -> Record:
@@ -354,7 +354,7 @@ def archive(drill: Drill) -> Record:
         if error.code != "channel_not_found":
             raise
         raise NotNeeded("Slack does not have it.") from error
-    return _nothing
+    return nothing
 
 
 # ── shared by the steps ───────────────────────────────────────────────────────────────────────────
@@ -394,10 +394,6 @@ def _hurry(drill: Drill) -> None:
     """It is over: what waits looks at once, and finds that out."""
     StepRow.objects.of(NAME, drill.name).filter(state=State.WAITING).update(run_at=Now())
     connection.on_commit(runner.wake)
-
-
-def _nothing() -> None:
-    """Nothing to write down."""
 
 
 def _without_slack(drill: Drill) -> str | None:

@@ -16,20 +16,14 @@ from incident_central.database import now, transaction
 from incident_central.drill import drilling
 from incident_central.drill.clock import next_time
 from incident_central.drill.models import Drill, DrillPlan, DrillService
+from incident_central.incidents import periodic
 from incident_central.incidents.reporting import missing_settings
-from incident_central.jobs import runner
-from incident_central.jobs.workflow import Record, Step, Workflow
+from incident_central.jobs.workflow import Record
 
 NAME = "drill-plans"
 EVERY = timedelta(minutes=1)
 #: Later than this it is not started any more: nobody waits for it.
 AT_MOST_LATE = timedelta(hours=1)
-
-
-def begin() -> None:
-    """Make the rows of the periodic work. Safe to repeat, and by several processes at once."""
-    with transaction():
-        runner.begin(WORKFLOW, "", None)
 
 
 def plan(user: User, *, weekday: int, hour: int, zone: str) -> None:
@@ -93,22 +87,4 @@ def _write(tried: list[tuple[DrillPlan, str]], at: datetime) -> None:
             row.save(update_fields=["not_started", "next_at"])
 
 
-def _no_subject(key: str) -> None:
-    return None
-
-
-WORKFLOW = Workflow(
-    NAME,
-    load=_no_subject,
-    steps=(
-        Step(
-            "start_due",
-            start_due,
-            lane="watch",
-            every=EVERY,
-            slowest_retry=EVERY.total_seconds(),
-            never_give_up=True,
-            ask_after=None,
-        ),
-    ),
-)
+WORKFLOW = periodic.workflow(NAME, [periodic.step("start_due", start_due, every=EVERY, lane="watch")])

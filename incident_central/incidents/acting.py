@@ -19,7 +19,7 @@ from django.db.models import Q
 from incident_central.database import now
 from incident_central.incidents import response, stale, sync
 from incident_central.incidents.models import Action, Incident, Status, names
-from incident_central.incidents.response import ON_ITS_WAY, PAGED_BY_HAND
+from incident_central.incidents.response import ON_ITS_WAY, PAGED_BY_HAND, nothing
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Message, Page
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
@@ -194,13 +194,13 @@ def tell(action: Action) -> Record:
     """Not safe to repeat after a lost answer: look for its marker first."""
     _only_when_done(action)
     chat().post(_channel(action.incident), message_of(action))
-    return _nothing
+    return nothing
 
 
 def look_for_message(action: Action) -> Record | None:
     marker = message_of(action).marker
     found = chat().find_message(_channel(action.incident), marker, since=action.incident.created_at)
-    return None if found is None else _nothing
+    return None if found is None else nothing
 
 
 def message_of(action: Action) -> Message:
@@ -266,10 +266,6 @@ def _fresh(action: Action) -> Incident:
     """The row as it is now, held until the transaction ends."""
     rows = Incident.objects.select_related("service", "priority").select_for_update(of=("self",))
     return rows.get(pk=action.incident_id)
-
-
-def _nothing() -> None:
-    """Nothing to write down."""
 
 
 # ── the graph ─────────────────────────────────────────────────────────────────────────────────────

@@ -20,6 +20,7 @@ from incident_central.incidents.models import Incident, Status, listing
 from incident_central.incidents.response import (
     RESPONSE,
     look_for_message,
+    nothing,
     summary_of,
     topic_of,
 )
@@ -74,7 +75,7 @@ def tell(news: News) -> Record:
     if incident.status != (Status.TRIGGERED if news.what == REMINDER else news.what):
         raise NotNeeded(f"It is {incident.status} by now.")
     chat().post(_channel(incident), message_of(news))
-    return _nothing
+    return nothing
 
 
 def look_for_it(news: News) -> Record | None:
@@ -108,14 +109,14 @@ def update_summary(news: News) -> Record:
         _await(incident, "summary")
         raise NotNeeded("The summary was not posted by us.")
     chat().update(_channel(incident), incident.summary_ts, summary_of(incident))
-    return _nothing
+    return nothing
 
 
 def update_topic(news: News) -> Record:
     """Safe to repeat."""
     _await(news.incident, "topic")  # else its own topic, older than this, would come later
     chat().set_topic(_channel(news.incident), topic_of(news.incident))
-    return _nothing
+    return nothing
 
 
 def _channel(incident: Incident) -> str:
@@ -134,10 +135,6 @@ def _await(incident: Incident, step: str) -> None:
 def _is_awaited(incident: Incident, step: str) -> bool:
     rows = StepRow.objects.of(RESPONSE.name, incident.name).filter(name=step)
     return rows.exclude(state__in=[*SETTLED, State.FAILED]).exists()
-
-
-def _nothing() -> None:
-    """Nothing to write down."""
 
 
 def _load(key: str) -> News:

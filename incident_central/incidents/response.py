@@ -183,7 +183,7 @@ def invite_one(incident: Incident, responder_id: int, member_id: str) -> Record:
 
 def _bring_in(incident: Incident, missing: list[Responder]) -> Record:
     if not missing:
-        return _nothing
+        return nothing
     ids = members_of([one.email for one in missing if not _chosen(one)])
     invitees = [Invitee(one, _chosen(one) or ids.get(one.email.lower(), "")) for one in missing]
     found = [one for one in invitees if one.member_id]
@@ -255,7 +255,7 @@ def _missing_message(incident: Incident, absent: list[Invitee]) -> Message:
 def topic(incident: Incident) -> Record:
     """Safe to repeat."""
     chat().set_topic(_channel(incident), topic_of(incident))
-    return _nothing
+    return nothing
 
 
 def topic_of(incident: Incident) -> str:
@@ -279,15 +279,15 @@ def _bookmark(incident: Incident, title: str, link: str) -> Record:
     if not link:
         raise NotNeeded(f"There is no address for {title}.")
     chat().add_bookmark(_channel(incident), title=title, link=link)
-    return _nothing
+    return nothing
 
 
 def look_for_incident_bookmark(incident: Incident) -> Record | None:
-    return _nothing if address_of(incident) in chat().bookmarks(_channel(incident)) else None
+    return nothing if address_of(incident) in chat().bookmarks(_channel(incident)) else None
 
 
 def look_for_page_bookmark(incident: Incident) -> Record | None:
-    return _nothing if (incident.pagerduty_url or "") in chat().bookmarks(_channel(incident)) else None
+    return nothing if (incident.pagerduty_url or "") in chat().bookmarks(_channel(incident)) else None
 
 
 def summary(incident: Incident) -> Record:
@@ -306,7 +306,7 @@ def pin(incident: Incident) -> Record:
     if not incident.summary_ts:
         raise NotNeeded("The summary was posted by hand: pin it by hand, too.")
     chat().pin(_channel(incident), incident.summary_ts)
-    return _nothing
+    return nothing
 
 
 def summary_of(incident: Incident) -> Message:
@@ -376,11 +376,11 @@ def note(incident: Incident) -> Record:
     if incident.pagerduty_id is None:
         raise NotNeeded(PAGED_BY_HAND)
     pager().add_note(incident.pagerduty_id, note_of(incident))
-    return _nothing
+    return nothing
 
 
 def look_for_note(incident: Incident) -> Record | None:
-    return _nothing if note_of(incident) in pager().notes(incident.pagerduty_id or "") else None
+    return nothing if note_of(incident) in pager().notes(incident.pagerduty_id or "") else None
 
 
 def note_of(incident: Incident) -> str:
@@ -398,7 +398,7 @@ def address_of(incident: Incident) -> str:
 def look_for_message(incident: Incident, marker: str) -> Record | None:
     """Whether it was posted in the channel before."""
     found = chat().find_message(_channel(incident), marker, since=incident.created_at)
-    return None if found is None else _nothing
+    return None if found is None else nothing
 
 
 def _post_once(incident: Incident, message: Message) -> None:
@@ -422,7 +422,7 @@ def _fresh(incident: Incident) -> Incident:
     return Incident.objects.select_for_update().get(pk=incident.pk)
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Nothing to write down."""
 
 

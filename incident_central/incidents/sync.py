@@ -6,7 +6,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from django.db.models import F, Max, Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
-from incident_central.incidents import copying, importing, models, news, stale, subscribing
+from incident_central.incidents import copying, importing, models, news, periodic, stale, subscribing
 from incident_central.incidents.models import Incident, RefusedWebhook, Status, Webhook, WebhookSubscription
 from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import (
@@ -25,9 +25,8 @@ from incident_central.integrations.base import (
     Page,
 )
 from incident_central.integrations.pagerduty.webhooks import Heard, is_signed
-from incident_central.jobs import runner
 from incident_central.jobs.models import StepRow
-from incident_central.jobs.workflow import Record, Step, Workflow
+from incident_central.jobs.workflow import Record, Workflow
 
 log = logging.getLogger(__name__)
 
@@ -305,38 +304,19 @@ def _changed_read(readings: list[Reading]) -> None:
 # ── when, and how it goes ─────────────────────────────────────────────────────────────────────────
 
 
-def _periodic(name: str, do: Callable[[object], Record], *, every: timedelta, lane: str = "sync") -> Step:
-    return Step(
-        name,
-        do,
-        lane=lane,
-        every=every,
-        slowest_retry=every.total_seconds(),
-        never_give_up=True,
-        ask_after=None,
-    )
-
-
-def _no_subject(key: str) -> None:
-    return None
-
-
-PAGERDUTY_SYNC = Workflow(
+PAGERDUTY_SYNC = periodic.workflow(
     stale.PAGERDUTY_SYNC,
-    load=_no_subject,
-    steps=(
-        _periodic(stale.POLL, poll, every=POLLED_EVERY),
-        _periodic(stale.POLL_LOG, poll_log, every=POLLED_EVERY),
-        _periodic(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
-        _periodic("remind", remind, every=POLLED_EVERY),
-        _periodic("webhooks", subscribing.tend, every=timedelta(minutes=5)),
-        _periodic(stale.DIRECTORY, copying.read_directory, every=timedelta(minutes=1)),
-    ),
+    [
+        periodic.step(stale.POLL, poll, every=POLLED_EVERY, lane="sync"),
+        periodic.step(stale.POLL_LOG, poll_log, every=POLLED_EVERY, lane="sync"),
+        periodic.step(stale.CHANGED, read_changed, every=POLLED_EVERY, lane="changed"),
+        periodic.step("remind", remind, every=POLLED_EVERY, lane="sync"),
+        periodic.step("webhooks", subscribing.tend, every=timedelta(minutes=5), lane="sync"),
+        periodic.step(stale.DIRECTORY, copying.read_directory, every=timedelta(minutes=1), lane="sync"),
+    ],
 )
-SLACK_SYNC = Workflow(
-    stale.SLACK_SYNC,
-    load=_no_subject,
-    steps=(_periodic(stale.MEMBERS, copying.read_members, every=timedelta(minutes=5)),),
+SLACK_SYNC = periodic.workflow(
+    stale.SLACK_SYNC, [periodic.step(stale.MEMBERS, copying.read_members, every=timedelta(minutes=5), lane="sync")]
 )
 
 
@@ -349,8 +329,7 @@ def periodic_work() -> list[Workflow]:
 def begin_periodic_work() -> None:
     """Make the rows of the periodic work. Safe to repeat, and by several processes at once."""
     for workflow in periodic_work():
-        with transaction():
-            runner.begin(workflow, "", None)
+        periodic.begin(workflow)
 
 
 @dataclass(frozen=True)

@@ -688,7 +688,7 @@ PROTECTIONS = (
         "a drill says that its page does not exist",
         DRILL,
         "        return lambda: _fresh(drill).not_there()\n",
-        "        return _nothing\n",
+        "        return nothing\n",
         "tests/test_drill.py::test_a_page_that_pagerduty_does_not_have_is_said[sqlite]",
     ),
     Protection(
