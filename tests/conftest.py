@@ -169,5 +169,6 @@ def one_hub(prepared: Hub, template: Hub, one_sandbox: Sandbox) -> Iterator[Hub]
 @pytest.fixture
 def hub(one_hub: Hub, sandbox: Sandbox) -> Iterator[Hub]:
     """A running hub, connected with the sandbox. All tests on one database share it: each looks at its own incident."""
+    one_hub.put_off_directory()
     yield one_hub
     sandbox.mend()

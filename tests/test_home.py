@@ -322,9 +322,14 @@ def test_the_csv_has_every_incident_of_the_filter_in_order(full: Hub, rows: list
 def test_a_cell_of_the_csv_is_no_formula(hub: Hub) -> None:
     for sign in "=+-@":
         hub.dana.post("/report", report_form(hub, title=f"{sign}cmd() numbats"))
-    lines = list(csv.DictReader(io.StringIO(hub.dana.get("/incidents.csv?q=numbats").text)))
-    assert sorted(line["title"] for line in lines) == sorted(f"'{sign}cmd() numbats" for sign in "=+-@")
-    assert "+1" not in str(lines), "no phone numbers"
+
+    def titles() -> list[str]:
+        lines = list(csv.DictReader(io.StringIO(hub.dana.get("/incidents.csv?q=numbats").text)))
+        assert "+1" not in str(lines), "no phone numbers"
+        return sorted(line["title"] for line in lines)
+
+    wanted = sorted(f"'{sign}cmd() numbats" for sign in "=+-@")
+    eventually(lambda: titles() == wanted)  # on a busy machine one may come by way of the journal
 
 
 # ── saved views ───────────────────────────────────────────────────────────────────────────────────
