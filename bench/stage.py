@@ -115,7 +115,7 @@ class Stage:
         self.at_ease()
         with Rows(hub) as rows:
             eventually(lambda: rows.unsettled() == 0, within=PATIENCE)
-            rows.forget()
+            eventually(rows.forget, within=PATIENCE)
         state = self.sandbox.state
         someone = state["pagerduty"]["users"][0]["id"]
         for incident in state["pagerduty"]["incidents"]:
@@ -205,13 +205,23 @@ class Rows:
         """Steps of responses that still have something to do."""
         return self._number(_UNSETTLED)
 
-    def forget(self) -> None:
-        """All incidents, and what was done for them."""
-        for query in _FORGET:
-            if self._postgresql is not None:
-                self._postgresql.execute(query)
-            elif self._sqlite is not None:
+    def forget(self) -> bool:
+        """All incidents, and what was done for them. False when the hub's own writing was in the way: then once more.
+
+        In one transaction, and the incidents before what hangs on them: their locks hold off what the hub still
+        wants to write, and what it wrote just before is there to be deleted. Foreign keys are checked at the end.
+        """
+        if self._postgresql is not None:
+            try:
+                with self._postgresql.transaction():
+                    for query in _FORGET:
+                        self._postgresql.execute(query)
+            except psycopg.errors.DeadlockDetected:
+                return False
+        elif self._sqlite is not None:
+            for query in ("BEGIN IMMEDIATE", *_FORGET, "COMMIT"):
                 self._sqlite.execute(query)
+        return True
 
     def unpaged(self) -> int:
         return self._number("SELECT count(*) FROM incidents WHERE pagerduty_id IS NULL")
@@ -229,12 +239,12 @@ class Rows:
 
 
 _FORGET: tuple[LiteralString, ...] = (
-    "DELETE FROM jobs_step WHERE job_id IN (SELECT id FROM jobs_job WHERE workflow IN ('response', 'news', 'action'))",
     "DELETE FROM jobs_job WHERE workflow IN ('response', 'news', 'action')",
+    "DELETE FROM jobs_step WHERE job_id NOT IN (SELECT id FROM jobs_job)",
+    "DELETE FROM incidents",
     "DELETE FROM incidents_timelineentry",
     "DELETE FROM incidents_responder",
     "DELETE FROM incidents_action",
-    "DELETE FROM incidents",
 )
 _UNSETTLED = """SELECT count(*) FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
                 WHERE j.workflow = 'response' AND s.state NOT IN ('done', 'off', 'by-hand')"""
