@@ -76,6 +76,18 @@ def put_away(hub: Hub, name: str) -> Page:
     return until(hub, name, "Delete this drill")
 
 
+def drill_goes_through(hub: Hub) -> None:
+    """Dana starts one, acknowledges and ends it, and the doctor says so."""
+    name = start(hub)
+    until(hub, name, "Acknowledge it on your phone")
+    eventually(lambda: hub.sandbox.ringing == {"Dana Okafor"} or None)
+    hub.sandbox.acknowledge(hub.sandbox.page_of(name)["id"], DANA)
+    until(hub, name, "Acknowledged by Dana Okafor")
+    hub.dana.post(f"/drills/{name}/end", {})
+    put_away(hub, name)
+    assert "drill.went-through" in findings(check(hub))
+
+
 def drill_service(sandbox: Sandbox) -> Json:
     found: Json
     (found,) = [one for one in sandbox.state["pagerduty"]["services"] if one["name"].startswith("DRILL")]
@@ -410,7 +422,7 @@ def test_a_page_that_reached_somebody_else_is_said_and_resolved(ready: Hub, sand
     sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
     name = start(ready)
     eventually(lambda: drill(ready, name)["pagerduty_id"])
-    _give_to_mei(sandbox, name)
+    give_to_mei(sandbox, name)
     sandbox.mend()
     shown = put_away(ready, name)
     assert "PagerDuty has assigned it to Mei Tanaka" in shown.text
@@ -474,7 +486,7 @@ def test_whoever_acknowledged_just_before_the_end_did(ready: Hub, sandbox: Sandb
     assert "drill.went-through" in findings(check(ready))
 
 
-def _give_to_mei(sandbox: Sandbox, name: str) -> None:
+def give_to_mei(sandbox: Sandbox, name: str) -> None:
     page = sandbox.page_of(name)
     assignments = [{"user_id": MEI, "at": page["created_at"]}]
     sandbox.plant("pagerduty", "incidents", page["id"], set={"assignments": assignments})
@@ -484,7 +496,7 @@ def _give_to_mei(sandbox: Sandbox, name: str) -> None:
 def test_whoever_is_reached_later_ends_it(ready: Hub, sandbox: Sandbox) -> None:
     name = start(ready)
     until(ready, name, "Nobody has acknowledged yet.")
-    _give_to_mei(sandbox, name)
+    give_to_mei(sandbox, name)
     shown = put_away(ready, name).text
     assert "PagerDuty has assigned it to Mei Tanaka" in shown
     assert "it reached somebody else" in shown
@@ -497,7 +509,7 @@ def test_whoever_was_reached_after_it_was_acknowledged_is_said_at_the_end(ready:
     until(ready, name, "Nobody has acknowledged yet.")
     sandbox.acknowledge(sandbox.page_of(name)["id"], DANA)
     until(ready, name, "Acknowledged by Dana Okafor")
-    _give_to_mei(sandbox, name)
+    give_to_mei(sandbox, name)
     ready.dana.post(f"/drills/{name}/end", {})
     assert "PagerDuty has assigned it to Mei Tanaka" in put_away(ready, name).text
     assert "drill.reached-somebody-else" in findings(check(ready))

@@ -20,6 +20,8 @@ from incident_central.incidents.migrations._search import A_MILLISECOND, OPEN_FR
 CAP = 1000  # nothing is counted beyond it
 #: An incident is resolved this long after it was created; the few others are in an index of their own.
 USUALLY = (timedelta(days=-1), timedelta(days=7))
+#: A service and a priority that are read by themselves; None for no such part, "" for no priority.
+Pair = tuple[str | None, str | None]
 #: More values than these at once are looked for along the whole list instead of each by itself.
 READ_APART = 40
 
@@ -180,9 +182,9 @@ class Resolved:
         else:
             found, order = self._merged(limit), "f.resolved_at DESC, f.id DESC"
         return Sql(
-            f"""{_COLUMNS} FROM ({found.sql}) f JOIN incidents i ON i.id = f.id {_DIRECTORY}
-            ORDER BY {order} LIMIT %s""",
-            (*found.values, limit),
+            f"""{_COLUMNS} FROM (SELECT * FROM ({found.sql}) f ORDER BY {order} LIMIT {limit}) f
+            JOIN incidents i ON i.id = f.id {_DIRECTORY} ORDER BY {order}""",
+            found.values,
         )
 
     def count(self) -> Sql:
@@ -191,12 +193,10 @@ class Resolved:
         return Sql(f"SELECT count(*) FROM (SELECT 1 FROM ({found.sql}) f LIMIT {CAP + 1}) counted", found.values)
 
     def _merged(self, limit: int) -> Sql:
-        streams = list(self._streams())
-        # An unusual one may have been found among the usual ones, too.
-        merged = " UNION " if self._ranged else " UNION ALL "
+        found = list(self._streams(limit))
         return Sql(
-            merged.join(f"SELECT * FROM ({one.sql} LIMIT {limit}) f{n}" for n, one in enumerate(streams)),
-            tuple(value for one in streams for value in one.values),
+            " UNION ALL ".join(f"SELECT * FROM ({one.sql}) f{n}" for n, one in enumerate(found)),
+            tuple(value for one in found for value in one.values),
         )
 
     @property
@@ -204,31 +204,51 @@ class Resolved:
         filters = self.filters
         return (filters.since is not None or filters.until is not None) and not (filters.words or filters.assigned)
 
-    def _streams(self) -> Iterator[Sql]:
-        """Queries that are in the order of the list, each along one index."""
+    def _streams(self, limit: int) -> Iterator[Sql]:
+        """Queries that each read so many along one index, in the order of the list. No incident is in two of them."""
         filters = self.filters
         if filters.words:
-            yield self._postgresql_words()
-            return
-        if filters.assigned:
-            yield self._assigned()
-            return
-        usual = self._usual_bounds() if self._ranged else []
-        for service, priority in self._apart():
-            narrow, along = list(usual), []
-            if service is not None:
-                narrow.append(Sql("i.service_id = %s", (service,)))
-                along.append("i.service_id")
-            if priority is not None:
-                narrow.append(_one_of("i.priority_id", [priority]))
-                along.append("i.priority_id")
-            rest = self._rest(service=service, priority=priority)
-            yield self._stream([*narrow, *_common(rest, "i")], along=along)
-        if self._ranged:
-            yield self._stream([Sql(_ODD[connection.vendor]), *_common(filters, "i")], index="incidents_odd")
+            yield self._postgresql_words(limit)
+        elif filters.assigned:
+            yield self._assigned(limit)
+        else:
+            pairs = self._apart()
+            if len(pairs) > 1 and connection.vendor == "postgresql":
+                yield from self._laterally(pairs, limit)
+            else:
+                for service, priority in pairs:
+                    yield self._of(Sql("%s", (service,)), Sql("%s", (priority,)), like=(service, priority), limit=limit)
+            if self._ranged:
+                odd = [Sql(_ODD[connection.vendor]), self._not_usual(), *_common(filters, "i")]
+                yield self._stream(odd, limit, index="incidents_odd")
 
-    def _apart(self) -> list[tuple[str | None, str | None]]:
-        """Pairs of a service and a priority that are read by themselves; None for no such part."""
+    def _laterally(self, pairs: list[Pair], limit: int) -> Iterator[Sql]:
+        """PostgreSQL plans one query for all pairs instead of one for each, and one for those without priority."""
+        for is_none in (False, True):
+            some = [pair for pair in pairs if (pair[1] == "") == is_none]
+            if some:
+                each = self._of(Sql("v.service"), Sql("v.priority"), like=some[0], limit=limit)
+                services, priorities = ([pair[column] for pair in some] for column in (0, 1))
+                yield Sql(
+                    f"""SELECT f.* FROM unnest(%s::text[], %s::text[]) v(service, priority)
+                    CROSS JOIN LATERAL ({each.sql}) f""",
+                    (services, priorities, *each.values),
+                )
+
+    def _of(self, service: Sql, priority: Sql, *, like: Pair, limit: int) -> Sql:
+        """One pair `like` this, whose values stand in `service` and `priority`."""
+        conditions, along = self._usual() if self._ranged else [], []
+        if like[0] is not None:
+            conditions.append(Sql(f"i.service_id = {service.sql}", service.values))
+            along.append("i.service_id")
+        if like[1] is not None:
+            is_it = Sql(f"i.priority_id = {priority.sql}", priority.values) if like[1] else Sql("i.priority_id IS NULL")
+            conditions.append(is_it)
+            along.append("i.priority_id")
+        rest = self._rest(service=like[0], priority=like[1])
+        return self._stream([*conditions, *_common(rest, "i")], limit, along=along)
+
+    def _apart(self) -> list[Pair]:
         services: Sequence[str | None] = [None] if self.filters.services is None else self.filters.services
         priorities: Sequence[str | None] = self.filters.priorities or [None]
         if len(services) * len(priorities) <= READ_APART:
@@ -241,7 +261,7 @@ class Resolved:
             rest = replace(rest, services=None)
         return rest if priority is None else replace(rest, priorities=())
 
-    def _usual_bounds(self) -> list[Sql]:
+    def _usual(self) -> list[Sql]:
         """What the range of the creation means for when it was resolved."""
         filters, (before, later) = self.filters, USUALLY
         found = []
@@ -251,7 +271,11 @@ class Resolved:
             found.append(Sql("i.resolved_at <= %s", (_time(filters.until + later),)))
         return found
 
-    def _stream(self, conditions: list[Sql], *, along: Sequence[str] = (), index: str = "") -> Sql:
+    def _not_usual(self) -> Sql:
+        usual = _all(self._usual())
+        return Sql(f"NOT ({usual.sql})", usual.values)
+
+    def _stream(self, conditions: Sequence[Sql], limit: int, *, along: Sequence[str] = (), index: str = "") -> Sql:
         """`along` are columns that are equal in all rows. In the order, they tell PostgreSQL which index it is."""
         found = [Sql("i.status = 'resolved'"), *conditions]
         if self.after is not None:
@@ -260,9 +284,12 @@ class Resolved:
         where = _all(found)
         order = ", ".join([*along, "i.resolved_at DESC", "i.id DESC"])
         by = _by(index or _INDEX[tuple(along)])
-        return Sql(f"SELECT i.id, i.resolved_at FROM incidents i {by} WHERE {where.sql} ORDER BY {order}", where.values)
+        return Sql(
+            f"SELECT i.id, i.resolved_at FROM incidents i {by} WHERE {where.sql} ORDER BY {order} LIMIT {limit}",
+            where.values,
+        )
 
-    def _assigned(self) -> Sql:
+    def _assigned(self, limit: int) -> Sql:
         found = [Sql("a.name = %s", (self.filters.assigned,)), *_common(self.filters, "a")]
         if self.after is not None:
             values = (_time(self.after.resolved_at), self.after.name)
@@ -270,11 +297,11 @@ class Resolved:
         where = _all(found)
         return Sql(
             f"""SELECT a.incident_id AS id, a.resolved_at FROM incidents_assigned a WHERE {where.sql}
-            ORDER BY a.name, a.resolved_at DESC, a.incident_id DESC""",
+            ORDER BY a.name, a.resolved_at DESC, a.incident_id DESC LIMIT {limit}""",
             where.values,
         )
 
-    def _postgresql_words(self) -> Sql:
+    def _postgresql_words(self, limit: int) -> Sql:
         """PostgreSQL knows how often a word occurs, and chooses whether to sort or to look along the list."""
         found = [_found_by_postgresql(self.filters), *_common(self.filters, "w"), Sql("w.resolved_at IS NOT NULL")]
         if self.filters.assigned:
@@ -285,7 +312,7 @@ class Resolved:
         where = _all(found)
         return Sql(
             f"""SELECT w.incident_id AS id, w.resolved_at FROM incidents_words w WHERE {where.sql}
-            ORDER BY w.resolved_at DESC, w.incident_id DESC""",
+            ORDER BY w.resolved_at DESC, w.incident_id DESC LIMIT {limit}""",
             where.values,
         )
 
