@@ -101,17 +101,22 @@ def test_a_disk_without_room(
     assert " MB are left" in found[id_][0]["title"]
 
 
+def leave_undone(hub: Hub) -> None:
+    """The poll has been due for years."""
+    hub.rows("INSERT INTO jobs_job (id, workflow, key) VALUES (77, 'pagerduty-sync', '')")
+    hub.rows(
+        "INSERT INTO jobs_step (job_id, name, state, attempts, run_at, error, by_hand, owner, fence)"
+        " VALUES (77, 'poll', 'waiting', 0, '2020-01-01 00:00:00', '', '', '', 0)"
+    )
+
+
 @on_sqlite
 def test_a_hub_without_administrator_without_work_and_without_encryption(
     make_hub: Callable[..., Hub], sandbox: Sandbox
 ) -> None:
     doctor = doctor_of(hub := make_hub(), sandbox)
     hub.rows("DELETE FROM users")
-    hub.rows("INSERT INTO jobs_job (id, workflow, key) VALUES (77, 'pagerduty-sync', '')")
-    hub.rows(
-        "INSERT INTO jobs_step (job_id, name, state, attempts, run_at, error, by_hand, owner, fence)"
-        " VALUES (77, 'poll', 'waiting', 0, '2020-01-01 00:00:00', '', '', '', 0)"
-    )
+    leave_undone(hub)
     found = doctor.finds(BASE_URL="http://incidents.example.com")
     expected = {"hub.no-administrator", "hub.nobody-works", "hub.base-url-insecure", "pagerduty.webhook-missing"}
     assert found.keys() - ALWAYS == expected

@@ -32,8 +32,9 @@ class Step:
     lane: str = "default"
     #: Why this step is not to be done for this subject at all, or None.
     off: Callable[[Any], str | None] = lambda subject: None
-    #: Longest pause between two tries, seconds.
-    slowest_retry: float = 300.0
+    #: Longest pause between two tries, seconds. Where many wait for a tool that limits us, a longer one would leave
+    #: turns unused that it allows.
+    slowest_retry: float = 60.0
     #: A permanent error is tried again every minute instead of failing the step.
     never_give_up: bool = False
     #: After this long a person is asked before it is tried again.
