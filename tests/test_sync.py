@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.pagerduty import act, ask, edit, incident, log_of, subscribe
-from tests.processes import Hub, Json, Sandbox, eventually, report_form
+from tests.processes import Hub, Json, Sandbox, company, eventually, report_form
 
 
 def reported(hub: Hub, sandbox: Sandbox, **more: str) -> tuple[str, str]:
@@ -332,7 +332,7 @@ def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[...,
     # Somebody else uses up what there is, of the few calls of one kind that are allowed.
     sandbox.switch(oncalls_limit="6")
     for _ in range(5):
-        ask(sandbox, "/oncalls")
+        ask(sandbox, "/oncalls", key=company.PAGERDUTY_KEY)
     hub.read_directory_now()
     eventually(lambda: len(sandbox.calls("GET /oncalls")) >= 7)
     hub.poll_now()

@@ -33,8 +33,8 @@ def plan(hub: Hub, *, weekday: int = 1, hour: int = 10, zone: str = "Europe/Lisb
 
 
 def due(hub: Hub, *, ago: timedelta = timedelta(minutes=2)) -> None:
-    """Its hour came so long ago."""
-    hub.rows("UPDATE drill_drillplan SET next_at = %s", f"{datetime.now(UTC) - ago:%Y-%m-%d %H:%M:%S}")
+    """Its hour came so long ago; to the microsecond, so that it is another hour each time."""
+    hub.rows("UPDATE drill_drillplan SET next_at = %s", f"{datetime.now(UTC) - ago:%Y-%m-%d %H:%M:%S.%f}")
 
 
 def drills(hub: Hub) -> list[Json]:

@@ -217,7 +217,7 @@ class Resolved:
                 yield from self._laterally(pairs, limit)
             else:
                 for service, priority in pairs:
-                    yield self._of(Sql("%s", (service,)), Sql("%s", (priority,)), like=(service, priority), limit=limit)
+                    yield self._of(Sql("%s", (service,)), Sql("%s", (priority,)), pair=(service, priority), limit=limit)
             if self._ranged:
                 odd = [Sql(_ODD[connection.vendor]), self._not_usual(), *_common(filters, "i")]
                 yield self._stream(odd, limit, index="incidents_odd")
@@ -227,7 +227,7 @@ class Resolved:
         for is_none in (False, True):
             some = [pair for pair in pairs if (pair[1] == "") == is_none]
             if some:
-                each = self._of(Sql("v.service"), Sql("v.priority"), like=some[0], limit=limit)
+                each = self._of(Sql("v.service"), Sql("v.priority"), pair=some[0], limit=limit)
                 services, priorities = ([pair[column] for pair in some] for column in (0, 1))
                 yield Sql(
                     f"""SELECT f.* FROM unnest(%s::text[], %s::text[]) v(service, priority)
@@ -235,17 +235,17 @@ class Resolved:
                     (services, priorities, *each.values),
                 )
 
-    def _of(self, service: Sql, priority: Sql, *, like: Pair, limit: int) -> Sql:
-        """One pair `like` this, whose values stand in `service` and `priority`."""
+    def _of(self, service: Sql, priority: Sql, *, pair: Pair, limit: int) -> Sql:
+        """Those of a pair. Its values stand in `service` and `priority`; which of them there are, `pair` says."""
         conditions, along = self._usual() if self._ranged else [], []
-        if like[0] is not None:
+        if pair[0] is not None:
             conditions.append(Sql(f"i.service_id = {service.sql}", service.values))
             along.append("i.service_id")
-        if like[1] is not None:
-            is_it = Sql(f"i.priority_id = {priority.sql}", priority.values) if like[1] else Sql("i.priority_id IS NULL")
+        if pair[1] is not None:
+            is_it = Sql(f"i.priority_id = {priority.sql}", priority.values) if pair[1] else Sql("i.priority_id IS NULL")
             conditions.append(is_it)
             along.append("i.priority_id")
-        rest = self._rest(service=like[0], priority=like[1])
+        rest = self._rest(service=pair[0], priority=pair[1])
         return self._stream([*conditions, *_common(rest, "i")], limit, along=along)
 
     def _apart(self) -> list[Pair]:
