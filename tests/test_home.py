@@ -142,6 +142,18 @@ def test_filters_compose_and_the_order_holds(full: Hub, rows: list[Row]) -> None
     check()
 
 
+def test_what_was_resolved_long_after_is_found_by_the_day_on_which_it_was_created(full: Hub, rows: list[Row]) -> None:
+    long = timedelta(days=8)
+    late = [row for row in rows if row["resolved_at"] and row["resolved_at"] - row["created_at"] > long]
+    assert late
+    for row in late[:5]:
+        day = row["created_at"].astimezone(LISBON).date().isoformat()
+        for more in ({}, {"service": row["service_id"]}, *({"assigned": one} for one in history.ASSIGNED[:5])):
+            asked = {"from": day, "until": day, **more}
+            wanted = [one["id"] for one in rows if lets_through(one, asked, {})]
+            assert names_on(full.dana.get(address(asked))) == wanted
+
+
 def test_every_incident_is_reached_page_by_page_once_and_in_order(full: Hub, rows: list[Row]) -> None:
     for asked in ({}, {"q": "incident"}, {"priority": [rows[-1]["priority_id"] or "none", rows[0]["priority_id"]]}):
         found = [name for page in pages_of(full, address(asked)) for name in names_on(page)]

@@ -92,6 +92,12 @@ def _common(filters: Filters, table: str) -> list[Sql]:
     return found
 
 
+def _is_assigned(person: str) -> Sql:
+    if connection.vendor == "sqlite":
+        return Sql("EXISTS (SELECT 1 FROM json_each(i.assigned) WHERE value = %s)", (person,))
+    return Sql("i.assigned @> to_jsonb(%s::text)", (person,))
+
+
 def _found_by_postgresql(filters: Filters) -> Sql:
     return Sql("w.words @@ plainto_tsquery('pg_catalog.simple', %s)", (" ".join(filters.words),))
 
@@ -138,17 +144,12 @@ class Open:
         if filters.statuses:
             found.append(_one_of("i.status", filters.statuses))
         if filters.assigned:
-            found.append(self._assigned())
+            found.append(_is_assigned(filters.assigned))
         if filters.words:
             found.append(self._words())
         if self.after is not None:
             found.append(self._after(self.after))
         return _all(found)
-
-    def _assigned(self) -> Sql:
-        if connection.vendor == "sqlite":
-            return Sql("EXISTS (SELECT 1 FROM json_each(i.assigned) WHERE value = %s)", (self.filters.assigned,))
-        return Sql("i.assigned @> to_jsonb(%s::text)", (self.filters.assigned,))
 
     def _words(self) -> Sql:
         if connection.vendor != "sqlite":
@@ -202,7 +203,7 @@ class Resolved:
     @property
     def _ranged(self) -> bool:
         filters = self.filters
-        return (filters.since is not None or filters.until is not None) and not (filters.words or filters.assigned)
+        return (filters.since is not None or filters.until is not None) and not filters.words
 
     def _streams(self, limit: int) -> Iterator[Sql]:
         """Queries that each read so many along one index, in the order of the list. No incident is in two of them."""
@@ -212,15 +213,20 @@ class Resolved:
         elif filters.assigned:
             yield self._assigned(limit)
         else:
-            pairs = self._apart()
-            if len(pairs) > 1 and connection.vendor == "postgresql":
-                yield from self._laterally(pairs, limit)
-            else:
-                for service, priority in pairs:
-                    yield self._of(Sql("%s", (service,)), Sql("%s", (priority,)), pair=(service, priority), limit=limit)
-            if self._ranged:
-                odd = [Sql(_ODD[connection.vendor]), self._not_usual(), *_common(filters, "i")]
-                yield self._stream(odd, limit, index="incidents_odd")
+            yield from self._filed(limit)
+        if self._ranged:
+            odd = [Sql(_ODD[connection.vendor]), self._not_usual(), *_common(filters, "i")]
+            odd += [_is_assigned(filters.assigned)] if filters.assigned else []
+            yield self._stream(odd, limit, index="incidents_odd")
+
+    def _filed(self, limit: int) -> Iterator[Sql]:
+        """Under a service, a priority, both or neither."""
+        pairs = self._apart()
+        if len(pairs) > 1 and connection.vendor == "postgresql":
+            yield from self._laterally(pairs, limit)
+            return
+        for service, priority in pairs:
+            yield self._of(Sql("%s", (service,)), Sql("%s", (priority,)), pair=(service, priority), limit=limit)
 
     def _laterally(self, pairs: list[Pair], limit: int) -> Iterator[Sql]:
         """PostgreSQL plans one query for all pairs instead of one for each, and one for those without priority."""
@@ -237,7 +243,7 @@ class Resolved:
 
     def _of(self, service: Sql, priority: Sql, *, pair: Pair, limit: int) -> Sql:
         """Those of a pair. Its values stand in `service` and `priority`; which of them there are, `pair` says."""
-        conditions, along = self._usual() if self._ranged else [], []
+        conditions, along = self._usual("i"), []
         if pair[0] is not None:
             conditions.append(Sql(f"i.service_id = {service.sql}", service.values))
             along.append("i.service_id")
@@ -261,18 +267,18 @@ class Resolved:
             rest = replace(rest, services=None)
         return rest if priority is None else replace(rest, priorities=())
 
-    def _usual(self) -> list[Sql]:
+    def _usual(self, table: str) -> list[Sql]:
         """What the range of the creation means for when it was resolved."""
         filters, (before, later) = self.filters, USUALLY
         found = []
         if filters.since is not None:
-            found.append(Sql("i.resolved_at >= %s", (_time(filters.since + before),)))
+            found.append(Sql(f"{table}.resolved_at >= %s", (_time(filters.since + before),)))
         if filters.until is not None:
-            found.append(Sql("i.resolved_at <= %s", (_time(filters.until + later),)))
+            found.append(Sql(f"{table}.resolved_at <= %s", (_time(filters.until + later),)))
         return found
 
     def _not_usual(self) -> Sql:
-        usual = _all(self._usual())
+        usual = _all(self._usual("i"))
         return Sql(f"NOT ({usual.sql})", usual.values)
 
     def _stream(self, conditions: Sequence[Sql], limit: int, *, along: Sequence[str] = (), index: str = "") -> Sql:
@@ -290,7 +296,7 @@ class Resolved:
         )
 
     def _assigned(self, limit: int) -> Sql:
-        found = [Sql("a.name = %s", (self.filters.assigned,)), *_common(self.filters, "a")]
+        found = [Sql("a.name = %s", (self.filters.assigned,)), *self._usual("a"), *_common(self.filters, "a")]
         if self.after is not None:
             values = (_time(self.after.resolved_at), self.after.name)
             found.append(Sql("(a.resolved_at, a.incident_id) < (%s, %s)", values))
