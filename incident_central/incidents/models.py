@@ -168,7 +168,9 @@ class Incident(models.Model):
     def reported(self) -> None:
         who = self.reporter_name or self.reporter_email
         text = f"Reported by {who}"
-        self._note(text, body=self.description, source="report", kind=Kind.STATUS, at=self.created_at)
+        # PagerDuty's log tells whole seconds. What it did in the second of the report came after it.
+        at = self.created_at.replace(microsecond=0)
+        self._note(text, body=self.description, source="report", kind=Kind.STATUS, at=at)
 
     def taken_over(self, where: str) -> None:
         """It was in the table of an earlier Incident Central."""
