@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -149,6 +150,23 @@ def test_no_call_leaves_before_its_retry_after(make_hub: Callable[..., Hub], san
     calls = sandbox.calls("conversations.create")
     refused = next(call for call in calls if call["status"] == 429)
     assert [call for call in calls if refused["finished_at"] < call["arrived_at"] < refused["finished_at"] + 3] == []
+
+
+def test_however_often_slack_limited_us_a_step_is_tried_again_within_about_a_minute(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    sandbox.fault("slack", "429", method="conversations.create", seconds=1)
+    name = report(hub)
+    eventually(lambda: hub.steps(name)["open_channel"]["state"] == "waiting")
+    hub.stop()
+    hub.rows("UPDATE jobs_step SET attempts = 12, run_at = '2020-01-01 00:00:00' WHERE name = 'open_channel'")
+    hub.start()
+    eventually(lambda: hub.steps(name)["open_channel"]["attempts"] > 12)
+    run_at = hub.steps(name)["open_channel"]["run_at"]
+    at = run_at if isinstance(run_at, datetime) else datetime.fromisoformat(run_at)
+    assert at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC) < timedelta(seconds=76)
 
 
 def test_a_missing_scope_fails_its_step_says_which_and_stops_nothing_else(hub: Hub, sandbox: Sandbox) -> None:
