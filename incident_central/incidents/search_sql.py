@@ -182,6 +182,7 @@ class Resolved:
             found, order = self._by_sqlite_words(limit), "f.place DESC"
         else:
             found, order = self._merged(limit), "f.resolved_at DESC, f.id DESC"
+        # Cut off before the rest is joined: PostgreSQL would take them for many more than they are.
         return Sql(
             f"""{_COLUMNS} FROM (SELECT * FROM ({found.sql}) f ORDER BY {order} LIMIT {limit}) f
             JOIN incidents i ON i.id = f.id {_DIRECTORY} ORDER BY {order}""",
@@ -226,14 +227,14 @@ class Resolved:
             yield from self._laterally(pairs, limit)
             return
         for service, priority in pairs:
-            yield self._of(Sql("%s", (service,)), Sql("%s", (priority,)), pair=(service, priority), limit=limit)
+            yield self._of_pair(Sql("%s", (service,)), Sql("%s", (priority,)), pair=(service, priority), limit=limit)
 
     def _laterally(self, pairs: list[Pair], limit: int) -> Iterator[Sql]:
         """PostgreSQL plans one query for all pairs instead of one for each, and one for those without priority."""
         for is_none in (False, True):
             some = [pair for pair in pairs if (pair[1] == "") == is_none]
             if some:
-                each = self._of(Sql("v.service"), Sql("v.priority"), pair=some[0], limit=limit)
+                each = self._of_pair(Sql("v.service"), Sql("v.priority"), pair=some[0], limit=limit)
                 services, priorities = ([pair[column] for pair in some] for column in (0, 1))
                 yield Sql(
                     f"""SELECT f.* FROM unnest(%s::text[], %s::text[]) v(service, priority)
@@ -241,8 +242,8 @@ class Resolved:
                     (services, priorities, *each.values),
                 )
 
-    def _of(self, service: Sql, priority: Sql, *, pair: Pair, limit: int) -> Sql:
-        """Those of a pair. Its values stand in `service` and `priority`; which of them there are, `pair` says."""
+    def _of_pair(self, service: Sql, priority: Sql, *, pair: Pair, limit: int) -> Sql:
+        """`pair` says which of the two there are; `service` and `priority` stand for their values in the query."""
         conditions, along = self._usual("i"), []
         if pair[0] is not None:
             conditions.append(Sql(f"i.service_id = {service.sql}", service.values))
