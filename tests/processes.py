@@ -278,14 +278,23 @@ class Hub:
             timeout=60,
         )
 
+    def run(self, *arguments: str, stdin: str = "") -> str:
+        """What the command says, which must succeed."""
+        done = self.command(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def prepare(self) -> None:
         """A database that is up to date, with an administrator in it; SQLite's is backed up."""
-        assert (done := self.command("manage", "migrate")).returncode == 0, done.stderr
-        made = self.command("manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
-        assert made.returncode == 0, made.stderr
-        assert self.database_url or self.command("backup").returncode == 0
+        self.run("manage", "migrate")
+        self.make_administrator()
+        if not self.database_url:
+            self.run("backup")
         subprocess.run([sys.executable, "-c", PERIODIC_WORK], env=self.environment, cwd=ROOT, timeout=60, check=True)
         self.put_off_doctor()
+
+    def make_administrator(self) -> None:
+        self.run("manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
 
     def start(self, *options: str, ready: bool = True) -> None:
         self.begin(*options)

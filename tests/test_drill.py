@@ -77,7 +77,7 @@ def put_away(hub: Hub, name: str) -> Page:
 
 
 def drill_goes_through(hub: Hub) -> None:
-    """Dana starts one, acknowledges and ends it, and the doctor says so."""
+    """Dana starts one, acknowledges and ends it, and the doctor has nothing else to say of drills any more."""
     name = start(hub)
     until(hub, name, "Acknowledge it on your phone")
     eventually(lambda: hub.sandbox.ringing == {"Dana Okafor"} or None)
@@ -85,7 +85,7 @@ def drill_goes_through(hub: Hub) -> None:
     until(hub, name, "Acknowledged by Dana Okafor")
     hub.dana.post(f"/drills/{name}/end", {})
     put_away(hub, name)
-    assert "drill.went-through" in findings(check(hub))
+    assert {one for one in findings(check(hub)) if one.startswith("drill.")} == {"drill.went-through"}
 
 
 def drill_service(sandbox: Sandbox) -> Json:
@@ -188,6 +188,7 @@ def test_it_ends_by_itself(ready: Hub, sandbox: Sandbox) -> None:
     assert sandbox.page_of(name)["status"] == "resolved"
     assert sandbox.channel_of(name)["is_archived"]
     assert "drill.not-acknowledged" in findings(check(ready))
+    drill_goes_through(ready)
 
 
 @on_sqlite
@@ -299,6 +300,12 @@ def test_where_it_could_reach_somebody_else_nothing_is_sent(ready: Hub, sandbox:
             _as_it_was(sandbox, made)
     assert sandbox.ringing == set()
     assert "drill.nothing-sent" in findings(check(ready))
+
+    # As the fix says: deleted in PagerDuty, forgotten here, made anew.
+    sandbox.plant("pagerduty", "policies", made["policy_id"], delete=True)
+    ready.dana.post("/drills/service", {"forget": "yes"})
+    make_service(ready)
+    drill_goes_through(ready)
 
 
 @on_sqlite
@@ -415,6 +422,7 @@ def test_a_page_that_pagerduty_does_not_have_is_said(ready: Hub, sandbox: Sandbo
     ready.dana.post(f"/drills/{name}/end", {})
     assert "PagerDuty accepted a page that it does not have" in put_away(ready, name).text
     assert "drill.page-missing" in findings(check(ready))
+    drill_goes_through(ready)
 
 
 @on_sqlite
@@ -428,6 +436,7 @@ def test_a_page_that_reached_somebody_else_is_said_and_resolved(ready: Hub, sand
     assert "PagerDuty has assigned it to Mei Tanaka" in shown.text
     assert sandbox.page_of(name)["status"] == "resolved"
     assert "drill.reached-somebody-else" in findings(check(ready))
+    drill_goes_through(ready)
 
 
 @on_sqlite
@@ -440,6 +449,8 @@ def test_slack_that_opens_no_channel_is_said(ready: Hub, sandbox: Sandbox) -> No
     ready.dana.post(f"/drills/{name}/end", {})
     put_away(ready, name)
     assert "drill.no-channel" in findings(check(ready))
+    sandbox.switch(channel_creation="allowed")
+    drill_goes_through(ready)
 
 
 @on_sqlite
@@ -456,6 +467,7 @@ def test_a_page_that_nobody_has_looked_at_yet_is_not_said_to_be_missing(ready: H
     ready.dana.post(f"/drills/{name}/end", {})
     assert "Nobody acknowledged" in put_away(ready, name).text
     assert sandbox.page_of(name)["status"] == "resolved"
+    assert "drill.not-looked-at" not in findings(check(ready))
 
 
 # ── what PagerDuty says at the end ────────────────────────────────────────────────────────────────

@@ -1,7 +1,8 @@
-"""What the doctor says to do about the database, the hub itself and the drill, done, turns each finding green.
+"""What the doctor says to do about the database and the hub itself, done, turns each finding green.
 
 PagerDuty and Slack: tests/test_fixes.py. People: tests/test_doctor_of_people.py. A mail server that takes nothing:
-tests/test_telling.py. Clocks are set by NTP, and a check that failed is a fault of ours: there is nothing to do.
+tests/test_telling.py. The drill: tests/test_drill.py. Clocks are set by NTP, and a check that failed is a fault of
+ours: there is nothing to do.
 """
 
 import contextlib
@@ -17,30 +18,11 @@ from psycopg import sql
 
 from tests.doctor import ALWAYS, Doctor, database_of, heal
 from tests.journeys.conftest import on_sqlite
-from tests.processes import ADMIN, PASSWORD, Hub, Sandbox, eventually
+from tests.processes import Hub, Sandbox, eventually
 from tests.test_doctor_of_the_database import EARLIER_TABLE, leave_undone, on_a_disk, on_postgresql
-from tests.test_drill import (
-    DANA,
-    drill,
-    drill_goes_through,
-    drill_service,
-    give_to_mei,
-    make_service,
-    put_away,
-    start,
-    until,
-)
-from tests.test_set_up_page import check, findings
 from tests.watchers import watcher
 
-Fix = Callable[[Hub], None]
 MakeHub = Callable[..., Hub]
-
-
-def command(hub: Hub, *arguments: str, stdin: str = "") -> str:
-    done = hub.command(*arguments, stdin=stdin)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def healthy(hub: Hub, sandbox: Sandbox, **settings: str) -> Doctor:
@@ -116,11 +98,11 @@ def test_a_table_of_an_earlier_incident_central_and_tables_that_are_missing(
     hub.folder.mkdir()
     shutil.copy(rest / "last-backup", hub.folder)
     assert "database.not-migrated" in wrong(doctor)
-    command(hub, "manage", "migrate")
+    hub.run("manage", "migrate")
     assert wrong(doctor) == {"hub.no-administrator"}
-    command(hub, "manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
+    hub.make_administrator()
     assert wrong(doctor) == set()
-    command(hub, "import", str(database_of(earlier)), "--yes")
+    hub.run("import", str(database_of(earlier)), "--yes")
     assert hub.rows("SELECT id FROM incidents") == [{"id": "incident-of-old"}]
 
 
@@ -134,11 +116,11 @@ def test_a_program_that_held_the_file_and_backups_that_had_stopped(make_hub: Mak
     _, file = memory.read_text().splitlines()
     memory.write_text(f"{datetime.now(UTC) - timedelta(days=9)}\n{file}\n")
     assert wrong(doctor) == {"database.backup-old"}
-    command(hub, "backup")
+    hub.run("backup")
     assert wrong(doctor) == set()
     memory.unlink()
     assert wrong(doctor) == {"database.backup-missing"}
-    command(hub, "backup")
+    hub.run("backup")
     assert wrong(doctor) == set()
 
 
@@ -164,12 +146,25 @@ def test_an_administrator_and_somebody_who_works(make_hub: MakeHub, sandbox: San
     doctor = healthy(hub, sandbox)
     hub.rows("DELETE FROM users")
     assert wrong(doctor) == {"hub.no-administrator"}
-    command(hub, "manage", "createadmin", ADMIN, "--name", "Dana Okafor", "--password-stdin", stdin=PASSWORD)
+    hub.make_administrator()
     assert wrong(doctor) == set()
     leave_undone(hub)
     assert wrong(doctor) == {"hub.nobody-works"}
     hub.start()
     eventually(lambda: wrong(doctor) == set())
+
+
+@on_sqlite
+def test_webhooks_that_went_where_the_hub_was(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    hub = make_hub()
+    doctor = healthy(hub, sandbox)
+    hub.start()
+    hub.run("setup", "webhook", "--no-test")
+    hub.stop()
+    hub.port = Hub(sandbox, hub.folder).port  # another free one
+    assert "pagerduty.webhook-old-address" in wrong(doctor)
+    hub.run("setup", "webhook", "--no-test")
+    assert "pagerduty.webhook-old-address" not in wrong(doctor)
 
 
 @on_sqlite
@@ -191,83 +186,3 @@ def test_a_watcher_outside(make_hub: MakeHub, sandbox: Sandbox) -> None:
         hub.does("heartbeat")
         assert outside.heard[-1] == "/right"
         assert not {id_ for id_ in doctor.finds() if id_.startswith("hub.")}
-
-
-# ── the drill ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def nobody_acknowledges(hub: Hub) -> None:
-    name = start(hub)
-    until(hub, name, "Nobody has acknowledged yet.")
-    hub.dana.post(f"/drills/{name}/end", {})
-    put_away(hub, name)
-
-
-def is_refused(hub: Hub) -> None:
-    hub.sandbox.plant("pagerduty", "policies", drill_service(hub.sandbox)["policy_id"], set={"num_loops": 2})
-    assert "Nobody was paged" in put_away(hub, start(hub)).text
-
-
-def have_it_made_anew(hub: Hub) -> None:
-    made = drill_service(hub.sandbox)
-    hub.sandbox.plant("pagerduty", "services", made["id"], delete=True)
-    hub.sandbox.plant("pagerduty", "policies", made["policy_id"], delete=True)
-    hub.dana.post("/drills/service", {"forget": "yes"})
-    make_service(hub)
-
-
-def opens_no_channel(hub: Hub) -> None:
-    hub.sandbox.switch(channel_creation="restricted")
-    name = start(hub)
-    until(hub, name, "restricted_action")
-    hub.sandbox.acknowledge(hub.sandbox.page_of(name)["id"], DANA)
-    until(hub, name, "Acknowledged by Dana Okafor")
-    hub.dana.post(f"/drills/{name}/end", {})
-    put_away(hub, name)
-
-
-def mend_slack(hub: Hub) -> None:
-    hub.sandbox.switch(channel_creation="allowed")
-
-
-def loses_its_page(hub: Hub) -> None:
-    hub.sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
-    name = start(hub)
-    eventually(lambda: drill(hub, name)["pagerduty_id"])
-    hub.sandbox.plant("pagerduty", "incidents", hub.sandbox.page_of(name)["id"], delete=True)
-    hub.sandbox.mend()
-    until(hub, name, "does not have it (404)")
-    hub.dana.post(f"/drills/{name}/end", {})
-    put_away(hub, name)
-
-
-def reaches_mei(hub: Hub) -> None:
-    hub.sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
-    name = start(hub)
-    eventually(lambda: drill(hub, name)["pagerduty_id"])
-    give_to_mei(hub.sandbox, name)
-    hub.sandbox.mend()
-    put_away(hub, name)
-
-
-LAST_DRILLS: dict[str, tuple[Fix, Fix]] = {
-    "drill.not-acknowledged": (nobody_acknowledges, lambda hub: None),
-    "drill.nothing-sent": (is_refused, have_it_made_anew),
-    "drill.no-channel": (opens_no_channel, mend_slack),
-    "drill.page-missing": (loses_its_page, lambda hub: None),
-    "drill.reached-somebody-else": (reaches_mei, lambda hub: None),
-}
-
-
-@on_sqlite
-@pytest.mark.parametrize("kind", LAST_DRILLS)
-def test_another_drill(make_hub: MakeHub, sandbox: Sandbox, kind: str) -> None:
-    hub = make_hub()
-    hub.start()
-    make_service(hub)
-    goes_wrong, mend = LAST_DRILLS[kind]
-    goes_wrong(hub)
-    assert kind in findings(check(hub))
-    mend(hub)
-    drill_goes_through(hub)
-    assert {one for one in findings(check(hub)) if one.startswith("drill.")} == {"drill.went-through"}

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from incident_central.integrations.slack.manifest import SCOPES, manifest
-from tests.doctor import level, policy_id, service_id
+from tests.doctor import Doctor, level, policy_id, service_id
 from tests.journeys.conftest import on_sqlite
 from tests.pagerduty import event, send, signed
 from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
@@ -275,15 +275,23 @@ def _from_the_log(hub: Hub) -> bool:
 
 
 @on_sqlite
-def test_a_check_that_we_fail_ourselves_is_no_pass(hub: Hub) -> None:
+def test_a_check_that_we_fail_ourselves_is_no_pass_and_keeps_no_other_from_being_made(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    """PagerDuty answers what its API description rules out."""
+    hub = make_hub()
+    hub.start()
     assert "hub.check-failed" not in findings(check(hub))
-    hub.rows(
-        "UPDATE jobs_step SET error = 'Incident Central itself failed here (KeyError).'"
-        " WHERE name = 'slack' AND job_id IN (SELECT id FROM jobs_job WHERE workflow = 'doctor')"
-    )
-    page = hub.dana.get("/set-up")
+    sandbox.plant("pagerduty", "services", service_id("Search"), set={"auto_resolve_timeout": "soon"})
+    page = check(hub)
     assert "hub.check-failed" in findings(page)
-    assert "(KeyError)" in page.text
+    assert "Incident Central itself failed here (ValueError)" in page.text
+    by_command = Doctor(hub).finds()
+    (failed,) = by_command["hub.check-failed"]
+    assert (failed["level"], failed["said"]) == ("could-not-check", "Incident Central itself failed: ValueError.")
+    assert "pagerduty.webhook-missing" in by_command
+    sandbox.plant("pagerduty", "services", service_id("Search"), set={"auto_resolve_timeout": None})
+    assert "hub.check-failed" not in findings(check(hub))
 
 
 @on_sqlite
