@@ -52,17 +52,29 @@ def now() -> datetime:
 def state() -> Hashable:
     """The same as before where nobody wrote anything meanwhile: what was made of the rows then still holds.
 
-    To be asked for before they are read. On SQLite each thread has states of its own: `data_version` counts what other
-    connections wrote, `total_changes` what this one did. On PostgreSQL equal snapshots see the same.
-    (sqlite.org/pragma.html#pragma_data_version, postgresql.org/docs/current/functions-info.html)
+    To be asked for before they are read.
     """
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("PRAGMA data_version")
-            return connection.connection, cursor.fetchone(), connection.connection.total_changes
-        cursor.execute("SELECT pg_current_snapshot()::text")
+        cursor.execute(f"SELECT {state_column()}")
         row: tuple[str] = cursor.fetchone()
-        return row
+        return state_told(row[0])
+
+
+def state_column() -> str:
+    """For a query that is made before all others, to read the state along; state_told() makes one of it.
+
+    SQLite counts what other connections wrote, and what this one did. On PostgreSQL equal snapshots see the same.
+    (sqlite.org/pragma.html#pragma_data_version, sqlite.org/lang_corefunc.html#total_changes,
+    postgresql.org/docs/current/functions-info.html)
+    """
+    if connection.vendor == "sqlite":
+        return "(SELECT data_version FROM pragma_data_version) || ' ' || total_changes()"
+    return "pg_current_snapshot()::text"
+
+
+def state_told(told: str) -> Hashable:
+    """On SQLite each thread has states of its own."""
+    return (connection.connection, told) if connection.vendor == "sqlite" else told
 
 
 def check_writable() -> None:

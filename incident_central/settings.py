@@ -249,7 +249,8 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
         "OPTIONS": {
-            "context_processors": ["django.template.context_processors.request", "incident_central.web.context.page"]
+            "context_processors": ["django.template.context_processors.request", "incident_central.web.context.page"],
+            "builtins": ["incident_central.web.templatetags.addresses"],
         },
     }
 ]

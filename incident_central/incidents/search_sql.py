@@ -36,13 +36,12 @@ class Sql:
 
 NOBODY = Sql("SELECT 0")
 _COLUMNS = """
-    SELECT i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at, s.name, coalesce(p.name, ''),
+    SELECT i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at,
+        (SELECT s.name FROM incidents_service s WHERE s.id = i.service_id), coalesce(p.name, ''),
         p.rank, i.assigned, i.acknowledged_by, i.reporter_name, i.reporter_email,
         coalesce(i.incident_commander_email, ''), i.source, coalesce(i.pagerduty_id, ''),
         coalesce(i.pagerduty_url, ''), coalesce(i.slack_channel_url, '')"""
-_DIRECTORY = """
-    JOIN incidents_service s ON s.id = i.service_id
-    LEFT JOIN incidents_priority p ON p.id = i.priority_id"""
+_PRIORITY = "LEFT JOIN incidents_priority p ON p.id = i.priority_id"
 
 
 def _time(moment: datetime | None) -> Any:
@@ -125,7 +124,7 @@ class Open:
     def query(self, limit: int) -> Sql:
         where = self._where()
         return Sql(
-            f"""{_COLUMNS} FROM incidents i {_by("open_by_service")} {_DIRECTORY} WHERE {where.sql}
+            f"""{_COLUMNS} FROM incidents i {_by("open_by_service")} {_PRIORITY} WHERE {where.sql}
             ORDER BY i.status DESC, coalesce(p.rank, 1000), i.created_at, i.id LIMIT %s""",
             (*where.values, limit),
         )
@@ -185,7 +184,7 @@ class Resolved:
         # Cut off before the rest is joined: PostgreSQL would take them for many more than they are.
         return Sql(
             f"""{_COLUMNS} FROM (SELECT * FROM ({found.sql}) f ORDER BY {order} LIMIT {limit}) f
-            JOIN incidents i ON i.id = f.id {_DIRECTORY} ORDER BY {order}""",
+            JOIN incidents i ON i.id = f.id {_PRIORITY} ORDER BY {order}""",
             found.values,
         )
 

@@ -11,12 +11,10 @@ from urllib.parse import urlencode
 
 from django.http import HttpResponse, HttpResponseNotModified, QueryDict
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
-from incident_central.database import state
 from incident_central.incidents.models import Incident
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.search import Listed, counts, listed
@@ -32,6 +30,7 @@ from incident_central.web.responding import could_not_page
 from incident_central.web.rows import page_steps, rows
 from incident_central.web.saved_views import saved
 from incident_central.web.security import SignedIn, signed_in
+from incident_central.web.templatetags.addresses import address
 
 PAGE = 50
 #: Once PagerDuty has not answered for so long, we say that it is down.
@@ -45,7 +44,7 @@ DIGEST = "DIGEST-OF-THESE-PARTS"
 def home(request: SignedIn) -> HttpResponse:
     """The page, or for its own script the parts that change: 304 where none of them did."""
     now = int(time.time())  # pages tell ages to the second
-    query, seen = request.GET.urlencode(), state()
+    query, seen = request.GET.urlencode(), request.session.seen
     shown = _shown(query, seen, now)
     response = _parts(request, *_parts_of(query, seen, now)) if request.htmx else _page(request, shown)
     patch_vary_headers(response, ["HX-Request"])
@@ -117,7 +116,7 @@ def _list(wanted: Asked, after: Place | None) -> dict[str, object]:
         "this_address": _address(wanted, after),
         "latest_address": _address(wanted, None),
         "older_address": _older(wanted, found, before),
-        "csv_address": f"{reverse('csv')}{'?' if wanted.query else ''}{wanted.query}",
+        "csv_address": f"{address('csv')}{'?' if wanted.query else ''}{wanted.query}",
     }
 
 
@@ -133,7 +132,7 @@ def _older(wanted: Asked, found: list[Listed], before: int) -> str:
 
 def _address(wanted: Asked, after: Place | None) -> str:
     query = "&".join(filter(None, [wanted.query, urlencode({"after": str(after)}) if after else ""]))
-    return reverse("home") + (f"?{query}" if query else "")
+    return address("home") + (f"?{query}" if query else "")
 
 
 # ── what it says ──────────────────────────────────────────────────────────────────────────────────

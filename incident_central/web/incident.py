@@ -12,7 +12,6 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from incident_central.database import state
 from incident_central.incidents.importing import make_full, of_number
 from incident_central.incidents.models import Incident, OnCall
 from incident_central.incidents.news import unacknowledged_since
@@ -39,7 +38,7 @@ def incident(request: SignedIn, name: str) -> HttpResponse:
     if (renamed := _renamed(name)) is not None:
         return redirect("incident", renamed)
     now = int(time.time())  # it tells ages to the second
-    shown = _shown(name, request.GET.urlencode(), state(), now)
+    shown = _shown(name, request.GET.urlencode(), request.session.seen, now)
     return render(request, "web/incident.html", shown.context | {"acting": shown.acting.by(request.user)})
 
 

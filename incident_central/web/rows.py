@@ -1,16 +1,16 @@
 """Lines of the list as HTML. Fifty of them by a template would take longer than everything else of the page."""
 
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from html import escape
 
-from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
 from incident_central.incidents.models import FROM_PAGERDUTY, Status, listing
 from incident_central.incidents.search import Listed
 from incident_central.jobs.models import State, StepRow
 from incident_central.web.responding import could_not_page
+from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import age, ago
 
 
@@ -68,10 +68,9 @@ def _row(*shown: str) -> str:
     )
 
 
-@cache
 def _address() -> str:
     """Where incidents are: names are made of letters, digits and hyphens."""
-    return reverse("incident", args=["x"]).removesuffix("x")
+    return address("incident", "x").removesuffix("x")
 
 
 def _who(incident: Listed, page: StepRow | None) -> str:

@@ -14,6 +14,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
 from incident_central.accounts.models import User
+from incident_central.accounts.signed_in import SessionStore
 from incident_central.outage import within
 from incident_central.web import without_database
 
@@ -27,6 +28,7 @@ class SignedIn(HttpRequest):
     """A request by somebody who is signed in."""
 
     user: User
+    session: SessionStore
     htmx: HtmxDetails
 
 

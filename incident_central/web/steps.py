@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.urls import reverse
 from django.utils.html import format_html
 
 from incident_central.incidents.models import Incident, Responder, Status, listing
 from incident_central.incidents.response import RESPONSE
 from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow
 from incident_central.web.by_hand import ByHand, by_hand
+from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import clock_with_seconds, seconds_left
 
 #: What a later step is said to wait for.
@@ -50,7 +50,7 @@ def rows_of(name: str) -> dict[str, StepRow]:
 
 def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:
     """What needs the reader, then the rest in order."""
-    page = format_html('<a href="{}">{}</a>', reverse("incident", args=[incident.name]), incident.name)
+    page = format_html('<a href="{}">{}</a>', address("incident", incident.name), incident.name)
     recorded = Line("done", "Record the incident", clock_with_seconds(incident.created_at), hint=page)
     steps = [_line(incident, row, rows) for row in _grouped(rows.values())]
     found = [*_missing(incident), recorded, *steps]
