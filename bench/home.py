@@ -148,6 +148,7 @@ def _largest(plan: Plan, measured: Measured, hub: Hub, viewer: Viewer, name: str
     measured.series[f"{name}: last page"] = Series.of(other for _, other in pairs)
     for entries, incident in long.items():
         measured.series[f"{name}: {entries} entries"] = viewer.times(f"/incidents/{incident}", plan.each)
+        measured.series[f"{name}: {entries} entries again"] = viewer.again(f"/incidents/{incident}", plan.each)
     used = processor_time(hub)
     pages = _at_once(hub, plan.seconds)
     measured.numbers[f"{name}: pages a second"] = pages / plan.seconds
