@@ -24,6 +24,8 @@ USUALLY = (timedelta(days=-1), timedelta(days=7))
 Pair = tuple[str | None, str | None]
 #: More values than these at once are looked for along the whole list instead of each by itself.
 READ_APART = 40
+#: Up to so many parts are read with all that a line says; of more, only which they are, and then what is shown.
+READ_WHOLE = 3
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,19 @@ class Sql:
 
 
 NOBODY = Sql("SELECT 0")
+#: What is read of an incident for a line of the list.
+_LINE = """
+    i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at, i.service_id, i.priority_id, i.assigned,
+    i.acknowledged_by, i.reporter_name, i.reporter_email, i.incident_commander_email, i.source, i.pagerduty_id,
+    i.pagerduty_url, i.slack_channel_url"""
 _COLUMNS = """
     SELECT i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at,
-        (SELECT s.name FROM incidents_service s WHERE s.id = i.service_id), coalesce(p.name, ''),
-        p.rank, i.assigned, i.acknowledged_by, i.reporter_name, i.reporter_email,
+        (SELECT s.name FROM incidents_service s WHERE s.id = i.service_id),
+        coalesce((SELECT p.name FROM incidents_priority p WHERE p.id = i.priority_id), ''),
+        (SELECT p.rank FROM incidents_priority p WHERE p.id = i.priority_id),
+        i.assigned, i.acknowledged_by, i.reporter_name, i.reporter_email,
         coalesce(i.incident_commander_email, ''), i.source, coalesce(i.pagerduty_id, ''),
         coalesce(i.pagerduty_url, ''), coalesce(i.slack_channel_url, '')"""
-_PRIORITY = "LEFT JOIN incidents_priority p ON p.id = i.priority_id"
 
 
 def _time(moment: datetime | None) -> Any:
@@ -124,7 +132,8 @@ class Open:
     def query(self, limit: int) -> Sql:
         where = self._where()
         return Sql(
-            f"""{_COLUMNS} FROM incidents i {_by("open_by_service")} {_PRIORITY} WHERE {where.sql}
+            f"""{_COLUMNS} FROM incidents i {_by("open_by_service")}
+            LEFT JOIN incidents_priority p ON p.id = i.priority_id WHERE {where.sql}
             ORDER BY i.status DESC, coalesce(p.rank, 1000), i.created_at, i.id LIMIT %s""",
             (*where.values, limit),
         )
@@ -173,10 +182,14 @@ class Open:
 class Resolved:
     """What was resolved may be much, and is never read whole."""
 
-    def __init__(self, filters: Filters, after: Position | None) -> None:
-        self.filters, self.after = filters, after
+    def __init__(self, filters: Filters, after: Position | None, *, columns: str = "i.id, i.resolved_at") -> None:
+        self.filters, self.after, self._columns = filters, after, columns
 
     def query(self, limit: int) -> Sql:
+        if not self.filters.words and not self.filters.assigned and len(self._apart()) <= READ_WHOLE:
+            lines = Resolved(self.filters, self.after, columns=_LINE)._merged(limit)
+            order = "i.resolved_at DESC, i.id DESC"
+            return Sql(f"{_COLUMNS} FROM ({lines.sql}) i ORDER BY {order} LIMIT {limit}", lines.values)
         if self.filters.words and connection.vendor == "sqlite":
             found, order = self._by_sqlite_words(limit), "f.place DESC"
         else:
@@ -184,7 +197,7 @@ class Resolved:
         # Cut off before the rest is joined: PostgreSQL would take them for many more than they are.
         return Sql(
             f"""{_COLUMNS} FROM (SELECT * FROM ({found.sql}) f ORDER BY {order} LIMIT {limit}) f
-            JOIN incidents i ON i.id = f.id {_PRIORITY} ORDER BY {order}""",
+            JOIN incidents i ON i.id = f.id ORDER BY {order}""",
             found.values,
         )
 
@@ -291,7 +304,7 @@ class Resolved:
         order = ", ".join([*along, "i.resolved_at DESC", "i.id DESC"])
         by = _by(index or _INDEX[tuple(along)])
         return Sql(
-            f"SELECT i.id, i.resolved_at FROM incidents i {by} WHERE {where.sql} ORDER BY {order} LIMIT {limit}",
+            f"SELECT {self._columns} FROM incidents i {by} WHERE {where.sql} ORDER BY {order} LIMIT {limit}",
             where.values,
         )
 
