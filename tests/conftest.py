@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -18,6 +19,9 @@ DATABASES = ["sqlite", "postgresql"]
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+# The same examples every time, however long one of them is held up.
+hypothesis.settings.load_profile("ci")
 
 #: Left out unless they are asked for.
 LONG = ("crash", "test_bench.py")
@@ -73,7 +77,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def cluster() -> Iterator[Cluster]:
     if postgresql_binaries() is None:
         pytest.skip("PostgreSQL is not installed on this machine")
-    cluster = Cluster()
+    cluster = Cluster(durable=False)
     yield cluster
     cluster.close()
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from http.cookiejar import Cookie, CookieJar
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -50,15 +52,35 @@ periodic.begin(planning.WORKFLOW)
 """
 
 
+#: Ports of this test process alone: two that start at once never take the same, and no connection out of this machine
+#: is given one while a hub restarts.
+_ports = cycle(
+    range(first := 20_000 + 1000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 12), first + 1000)
+)
+
+
+def free_port() -> int:
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable")
+
+
 def eventually(look: Callable[[], T], *, within: float = PATIENCE) -> T:
-    """What `look` returns as soon as it is truthy and raises no AssertionError; the last failure otherwise."""
+    """What `look` returns as soon as it is truthy and fails at nothing; the last failure otherwise.
+
+    A row that it takes for granted may not be there yet: a report that waited too long for the database comes into it
+    by way of the journal.
+    """
     until = time.monotonic() + within
+    failure: Exception
     while True:
         try:
             if found := look():
                 return found
             failure = AssertionError(f"still {found!r} after {within} s")
-        except AssertionError as error:
+        except (AssertionError, LookupError, ValueError) as error:
             failure = error
         if time.monotonic() > until:
             raise failure
@@ -174,9 +196,13 @@ class Sandbox:
 
 
 class Cluster:
-    """A PostgreSQL server of our own, in a temporary folder, on a free loopback port."""
+    """A PostgreSQL server of our own, in a temporary folder, on a free loopback port.
 
-    def __init__(self) -> None:
+    One that is not durable loses nothing when it is killed, but would if its machine were: tests of other things wait
+    less for its disk.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
         binaries = postgresql_binaries()
         assert binaries is not None
         self.folder = Path(tempfile.mkdtemp(prefix="ic-pg-"))
@@ -189,9 +215,10 @@ class Cluster:
         subprocess.run(
             [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"], check=True, **self._quiet
         )
-        self.port = demo._free_port()
+        self.port = free_port()
         where = ["-D", data, "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
         self._command = [str(binaries / "postgres"), *where, "-c", "max_connections=300"]
+        self._command += [] if durable else ["-c", "fsync=off"]
         self.start()
 
     def start(self) -> None:
@@ -253,7 +280,7 @@ class Hub:
     database_url: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     launcher: tuple[str, ...] = ("incident_central",)  # the module that is run, and what it takes before `serve`
-    port: int = field(default_factory=lambda: demo._free_port())
+    port: int = field(default_factory=lambda: free_port())
     process: subprocess.Popen[str] | None = None
     working_folder: Path = ROOT
 
@@ -440,7 +467,8 @@ class Hub:
         eventually(lambda: self.rows(due, step))
 
     def incident(self, name: str) -> Json:
-        (row,) = self.rows("SELECT * FROM incidents WHERE id = %s", name)
+        """Its row; once it is there, since a report may have come by way of the journal."""
+        (row,) = eventually(lambda: self.rows("SELECT * FROM incidents WHERE id = %s", name))
         return row
 
     def steps(self, name: str) -> dict[str, Json]:

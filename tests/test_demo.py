@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from incident_central import demo
-from tests.processes import ROOT, Browser, Page, eventually
+from tests.processes import ROOT, Browser, Page, eventually, free_port
 from tests.processes import _json as ask
 
 #: As somebody has them who runs it for real: nothing of this may be used.
@@ -45,7 +45,7 @@ class Demo:
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [ROOT / "bin/demo", "--port", str(demo._free_port())],
+            [ROOT / "bin/demo", "--port", str(free_port())],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,11 +72,11 @@ class Demo:
         assert found, self.said
         return found[1]
 
-    def children(self) -> list[int]:
-        """Ids of the hub and the sandbox."""
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-        return [pid for pid, parent in pairs if parent == self.process.pid]
+    def children(self, module: str = "") -> list[int]:
+        """Ids of the hub and the sandbox, or of the one that is this module."""
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        lines = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
+        return [int(pid) for pid, parent, command in lines if int(parent) == self.process.pid and module in command]
 
     def sign_in_as_ana(self) -> tuple[Browser, Page]:
         browser = Browser(self.url)
@@ -147,7 +147,8 @@ def test_ending_it_ends_both_processes_and_removes_the_folder(
 
 def test_a_part_that_dies_ends_the_rest_and_is_named(start: Callable[..., Demo], tmp_path: Path) -> None:
     here = start()
-    hub, sandbox = sorted(here.children(), reverse=True)
+    (hub,) = here.children("demo.hub")
+    (sandbox,) = set(here.children()) - {hub}
     os.kill(hub, signal.SIGKILL)
     assert here.process.wait(timeout=30) == 2
     assert here.process.stdout is not None

@@ -22,7 +22,7 @@ from tests.dialogue import SetUp
 from tests.doctor import UNTRIED, policy_id, schedule_id, service_id, user_id
 from tests.journeys.conftest import on_sqlite
 from tests.pagerduty import ask
-from tests.processes import ADMIN, PASSWORD, Hub, Json, Page, Sandbox, eventually
+from tests.processes import ADMIN, PASSWORD, Hub, Json, Page, Sandbox, eventually, free_port
 from tests.test_drill import drill_goes_through, make_service
 from tests.test_set_up_page import check, findings, item
 
@@ -48,7 +48,7 @@ def new_account(quiet_sandbox: Sandbox) -> Sandbox:
 @pytest.fixture
 def running(new_account: Sandbox, tmp_path: Path) -> Iterator[tuple[SetUp, Hub]]:
     """The guided set-up is through, and the command that it named last runs."""
-    port = demo._free_port()
+    port = free_port()
     walk = SetUp(new_account, tmp_path)
     walk.file.write_text(f"SLACK_API_URL={new_account.addresses['slack']}\n")
     walk.run(

@@ -297,7 +297,7 @@ def test_whom_a_person_chose_the_response_invites_though_nobody_has_the_e_mail_a
 
 
 def test_what_a_person_says_while_slack_is_asked_is_not_lost(hub: Hub, sandbox: Sandbox) -> None:
-    sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=5, times=1)
+    sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=9, times=1)
     name = hub.dana.post("/report", report_form(hub, service_name="Data Warehouse")).incident
     eventually(lambda: hub.steps(name)["find_missing"]["state"] == "running")
     (row,) = hub.rows("SELECT id FROM incidents_responder WHERE incident_id = %s AND email = %s", name, ANA)

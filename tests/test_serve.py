@@ -13,9 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from incident_central import demo
 from incident_central.sandbox import company
-from tests.processes import ROOT, Browser, Cluster, Hub, Sandbox, eventually, report_form
+from tests.processes import ROOT, Browser, Cluster, Hub, Sandbox, eventually, free_port, report_form
 
 MakeHub = Callable[..., Hub]
 
@@ -72,7 +71,7 @@ def test_postgresql_that_is_not_up_to_date_is_named_with_the_command(
 
 
 def test_a_database_out_of_reach_is_named_without_its_password(sandbox: Sandbox, tmp_path: Path) -> None:
-    hub = Hub(sandbox, tmp_path, f"postgresql://hub:s3cr3t@127.0.0.1:{demo._free_port()}/hub")
+    hub = Hub(sandbox, tmp_path, f"postgresql://hub:s3cr3t@127.0.0.1:{free_port()}/hub")
     said = refused(hub)
     assert "the database cannot be used (connection failed: " in said
     assert "Check DATABASE_URL, and that it is running." in said

@@ -118,7 +118,7 @@ def test_one_finding_is_checked_again_and_only_its_part(make_hub: Callable[..., 
     form = again(hub, nobody)
     hub.rows("UPDATE doctor_checked SET asked_at = %s", LONG_AGO)
 
-    sandbox.fault("pagerduty", "slow", method="GET /services", seconds=4)
+    sandbox.fault("pagerduty", "slow", method="GET /services", seconds=8)
     pressed = hub.dana.post("/set-up/check", form)
     assert pressed.path == "/set-up"
     assert pressed.url.partition("#")[2] in item(pressed, nobody)

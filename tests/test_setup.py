@@ -21,7 +21,7 @@ from incident_central.sandbox.company import (
 )
 from tests.dialogue import Dialogue, SetUp
 from tests.doctor import service_id
-from tests.processes import Cluster, Hub, Sandbox, eventually
+from tests.processes import Cluster, Hub, Sandbox, eventually, free_port
 
 Json = dict[str, Any]
 NOTHING_NOW = ("Make the database ready", "no")
@@ -415,7 +415,7 @@ def test_postgresql_is_looked_at_without_telling_its_password(set_up: SetUp, clu
 
 
 def test_webhooks_are_subscribed_once_and_tested_when_the_hub_runs(set_up: SetUp, sandbox: Sandbox) -> None:
-    port = demo._free_port()
+    port = free_port()
     said = set_up.run(
         ("Where will people open", f"http://127.0.0.1:{port}"),
         *account(sandbox),

@@ -215,8 +215,8 @@ def test_no_heartbeat_while_the_database_cannot_be_written(
     hub.rows("UPDATE jobs_step SET run_at = '2100-01-01' WHERE name = 'heartbeat'")
     heard = len(outside.heard)
     hub.rows("UPDATE jobs_step SET run_at = '2100-01-01' WHERE name IN ('poll', 'log', 'changed', 'remind')")
-    soon = datetime.now(UTC) + timedelta(seconds=2)
-    hub.rows("UPDATE jobs_step SET run_at = %s WHERE name = 'heartbeat'", f"{soon:%Y-%m-%d %H:%M:%S}")
+    soon = datetime.now(UTC) + timedelta(seconds=5)
+    hub.rows("UPDATE jobs_step SET run_at = %s WHERE name = 'heartbeat'", f"{soon:%Y-%m-%d %H:%M:%S.%f}")
     with hub.without_database():
         eventually(lambda: hub.log.count("cannot look for due steps") >= 2, within=60)
         assert len(outside.heard) == heard

@@ -135,7 +135,7 @@ def test_a_finding_has_a_since_and_once_mended_is_shown_as_such(healthy: Hub, sa
     found = trouble(healthy, "pagerduty.policy-reaches-nobody")
     assert found is not None
     assert found["broken_at"] is None, "seen once"
-    assert re.search(r"Since <time datetime=[^>]+>\d\d:\d\d</time>", healthy.dana.get("/set-up").text)
+    assert re.search(r"Since <time datetime=[^>]+>(\d+ \w+, )?\d\d:\d\d</time>", healthy.dana.get("/set-up").text)
     healthy.does("on-call")
     again = trouble(healthy, "pagerduty.policy-reaches-nobody")
     assert again is not None

@@ -11,10 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from incident_central import demo
 from tests.crash.replicas import all_finished, freeze, owner_of, owners, report_all, unfinished, wake
 from tests.crash.test_worker import on_postgresql
-from tests.processes import Cluster, Hub, Json, Sandbox, eventually
+from tests.processes import Cluster, Hub, Json, Sandbox, eventually, free_port
 from tests.test_trouble import assert_everything_once
 
 pytestmark = on_postgresql
@@ -220,7 +219,7 @@ def pooler(cluster: Cluster, tmp_path: Path) -> Iterator[int]:
     """A PgBouncer in transaction mode in front of the cluster; its port."""
     if (program := shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")) is None:
         pytest.skip("PgBouncer is not installed on this machine")
-    port, folder = demo._free_port(), cluster.folder / f"pooler-{tmp_path.name}"
+    port, folder = free_port(), cluster.folder / f"pooler-{tmp_path.name}"
     folder.mkdir()
     (folder / "users").write_text('"postgres" ""\n')
     (folder / "pgbouncer.ini").write_text(
