@@ -1,8 +1,9 @@
 """Writing to the database. What differs between SQLite and PostgreSQL for a writer is here alone."""
 
 import threading
+import time
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 from django.db import OperationalError, connection
@@ -16,27 +17,44 @@ IF_FROZEN = """SELECT set_config('lock_timeout', '3s', true),
                       set_config('idle_in_transaction_session_timeout', '5s', true)"""
 
 _one_writer = threading.Lock()
+_one_waits = threading.Lock()
+_wrote_at = 0.0  # time.monotonic()
 
 
 @contextmanager
-def transaction() -> Iterator[None]:
-    """One transaction for a write. On SQLite, writers of this process queue here instead of polling the file's lock.
+def transaction(*, urgent: bool = False) -> Iterator[None]:
+    """One transaction for a write. On SQLite, writers of this process queue here instead of polling the file's lock;
+    what is urgent waits for two of the others at most, however many there are.
 
     Raises OperationalError when the others have not done in PATIENCE seconds: somebody else holds the file, and nobody
     shall wait for all those before them to find that out.
     """
-    if connection.vendor != "sqlite":
+    global _wrote_at
+    if connection.vendor == "sqlite":
+        with _turn(urgent=urgent), atomic(durable=True):
+            yield
+    else:
         with atomic(durable=True):
             connection.cursor().execute(IF_FROZEN)
             yield
-        return
-    if not _one_writer.acquire(timeout=PATIENCE):
-        raise OperationalError("database is locked: others have been waiting to write for too long")
-    try:
-        with atomic(durable=True):
-            yield
-    finally:
-        _one_writer.release()
+    _wrote_at = time.monotonic()
+
+
+@contextmanager
+def _turn(*, urgent: bool) -> Iterator[None]:
+    """The one who writes, and of those who are not urgent the one who is next."""
+    until = time.monotonic() + PATIENCE
+    with ExitStack() as held:
+        for lock in [_one_writer] if urgent else [_one_waits, _one_writer]:
+            if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise OperationalError("database is locked: others have been waiting to write for too long")
+            held.callback(lock.release)
+        yield
+
+
+def wrote_within(seconds: float) -> bool:
+    """Whether this process wrote something so lately: then the database is there, however busy it is."""
+    return time.monotonic() < _wrote_at + seconds
 
 
 def now() -> datetime:
@@ -80,7 +98,7 @@ def state_told(told: str) -> Hashable:
 def check_writable() -> None:
     """Raise OperationalError unless a write is kept now."""
     # Nobody reads the time at which a migration was applied. Written unchanged, it would not reach SQLite's disk.
-    with transaction(), connection.cursor() as cursor:
+    with transaction(urgent=True), connection.cursor() as cursor:
         cursor.execute("UPDATE django_migrations SET applied = CURRENT_TIMESTAMP WHERE name = '0001_initial'")
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from django.db import Error, OperationalError, connection
 
-from incident_central.database import check_writable, release_connection
+from incident_central.database import check_writable, release_connection, wrote_within
 
 T = TypeVar("T")
 
@@ -109,8 +109,10 @@ class Watch:
         self._suspected.set()
 
     def hangs(self, said: str) -> None:
-        """Somebody waited in vain: nobody else shall, until a write goes through."""
-        self._note("write", False, said)
+        """Somebody waited in vain: nobody else shall, until a write goes through. Where writes of others still do, it
+        is only busy, and the next one may have more luck."""
+        if not wrote_within(A_SECOND):
+            self._note("write", False, said)
         self.suspect()
 
     @property
@@ -130,7 +132,8 @@ class Watch:
 
     def _does(self, what: str) -> bool:
         since = self._trying_since.get(what)
-        return self._works[what] and not (since is not None and time.monotonic() > since + A_SECOND)
+        hangs = since is not None and time.monotonic() > since + A_SECOND and not wrote_within(A_SECOND)
+        return self._works[what] and not hangs
 
     def _try(self, what: str, do: Callable[[], None]) -> bool:
         self._trying_since[what] = time.monotonic()

@@ -109,7 +109,7 @@ def report_incident(report: Report, *, acceptance: Acceptance | None = None) -> 
         draft.created_at = now()
         draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
         try:
-            with transaction():
+            with transaction(urgent=True):
                 record(draft)
                 acceptance.commits(draft)
         except IntegrityError:

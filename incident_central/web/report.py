@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from incident_central.accounts.models import User
 from incident_central.incidents.directory import UNKNOWN_SERVICE, Database, Directory
+from incident_central.incidents.journal import JournalFull
 from incident_central.incidents.models import Incident, Service
 from incident_central.incidents.reporting import (
     TITLE_LIMIT,
@@ -31,7 +32,7 @@ from incident_central.incidents.reporting import (
 )
 from incident_central.incidents.text import clean
 from incident_central.outage import A_SECOND, require_writable, within
-from incident_central.web.security import SeeOther, SignedIn, signed_in
+from incident_central.web.security import PATIENCE, SeeOther, SignedIn, signed_in
 from incident_central.web.who_answers import WhoAnswers, services_by_team, usable_service, who_answers
 from incident_central.web.without_database import Reporter, StandIn, reporter_of, stand_in_for
 
@@ -91,7 +92,11 @@ def report(request: HttpRequest) -> HttpResponse:
     except Error:
         if (stand_in := stand_in_for(request)) is None:
             raise
+    try:
         return _report_without_database(request, acceptance, stand_in)
+    except JournalFull:
+        require_writable()  # or there is nobody left who could take it
+        return within(PATIENCE, partial(_report_or_sign_in, request, Acceptance()))
 
 
 def _report_or_sign_in(request: HttpRequest, acceptance: Acceptance) -> HttpResponse:

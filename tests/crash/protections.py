@@ -25,6 +25,7 @@ PLANNING = "incident_central/drill/planning.py"
 DOCTOR = "incident_central/doctor/"
 JOURNAL = "incident_central/incidents/journal.py"
 OUTAGE = "incident_central/outage.py"
+REPORT_PAGE = "incident_central/web/report.py"
 SYNC = "incident_central/incidents/sync.py"
 SIGNATURE = "incident_central/integrations/pagerduty/webhooks.py"
 WITHOUT_DATABASE = "incident_central/web/without_database.py"
@@ -520,6 +521,27 @@ PROTECTIONS = (
         "    future: Future[T] = Future()\n",
         "    return do()\n    future: Future[T] = Future()\n",
         f"{JOURNAL_CRASH}test_a_database_that_hangs_holds_up_no_report_and_no_page_of_ours[postgresql]",
+    ),
+    Protection(
+        "a database that is only busy is not taken for gone",
+        OUTAGE,
+        "        if not wrote_within(A_SECOND):\n",
+        "        if True:\n",
+        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[postgresql]",
+    ),
+    Protection(
+        "who reports writes before all others but two",
+        DATABASE,
+        "[_one_writer] if urgent else [_one_waits, _one_writer]",
+        "[_one_writer]",
+        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[sqlite]",
+    ),
+    Protection(
+        "a full journal leaves the database that is only busy",
+        REPORT_PAGE,
+        "    except JournalFull:\n        require_writable()",
+        "    except JournalFull:\n        raise\n        require_writable()",
+        f"{JOURNAL_CRASH}test_with_a_full_journal_and_a_busy_database_a_report_waits_for_the_database[postgresql]",
     ),
     Protection(
         "what took too long is not committed later",

@@ -196,3 +196,44 @@ def test_a_folder_that_nobody_chose_may_not_last_so_no_report_is_taken_there(
         assert "Your report may not have been sent" in answer.text
         assert hub.dana.get("/readyz").status == 503
     assert sandbox.pages == []
+
+
+# ── while it is only busy ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_database_that_is_only_busy_is_not_taken_for_gone(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
+    """A hundred and thirty reports by twenty people at once; the journal has room for a hundred."""
+    hub = started(make_hub)
+    forms = [report_form(hub) for _ in range(130)]
+    with ThreadPoolExecutor(20) as people:
+        names = list(people.map(lambda form: hub.dana.post("/report", form).incident, forms))
+    assert len(set(names)) == 130
+    if not hub.database_url:
+        assert sum(bool(LONG.fullmatch(name)) for name in names) < 65, "who reports writes first"
+    eventually(lambda: {page["key"] for page in unlimited.pages} == set(names), within=60)
+    assert len(unlimited.pages) == 130
+    eventually(lambda: len(hub.rows("SELECT id FROM incidents")) == 130, within=60)
+    assert "can not be written" not in hub.log
+
+
+@on_postgresql
+def test_with_a_full_journal_and_a_busy_database_a_report_waits_for_the_database(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    hub = started(make_hub, SLACK_BOT_TOKEN="")
+    forms = [report_form(hub) for _ in range(101)]
+
+    def send(form: dict[str, str]) -> str:
+        return hub.dana.post("/report", form).incident
+
+    with psycopg.connect(hub.database_url) as other, ThreadPoolExecutor(16) as people:
+        other.execute("LOCK TABLE incidents IN SHARE ROW EXCLUSIVE MODE")
+        names = list(people.map(send, forms[:100]))
+        assert all(LONG.fullmatch(name) for name in names)
+        last = people.submit(send, forms[100])
+        time.sleep(1.5)  # it has found the journal full
+        other.rollback()
+        names.append(last.result())
+    eventually(lambda: {page["key"] for page in unlimited.pages} == set(names), within=60)
+    eventually(lambda: {row["id"] for row in hub.rows("SELECT id FROM incidents")} == set(names), within=60)
+    assert len(unlimited.pages) == 101
