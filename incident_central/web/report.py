@@ -95,7 +95,7 @@ def report(request: HttpRequest) -> HttpResponse:
     try:
         return _report_without_database(request, acceptance, stand_in)
     except JournalFull:
-        require_writable()  # or there is nobody left who could take it
+        # Nobody else is left. It may only be busy; where it is gone, this says whom to phone.
         return within(PATIENCE, partial(_report_or_sign_in, request, Acceptance()))
 
 

@@ -530,17 +530,10 @@ PROTECTIONS = (
         f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[postgresql]",
     ),
     Protection(
-        "who reports writes before all others but two",
-        DATABASE,
-        "[_one_writer] if urgent else [_one_waits, _one_writer]",
-        "[_one_writer]",
-        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[sqlite]",
-    ),
-    Protection(
         "a full journal leaves the database that is only busy",
         REPORT_PAGE,
-        "    except JournalFull:\n        require_writable()",
-        "    except JournalFull:\n        raise\n        require_writable()",
+        "    except JournalFull:\n",
+        "    except JournalFull:\n        raise\n",
         f"{JOURNAL_CRASH}test_with_a_full_journal_and_a_busy_database_a_report_waits_for_the_database[postgresql]",
     ),
     Protection(
