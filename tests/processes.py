@@ -325,8 +325,7 @@ class Hub:
 
     def start(self, *options: str, ready: bool = True) -> None:
         self.begin(*options)
-        # It has read the whole company by then, which takes a busy machine a while.
-        eventually(lambda: self.answers("/readyz" if ready else "/healthz"), within=60)
+        eventually(lambda: self.answers("/readyz" if ready else "/healthz"))
 
     def begin(self, *options: str) -> None:
         """Start it, and do not wait until it answers."""

@@ -34,7 +34,9 @@ def test_a_report_pages_at_once_and_everything_else_follows(make_hub: MakeHub, s
         telling(hub, name, "Reported. Mei Tanaka is being paged.")
         assert "Mei Tanaka" in sandbox.ringing
         # The same again is the same, and the next one need not find out anew that the database is gone.
-        assert min(_seconds_to_send_again(hub, form, name) for _ in range(3)) < 0.9
+        sent = time.monotonic()
+        assert hub.dana.post("/report", form).incident == name
+        assert time.monotonic() - sent < 0.9
         assert sandbox.calls("conversations.create") == []
     hub.finished_in_time(name)
     assert_everything_once(hub, sandbox, name)
@@ -42,12 +44,6 @@ def test_a_report_pages_at_once_and_everything_else_follows(make_hub: MakeHub, s
     telling(hub, name, "Go to the Slack channel")
     assert "Brought into the database" in hub.dana.get(f"/incidents/{name}").text
     assert hub.dana.post("/report", form).incident == name
-
-
-def _seconds_to_send_again(hub: Hub, form: dict[str, str], name: str) -> float:
-    sent = time.monotonic()
-    assert hub.dana.post("/report", form).incident == name
-    return time.monotonic() - sent
 
 
 def test_the_form_opens_shows_who_is_on_call_and_says_what_is_wrong(make_hub: MakeHub, sandbox: Sandbox) -> None:

@@ -30,12 +30,10 @@ def reported(hub: Hub, sandbox: Sandbox) -> tuple[str, str]:
 def test_what_happens_in_pagerduty_shows_within_two_seconds(hub: Hub, sandbox: Sandbox) -> None:
     name, page = reported(hub, sandbox)
     subscribe(hub, sandbox)
-    time.sleep(1.1)  # or the pause after the reading before would count
     act(sandbox, page, "acknowledge")
     began = time.monotonic()
     eventually(lambda: "Acknowledged by Mei Tanaka" in hub.dana.get(f"/incidents/{name}").text)
     assert time.monotonic() - began < 2
-    time.sleep(1.1)
     act(sandbox, page, "note", "Oskar Lindqvist", content="The pool is exhausted")
     eventually(lambda: "The pool is exhausted" in hub.dana.get(f"/incidents/{name}").text, within=2)
 
@@ -160,11 +158,11 @@ def test_a_flood_is_taken_while_people_read_pages_and_report(hub: Hub, sandbox: 
         answers = pool.map(flood, range(200))
         began = time.monotonic()
         another = hub.dana.post("/report", report_form(hub, title="Search is down")).incident
-        eventually(lambda: sandbox.page_of(another), within=10)
+        eventually(lambda: sandbox.page_of(another), within=5)
         paged_after = time.monotonic() - began
     # Whoever was put off is sent again by PagerDuty.
     assert set(answers) <= {202, 503}
-    assert paged_after < 10
+    assert paged_after < 5
     read = len(sandbox.calls("GET /incidents/{id}/log_entries"))
     eventually(lambda: hub.incident(name)["stale_since"] is None)
     assert read < 20, "read once for many"
