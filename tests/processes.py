@@ -60,11 +60,10 @@ _ports = cycle(
 
 
 def free_port() -> int:
-    for port in _ports:
+    while True:
         with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port := next(_ports)))
             return port
-    raise AssertionError("unreachable")
 
 
 def eventually(look: Callable[[], T], *, within: float = PATIENCE) -> T:
