@@ -3,6 +3,7 @@
 Where that does not answer within a second, the form comes from a snapshot on disk, and the report goes to a journal.
 """
 
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -95,8 +96,7 @@ def report(request: HttpRequest) -> HttpResponse:
     try:
         return _report_without_database(request, acceptance, stand_in)
     except JournalFull:
-        # Nobody else is left. It may only be busy; where it is gone, this says whom to phone.
-        return within(PATIENCE, partial(_report_or_sign_in, request, Acceptance()))
+        return _report_once_it_answers(request)
 
 
 def _report_or_sign_in(request: HttpRequest, acceptance: Acceptance) -> HttpResponse:
@@ -105,6 +105,19 @@ def _report_or_sign_in(request: HttpRequest, acceptance: Acceptance) -> HttpResp
         request.session[KEPT] = {name: request.POST.get(name, "")[:KEPT_AT_MOST] for name in TYPED}
         return redirect_to_login(reverse("report"), reverse("sign-in"))
     return _report(request, acceptance)
+
+
+def _report_once_it_answers(request: HttpRequest) -> HttpResponse:
+    """Nobody else is left. The database may only be busy, even where it was just taken for gone; where it is gone, the
+    error says whom to phone."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return within(PATIENCE, partial(_report_or_sign_in, request, Acceptance()))
+        except Error:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 @signed_in

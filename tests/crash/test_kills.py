@@ -38,10 +38,11 @@ LOOKUPS = [
 BOUNDARIES = [f"{moment} {call}" for call in WRITES for moment in MOMENTS] + ["recording report", "recorded report"]
 RARER = [f"{moment} {call}" for call in LOOKUPS for moment in MOMENTS]
 AT_RANDOM = ""
-PATIENCE = 100  # fifths of a second until a boundary is reached; what is rarer may not come
+PATIENCE = 90.0  # seconds until a boundary is reached, on a busy machine
+A_WHILE = 1.6  # seconds; what is rarer may not come
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice(
     make_hub: Callable[..., Hub],
     sandbox: Sandbox,
@@ -84,7 +85,8 @@ def one_life(lives: Lives, reports: Reports, place: str, chance: random.Random) 
     lives.arm()
     if place.endswith("report"):
         reports.send(until_under_way=len(reports.under_way()) + 1)
-    for _ in range(PATIENCE if place in BOUNDARIES else 8 if place else 0):
+    until = time.monotonic() + (PATIENCE if place in BOUNDARIES else A_WHILE if place else 0.0)
+    while time.monotonic() < until:
         reports.send(until_under_way=AT_ONCE + 6)
         if lives.dies(within=0.2):
             return len(reports.under_way())
@@ -103,12 +105,12 @@ def enough(reports: Reports) -> bool:
 def restarted(hub: Hub, reports: Reports) -> list[float]:
     """Start it as people do, and see how long each response that was under way takes to finish, in seconds.
 
-    On a machine that does nothing else these are 10 s at most, half of them 3 s; here a minute is not too much.
+    On a machine that does nothing else these are 10 s at most, half of them 3 s; here two minutes are not too much.
     """
     left, took = reports.under_way(), []
     began = time.monotonic()
     hub.start(ready=False)
-    while left and time.monotonic() < began + 60:
+    while left and time.monotonic() < began + 120:
         finished = left - reports.under_way()
         took += [time.monotonic() - began] * len(finished)
         left -= finished
