@@ -530,6 +530,13 @@ PROTECTIONS = (
         f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[postgresql]",
     ),
     Protection(
+        "on SQLite a report is written before all that wait but two",
+        REPORTING,
+        "            with transaction(urgent=True):\n",
+        "            with transaction():\n",
+        f"{JOURNAL_CRASH}test_a_report_is_written_before_others_that_wait_to_write[sqlite]",
+    ),
+    Protection(
         "a full journal leaves the database that is only busy",
         REPORT_PAGE,
         "    except JournalFull:\n",

@@ -3,6 +3,9 @@
 import os
 import re
 import signal
+import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.crash.test_worker import on_postgresql
-from tests.processes import Cluster, Hub, Sandbox, eventually, report_form
+from tests.crash.test_worker import on_postgresql, on_sqlite
+from tests.processes import ADMIN, ROOT, Cluster, Hub, Sandbox, eventually, report_form
 from tests.test_journal import LONG, started, telling
 from tests.test_trouble import assert_everything_once
 
@@ -211,6 +214,46 @@ def test_a_database_that_is_only_busy_is_not_taken_for_gone(make_hub: Callable[.
     assert len(unlimited.pages) == 80
     eventually(lambda: len(hub.rows("SELECT id FROM incidents")) == 80, within=60)
     assert "can not be written" not in hub.log
+
+
+@on_sqlite
+def test_a_report_is_written_before_others_that_wait_to_write(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    """SQLite has one writer at a time. Twenty others of the process want to be it, without pause."""
+    hub = started(make_hub)
+    arguments = [ADMIN, hub.service_id("Checkout API"), hub.priority_id("P1")]
+    hub.stop()
+    script = [sys.executable, "-c", REPORTS_AMONG_WRITERS, *arguments]
+    told = subprocess.run(script, env=hub.environment, cwd=ROOT, text=True, capture_output=True, timeout=60)
+    assert told.returncode == 0, told.stderr
+    assert statistics.median(map(int, told.stdout.split())) <= 4, told.stdout
+    assert len(hub.rows("SELECT id FROM incidents")) == 5
+
+
+#: Says of each report how many others were written between its arrival and its end.
+REPORTS_AMONG_WRITERS = """
+import os, sys, threading, time, uuid, django
+from contextlib import suppress
+os.environ["DJANGO_SETTINGS_MODULE"] = "incident_central.settings"
+django.setup()
+from django.db import OperationalError
+from incident_central.database import transaction
+from incident_central.incidents.reporting import Report, report_incident
+written = 0
+def write():
+    global written
+    while True:
+        with suppress(OperationalError), transaction():  # who waited for too long tries again
+            time.sleep(0.15)
+            written += 1
+email, service, priority = sys.argv[1:]
+for _ in range(20):
+    threading.Thread(target=write, daemon=True).start()
+for _ in range(5):
+    before = written
+    report_incident(Report(uuid.uuid4(), "user:1", "Dana Okafor", email, "cli", service, priority, "Payments fail"))
+    print(written - before, flush=True)
+os._exit(0)
+"""
 
 
 @on_postgresql
