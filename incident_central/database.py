@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Hashable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import OperationalError, connection
@@ -16,40 +16,58 @@ PATIENCE = 5.0  # seconds
 IF_FROZEN = """SELECT set_config('lock_timeout', '3s', true),
                       set_config('idle_in_transaction_session_timeout', '5s', true)"""
 
-_one_writer = threading.Lock()
-_one_waits = threading.Lock()
 _wrote_at = 0.0  # time.monotonic()
+
+
+class _Turns:
+    """One writer at a time; who is urgent is next. (A threading.Lock is anybody's who comes just as it is released.)"""
+
+    def __init__(self) -> None:
+        lock = threading.Lock()
+        self._urgent_may = threading.Condition(lock)
+        self._others_may = threading.Condition(lock)
+        self._urgent = 0  # that wait
+        self._taken = False
+
+    @contextmanager
+    def one(self, *, urgent: bool) -> Iterator[None]:
+        """Raises OperationalError when it has not come in PATIENCE seconds."""
+        may = self._urgent_may if urgent else self._others_may
+        with may:
+            self._urgent += urgent
+            came = may.wait_for(lambda: not self._taken and (urgent or not self._urgent), PATIENCE)
+            self._urgent -= urgent
+            if not came:
+                raise OperationalError("database is locked: others have been waiting to write for too long")
+            self._taken = True
+        try:
+            yield
+        finally:
+            with may:
+                self._taken = False
+                (self._urgent_may if self._urgent else self._others_may).notify()
+
+
+_turns = _Turns()
 
 
 @contextmanager
 def transaction(*, urgent: bool = False) -> Iterator[None]:
-    """One transaction for a write. On SQLite, writers of this process queue here instead of polling the file's lock;
-    what is urgent waits for two of the others at most, however many there are.
+    """One transaction for a write. On SQLite, writers of this process wait for each other here instead of polling the
+    file's lock; what is urgent waits for the one that writes, and for none of the others that wait.
 
     Raises OperationalError when the others have not done in PATIENCE seconds: somebody else holds the file, and nobody
     shall wait for all those before them to find that out.
     """
     global _wrote_at
     if connection.vendor == "sqlite":
-        with _turn(urgent=urgent), atomic(durable=True):
+        with _turns.one(urgent=urgent), atomic(durable=True):
             yield
     else:
         with atomic(durable=True):
             connection.cursor().execute(IF_FROZEN)
             yield
     _wrote_at = time.monotonic()
-
-
-@contextmanager
-def _turn(*, urgent: bool) -> Iterator[None]:
-    """The one who writes, and of those who are not urgent the one who is next."""
-    until = time.monotonic() + PATIENCE
-    with ExitStack() as held:
-        for lock in [_one_writer] if urgent else [_one_waits, _one_writer]:
-            if not lock.acquire(timeout=max(0.0, until - time.monotonic())):
-                raise OperationalError("database is locked: others have been waiting to write for too long")
-            held.callback(lock.release)
-        yield
 
 
 def wrote_within(seconds: float) -> bool:

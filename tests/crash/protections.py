@@ -530,7 +530,7 @@ PROTECTIONS = (
         f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[postgresql]",
     ),
     Protection(
-        "on SQLite a report is written before all that wait but two",
+        "on SQLite a report is written before all that wait",
         REPORTING,
         "            with transaction(urgent=True):\n",
         "            with transaction():\n",
