@@ -112,9 +112,11 @@ def _report_once_it_answers(request: HttpRequest) -> HttpResponse:
     error says whom to phone."""
     until = time.monotonic() + PATIENCE
     while True:
+        acceptance = Acceptance()
         try:
-            return within(PATIENCE, partial(_report_or_sign_in, request, Acceptance()))
+            return within(PATIENCE, partial(_report_or_sign_in, request, acceptance))
         except Error:
+            acceptance.give_up()  # it shall not page later, when they have phoned
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
