@@ -475,7 +475,7 @@ class Hub:
                    WHERE j.workflow = 'response' AND j.key = %s"""
         return {row["name"]: row for row in self.rows(query, name)}
 
-    def finished(self, name: str) -> dict[str, Json]:
+    def finished(self, name: str, *, within: float = PATIENCE) -> dict[str, Json]:
         """The steps, once none of them has anything left to do."""
 
         def settled() -> dict[str, Json]:
@@ -485,7 +485,7 @@ class Hub:
             assert not left, f"{left}: {[row['error'] for row in steps.values() if row['error']]}"
             return steps
 
-        return eventually(settled)
+        return eventually(settled, within=within)
 
     def finished_in_time(self, name: str) -> dict[str, Json]:
         """As finished(), for an incident that the database does not have yet."""

@@ -527,7 +527,7 @@ PROTECTIONS = (
         OUTAGE,
         "        if not wrote_within(A_SECOND):\n",
         "        if True:\n",
-        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[postgresql]",
+        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[sqlite]",
     ),
     Protection(
         "on SQLite a report is written before all that wait",
