@@ -32,7 +32,7 @@ from incident_central import demo
 from incident_central.sandbox import company
 
 ROOT = Path(__file__).parent.parent
-PATIENCE = 60.0  # seconds; a busy machine may be five times slower than at other times
+PATIENCE = 20.0  # seconds
 T = TypeVar("T")
 Json = dict[str, Any]
 
@@ -475,7 +475,7 @@ class Hub:
                    WHERE j.workflow = 'response' AND j.key = %s"""
         return {row["name"]: row for row in self.rows(query, name)}
 
-    def finished(self, name: str, *, within: float = PATIENCE) -> dict[str, Json]:
+    def finished(self, name: str) -> dict[str, Json]:
         """The steps, once none of them has anything left to do."""
 
         def settled() -> dict[str, Json]:
@@ -485,7 +485,7 @@ class Hub:
             assert not left, f"{left}: {[row['error'] for row in steps.values() if row['error']]}"
             return steps
 
-        return eventually(settled, within=within)
+        return eventually(settled)
 
     def finished_in_time(self, name: str) -> dict[str, Json]:
         """As finished(), for an incident that the database does not have yet."""

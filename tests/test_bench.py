@@ -12,11 +12,11 @@ from bench.jobs import compare
 from tests.processes import ROOT, postgresql_binaries
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(300)
 def test_a_quick_run_measures_everything_and_tells_it_as_a_table_and_as_json(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "bench", "report", "--quick", "--json", str(file)]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=800)
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=280)
     assert done.returncode == 0, done.stderr
 
     found = json.loads(file.read_text())
@@ -38,12 +38,12 @@ def test_a_quick_run_measures_everything_and_tells_it_as_a_table_and_as_json(tmp
     assert found["latency"] == {"pagerduty": 0.25, "slack": 0.15, "new connection": 0.06}
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(300)
 def test_a_quick_comparison_runs_our_jobs_package_and_tells_it_as_a_table_and_as_json(tmp_path: Path) -> None:
     """Alone: the libraries beside it are installed by `bin/bench jobs`, and no test installs anything."""
     file = tmp_path / "jobs.json"
     command = [sys.executable, "-m", "bench", "jobs", "--quick", "--only", "ours", "--json", str(file)]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=800)
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=280)
     assert done.returncode == 0, done.stderr
 
     contestants = json.loads(file.read_text())["contestants"]
@@ -75,7 +75,7 @@ def test_lines_of_code_leave_out_blank_lines_comments_and_docstrings(tmp_path: P
 def test_a_quick_run_of_the_list_measures_every_filter_and_asks_nobody_outside(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "bench", "home", "--quick", "--json", str(file)]
-    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=800)
+    done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, timeout=280)
     assert done.returncode == 0, done.stderr
 
     found = json.loads(file.read_text())

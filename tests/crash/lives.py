@@ -95,7 +95,7 @@ class Reports:
 
     def answered(self) -> list[str]:
         """The name that each of them got, once all have one."""
-        return [answer.result(timeout=60) for answer in self._answers]
+        return [answer.result(timeout=30) for answer in self._answers]
 
     def under_way(self) -> set[str]:
         """The incidents whose response is not finished."""

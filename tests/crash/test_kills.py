@@ -105,12 +105,12 @@ def enough(reports: Reports) -> bool:
 def restarted(hub: Hub, reports: Reports) -> list[float]:
     """Start it as people do, and see how long each response that was under way takes to finish, in seconds.
 
-    On a machine that does nothing else these are 10 s at most, half of them 3 s; here two minutes are not too much.
+    On a machine that does nothing else these are 10 s at most, half of them 3 s; here a minute is not too much.
     """
     left, took = reports.under_way(), []
     began = time.monotonic()
     hub.start(ready=False)
-    while left and time.monotonic() < began + 120:
+    while left and time.monotonic() < began + 60:
         finished = left - reports.under_way()
         took += [time.monotonic() - began] * len(finished)
         left -= finished

@@ -12,8 +12,8 @@ from tests.processes import ADMIN, PASSWORD, Hub
 
 #: Answers that a page itself shows are told to the console, too: those are not problems.
 EXPECTED = "Failed to load resource: the server responded with a status of"
-PATIENCE = 60_000  # milliseconds
-expect.set_options(timeout=45_000)
+PATIENCE = 20_000  # milliseconds
+expect.set_options(timeout=15_000)
 
 
 #: Pages are the same on both databases: one is enough here. (An own `database` fixture would share what hangs from the
