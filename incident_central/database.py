@@ -35,8 +35,10 @@ class _Turns:
         may = self._urgent_may if urgent else self._others_may
         with may:
             self._urgent += urgent
-            came = may.wait_for(lambda: not self._taken and (urgent or not self._urgent), PATIENCE)
-            self._urgent -= urgent
+            try:
+                came = may.wait_for(lambda: not self._taken and (urgent or not self._urgent), PATIENCE)
+            finally:
+                self._urgent -= urgent  # or all others would wait for one that is not there
             if not came:
                 raise OperationalError("database is locked: others have been waiting to write for too long")
             self._taken = True

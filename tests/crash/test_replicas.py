@@ -77,8 +77,9 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
         eventually(lambda: _sessions(left, "state = 'idle in transaction'"))
         # Who is dead for certain is replaced at once; who may live still has until its lease ends.
         eventually(lambda: not dead & owners(left).keys(), within=15)
-        eventually(lambda: not _sessions(left, "state = 'idle in transaction'"), within=15)
         sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
+        eventually(lambda: unfinished(left) == {halfway, held, *called}, within=15)
+        eventually(lambda: not _sessions(left, "state = 'idle in transaction'"), within=15)
         eventually(lambda: owner not in owners(left), within=40)
         assert 20 < time.monotonic() - stopped < LEASE_AND_LOOK
         eventually(lambda: all_finished(left))
