@@ -101,9 +101,11 @@ PROTECTIONS = (
         RUNNER,
         """            if record is not None:
                 record()
-            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
+            rows = job.steps.all()
+            following = _advance(job, attempt.workflow, attempt.subject, rows) if state in SETTLED else []
 """,
-        """            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
+        """            rows = job.steps.all()
+            following = _advance(job, attempt.workflow, attempt.subject, rows) if state in SETTLED else []
         if record is not None:
             with transaction():
                 record()
@@ -304,8 +306,7 @@ PROTECTIONS = (
     Protection(
         "after four hours a person is asked first",
         RUNNER,
-        "            elif _under_way(attempt).filter(ask_at__lt=Now()).exists():\n"
-        "                self._settle(attempt, State.FAILED, error=ASK)\n",
+        "            elif asks:\n                self._settle(attempt, State.FAILED, error=ASK)\n",
         "",
         f"{FAULTS}test_a_page_unsent_for_four_hours_asks_a_person_first[sqlite]",
     ),
