@@ -36,15 +36,11 @@ SENDABLE = 15.0  # seconds
 REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
 GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
 AT_ONCE, COMMITS_WITHIN = 64, 1.0  # rows claimed in one go; seconds
-NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING id, workflow, key"
-TAKEN_OVER = "%s of %s was taken over: outcome dropped"
+NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING *"
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.
 clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-Rows = Iterable[StepRow]
 
 
 @dataclass(eq=False)
@@ -54,9 +50,8 @@ class Attempt:
     row: StepRow
     fence: int
     workflow: Workflow
-    key: str
     step: Step
-    subject: Any = None  # where it has just been written, with the row: neither is read again before the call
+    subject: Any = None  # from the first where it has just been written, and the row: then neither is read again
     doubtful: bool = False
     deadline: float = field(default_factory=lambda: clock() + SENDABLE)
 
@@ -81,13 +76,9 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
     A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was begun then without
     any row: its first steps may have been done already, so they are born doubtful.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(NEW_JOB, [workflow.name, key])
-        if (new := cursor.fetchone()) is None:
-            return
-    attempts = _advance(Job(*new), workflow, subject, (), begun_at)
-    for attempt in attempts:
-        attempt.subject = subject if begun_at is None else None
+    if not (new := list(Job.objects.raw(NEW_JOB, [workflow.name, key]))):
+        return
+    attempts = _advance(new[0], workflow, subject, (), begun_at)
     if (runner := _here) is not None and attempts:
         # A commit that took longer than people wait for may have been done otherwise meanwhile: then it is looked up.
         in_time = clock() + COMMITS_WITHIN
@@ -103,7 +94,7 @@ def wake() -> None:
 
 
 def _advance(
-    job: Job, workflow: Workflow, subject: Any, there: Rows, begun_at: datetime | None = None
+    job: Job, workflow: Workflow, subject: Any, there: Iterable[StepRow], begun_at: datetime | None = None
 ) -> list[Attempt]:
     """Start every queued step whose predecessors are settled. The caller holds the lock of the job, with the rows that
     are `there`, or has just made it."""
@@ -122,14 +113,15 @@ def _advance(
     if runner is None:
         wake()
         return []
-    return [Attempt(row, row.fence + 1, workflow, job.key, step) for step, row in ready.items()]
+    new = None if there or begun_at else subject
+    return [Attempt(row, row.fence + 1, workflow, step, new) for step, row in ready.items()]
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
     if off is not None:
         return StepRow(job=job, name=step.name, state=State.OFF, error=off)
     doubtful_since = None if begun_at is None or step.after else Now()
-    ask_at = None if step.ask_after is None else (begun_at or Now()) + step.ask_after
+    ask_at = None if step.ask_after is None else (begun_at or job.created_at) + step.ask_after
     return StepRow(job=job, name=step.name, ask_at=ask_at, doubtful_since=doubtful_since)
 
 
@@ -228,7 +220,7 @@ class Runner:
         doubt = {"doubtful_since": Now() - dead_for} if row.state in UNDER_WAY else {}
         state = State.LOOKING if step.look and (doubt or row.doubtful_since) else State.RUNNING
         StepRow.objects.filter(pk=row.pk).update(**self.claim(state), **doubt)
-        return Attempt(row, row.fence + 1, workflow, row.job.key, step)
+        return Attempt(row, row.fence + 1, workflow, step)
 
     def _until_next(self) -> float:
         """Seconds to the next due step, at most one: other processes write rows, too."""
@@ -242,27 +234,28 @@ class Runner:
             _attempt.set(attempt := lane.get())
             try:
                 self._try(attempt)
+            except StepRow.DoesNotExist:
+                log.warning("%s of %s was taken over: outcome dropped", attempt.step.name, attempt.row.job.key)
             except (Error, MemoryError) as error:
                 # The row still says `running`; with no thread behind it, it is taken back, and looked up first.
-                log.warning("what came of %s of %s cannot be written: %r", attempt.step.name, attempt.key, error)
+                log.warning(
+                    "what came of %s of %s cannot be written: %r", attempt.step.name, attempt.row.job.key, error
+                )
             finally:
                 self._active.discard(attempt)
                 release_connection()
 
     def _try(self, attempt: Attempt) -> None:
-        row, asks = attempt.row, False
+        is_new = attempt.subject is not None
+        row = attempt.row if is_new else _under_way(attempt).get()
+        attempt.doubtful = row.doubtful_since is not None
         try:
-            if attempt.subject is None:
-                read = _under_way(attempt).annotate(asks=Q(ask_at__lt=Now())).first()
-                if read is None:
-                    return  # taken over before it began
-                row, asks, attempt.subject = read, read.asks, attempt.workflow.load(attempt.key)
-            attempt.doubtful = row.doubtful_since is not None
+            attempt.subject = attempt.subject or attempt.workflow.load(attempt.row.job.key)
             if record := self._look(attempt, row):
                 self._settle(attempt, State.DONE, record=record)
             elif row.by_hand:
                 self._settle(attempt, State.BY_HAND)
-            elif asks:
+            elif not is_new and _under_way(attempt).filter(ask_at__lt=Now()).exists():
                 self._settle(attempt, State.FAILED, error=ASK)
             elif row.doubtful_since and not row.doubted_for(attempt.step.on_its_way):
                 # Not finding a call proves nothing while it may be on its way; it is looked for again meanwhile.
@@ -277,10 +270,10 @@ class Runner:
             self._settle(attempt, State.OFF, error=str(reason))
         except CallFailed as error:
             self._failed(attempt, error)
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, StepRow.DoesNotExist):
             raise
         except Exception as error:  # a bug in a step must not leave it without a next try
-            log.exception("%s of %s failed", attempt.step.name, attempt.key)
+            log.exception("%s of %s failed", attempt.step.name, attempt.row.job.key)
             said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
             self._failed(attempt, CallFailed(said, doubtful=True))
 
@@ -305,20 +298,16 @@ class Runner:
         with transaction():
             job = Job.objects.select_for_update().get(pk=attempt.row.job_id)
             if not _under_way(attempt).update(**columns):
-                log.warning(TAKEN_OVER, attempt.step.name, attempt.key)
-                return
+                raise StepRow.DoesNotExist
             if record is not None:
                 record()
-            rows = job.steps.all()
-            following = _advance(job, attempt.workflow, attempt.subject, rows) if state in SETTLED else []
+            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
         self.start_attempts(following)
 
     def _failed(self, attempt: Attempt, error: CallFailed) -> None:
         """Write down the error and when it is tried next, or that a person has to decide."""
         with transaction():
-            if (row := _under_way(attempt).select_for_update().first()) is None:
-                log.warning(TAKEN_OVER, attempt.step.name, attempt.key)
-                return
+            row = _under_way(attempt).select_for_update().get()
             row.attempts, row.error = row.attempts + 1, str(error)
             if not attempt.doubtful:
                 row.doubtful_since = Now() if error.doubtful else None

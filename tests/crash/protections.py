@@ -101,11 +101,10 @@ PROTECTIONS = (
         RUNNER,
         """            if record is not None:
                 record()
-            rows = job.steps.all()
-            following = _advance(job, attempt.workflow, attempt.subject, rows) if state in SETTLED else []
+            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
 """,
-        """            rows = job.steps.all()
-            following = _advance(job, attempt.workflow, attempt.subject, rows) if state in SETTLED else []
+        """
+            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
         if record is not None:
             with transaction():
                 record()
