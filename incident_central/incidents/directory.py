@@ -60,9 +60,11 @@ class Database:
     def service(self, service_id: str) -> Service | None:
         """One that has left PagerDuty, too: it says so itself."""
         if service_id not in self._services:
-            on_calls = Prefetch("policy__on_calls", OnCall.objects.select_related("person"))
-            found = Service.objects.filter(pk=service_id).select_related("policy").prefetch_related(on_calls)
-            self._services[service_id] = found.first()
+            found = Service.objects.filter(pk=service_id).select_related("policy").order_by().first()
+            if found is not None and found.policy is not None:
+                on_calls = OnCall.objects.filter(policy=found.policy).select_related("person")
+                _as_if_read(found.policy, "on_calls", list(on_calls))
+            self._services[service_id] = found
         return self._services[service_id]
 
     def priorities(self) -> Sequence[Priority]:
