@@ -14,7 +14,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, connection
@@ -25,6 +24,7 @@ from incident_central.database import release_connection, transaction
 from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
 from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
+from incident_central.latest_first import LatestFirst
 from incident_central.outside import CallFailed
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ class Runner:
         self.ownership = ownership
         self._workflows = {workflow.name: workflow for workflow in workflows}
         self._rows = StepRow.objects.filter(job__workflow__in=self._workflows)
-        self._lanes: dict[str, SimpleQueue[Attempt]] = {lane: SimpleQueue() for lane in lanes}
+        self._lanes: dict[str, LatestFirst[Attempt]] = {lane: LatestFirst() for lane in lanes}
         # Started before there is any work: when it counts, the system may not have any more threads.
         new = partial(threading.Thread, daemon=True)
         self._threads = [new(target=self._run, args=[self._lanes[lane]]) for lane, n in lanes.items() for _ in range(n)]
@@ -229,7 +229,7 @@ class Runner:
 
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 
-    def _run(self, lane: SimpleQueue[Attempt]) -> None:
+    def _run(self, lane: LatestFirst[Attempt]) -> None:
         while True:
             _attempt.set(attempt := lane.get())
             try:
