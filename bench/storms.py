@@ -1,5 +1,6 @@
 """Many reports at once: how soon their pages are accepted, at what pace channels open, whether anything is lost."""
 
+import re
 import threading
 import time
 from collections import Counter
@@ -43,14 +44,15 @@ def storm(stage: Stage, hub: Hub, reports: int, *, seconds: float, limits: str, 
     people = _people(hub, reports)
     stage.latencies()
     stage.limits(limits)
+    before = _everything(stage)
     with Rows(hub) as rows:
-        before = rows.channels()
+        channels = rows.channels()
         began = time.time()
         sent = _send_evenly(people, reports, seconds=seconds)
         wait_until(lambda: rows.unpaged() == 0, every=0.1)
         time.sleep(max(0.0, began + seconds + watch - time.time()))
         allowed = min(reports, CHANNELS_AT_ONCE + int((time.time() - began) * CHANNELS_A_MINUTE / 60))
-        opened = rows.channels() - before
+        opened = rows.channels() - channels
         wait_until(lambda: limits == "on" or rows.unsettled() == 0, every=0.1)
     for person in people:
         person.close()
@@ -61,7 +63,9 @@ def storm(stage: Stage, hub: Hub, reports: int, *, seconds: float, limits: str, 
         accepted=[(calls[one.name].accepted_at or began + PATIENCE) - one.at for one in sent],
         answered=[one.answered_at - one.at for one in sent],
     )
-    return Storm(timings, channels=opened / allowed, lost_or_doubled=_lost_or_doubled(stage, sent))
+    return Storm(
+        timings, channels=opened / allowed, lost_or_doubled=_lost_or_doubled(_everything(stage) - before, sent)
+    )
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,18 @@ def _send_evenly(people: Sequence[Reporter], reports: int, *, seconds: float) ->
         return [one for sent in threads.map(send, range(len(people))) for one in sent]
 
 
-def _lost_or_doubled(stage: Stage, sent: Sequence[Sent]) -> int:
+def _everything(stage: Stage) -> set[tuple[str, str, str]]:
+    """What, its id, and the incident that it is for. What was there before the storm does not count: its incident has
+    been forgotten, so that its name may have been drawn anew, and then the channel has a number behind it."""
     state = stage.sandbox.state
-    pages = Counter(page["key"] for page in state["pagerduty"]["incidents"])
-    channels = Counter(channel["name"] for channel in state["slack"]["channels"])
-    return sum((pages[one.name], channels[one.name]) != (1, 1) for one in sent)
+    pages = {("page", one["id"], one["key"]) for one in state["pagerduty"]["incidents"]}
+    return pages | {("channel", one["id"], _without_number(one["name"])) for one in state["slack"]["channels"]}
+
+
+def _without_number(channel: str) -> str:
+    return re.sub(r"(-\d{4}-\d{2})-\d+$", r"\1", channel)
+
+
+def _lost_or_doubled(made: set[tuple[str, str, str]], sent: Sequence[Sent]) -> int:
+    found = Counter((what, name) for what, _, name in made)
+    return sum((found["page", one.name], found["channel", one.name]) != (1, 1) for one in sent)

@@ -270,6 +270,24 @@ def test_a_service_that_is_disabled_in_pagerduty_shows_so_within_the_next_readin
     eventually(lambda: "Email Delivery (disabled in PagerDuty)" not in hub.dana.get("/report").text)
 
 
+def test_what_was_reported_before_a_service_was_disabled_stands_when_it_is_sent_again(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    form = report_form(hub, service_name="Email Delivery")
+    name = hub.dana.post("/report", form).incident
+    hub.finished(name)
+    sandbox.plant("pagerduty", "services", hub.service_id("Email Delivery"), set={"status": "disabled"})
+    hub.read_directory_now()
+    eventually(lambda: "Email Delivery (disabled in PagerDuty)" in hub.dana.get("/report").text)
+    hub.stop()
+    hub.start()  # it remembers nothing but what is in the database
+    assert hub.dana.post("/report", form).incident == name
+    assert len(sandbox.calls("POST /incidents")) == 1
+    refused(hub, service=hub.service_id("Email Delivery"))
+
+
 def _without_priority(hub: Hub) -> dict[str, str]:
     return {
         "report_id": str(uuid4()),
