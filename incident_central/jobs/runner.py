@@ -51,7 +51,7 @@ class Attempt:
     fence: int
     workflow: Workflow
     step: Step
-    subject: Any = None  # from the first where it has just been written, and the row: then neither is read again
+    subject: Any = None  # from the start where a job begins with it; then the row has just been written, too
     doubtful: bool = False
     deadline: float = field(default_factory=lambda: clock() + SENDABLE)
 
@@ -113,7 +113,7 @@ def _advance(
     if runner is None:
         wake()
         return []
-    new = None if there or begun_at else subject
+    new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
     return [Attempt(row, row.fence + 1, workflow, step, new) for step, row in ready.items()]
 
 
