@@ -5,11 +5,12 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from bench import home, home_promises, machine
-from bench.figures import table
+from bench.figures import Measured, Row, table
 from bench.jobs import compare
 from bench.jobs.measure import FULL as FULL_COMPARISON
 from bench.jobs.measure import QUICK as QUICK_COMPARISON
@@ -45,14 +46,10 @@ def main() -> int:
 
 def _report(file: Path | None, *, quick: bool) -> int:
     before, began = machine.description(), time.monotonic()
-    with open_stage() as stage:
-        measured = measure(stage, QUICK if quick else FULL)
-    found = rows(measured)
-    print(table(found))
-    print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
-    if "responses a second on PostgreSQL" not in measured.numbers:
-        print("PostgreSQL is not installed on this machine: its rows are left out.")
-    if file is not None:
+
+    def keep(measured: Measured, found: Sequence[Row] = ()) -> None:
+        if file is None:
+            return
         contents = {
             "quick": quick,
             "seconds": round(time.monotonic() - began),
@@ -63,6 +60,15 @@ def _report(file: Path | None, *, quick: bool) -> int:
             "numbers": {name: round(number, 3) for name, number in measured.numbers.items()},
         }
         file.write_text(json.dumps(contents, indent=2, ensure_ascii=False) + "\n")
+
+    with open_stage() as stage:
+        measured = measure(stage, QUICK if quick else FULL, keep)
+    found = rows(measured)
+    keep(measured, found)
+    print(table(found))
+    print(f"\n{before['cores']} cores; load {before['load']} before, {machine.description()['load']} after.")
+    if "responses a second on PostgreSQL" not in measured.numbers:
+        print("PostgreSQL is not installed on this machine: its rows are left out.")
     return 0
 
 

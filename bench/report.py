@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench import machine, responses, storms
@@ -66,11 +67,13 @@ QUICK = Plan(
 )
 
 
-def measure(stage: Stage, plan: Plan) -> Measured:
-    """Every section in turn; each leaves a quiet company behind."""
+def measure(stage: Stage, plan: Plan, keep: Callable[[Measured], None]) -> Measured:
+    """Every section in turn; each leaves a quiet company behind. `keep` is given what there is before each, so that
+    nothing is lost where a later one fails."""
     measured, began = Measured(), time.monotonic()
 
     def now(section: str) -> None:
+        keep(measured)
         print(f"{time.monotonic() - began:6.0f} s  {section} …", file=sys.stderr, flush=True)
 
     with stage.hub() as hub, stage.original() as original:

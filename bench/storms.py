@@ -82,7 +82,7 @@ def throughput(stage: Stage, hub: Hub, reports: int) -> Throughput:
     with Rows(hub) as rows:
         began, used = time.time(), processor_time(hub)
         _send_evenly(people, reports, seconds=0)
-        ended = wait_until(lambda: rows.unsettled() == 0, every=0.01)
+        ended = wait_until(lambda: rows.unsettled() == 0, within=PATIENCE + 2 * reports, every=0.01)
         used = processor_time(hub) - used
     for person in people:
         person.close()
