@@ -9,7 +9,7 @@ import pytest
 
 from bench.figures import Row, table
 from bench.jobs import compare
-from tests.processes import ROOT, postgresql_binaries
+from tests.processes import ROOT, eventually, postgresql_binaries
 
 
 @pytest.mark.timeout(300)
@@ -36,6 +36,21 @@ def test_a_quick_run_measures_everything_and_tells_it_as_a_table_and_as_json(tmp
         assert series["min"] <= series["p50"] <= series["p90"] <= series["p99"] <= series["max"]
     assert found["series"]["idle: leaves"]["count"] == found["series"]["Slack hung: leaves"]["count"] == 3
     assert found["latency"] == {"pagerduty": 0.25, "slack": 0.15, "new connection": 0.06}
+
+
+@pytest.mark.timeout(300)
+def test_what_was_measured_before_it_was_ended_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    command = [sys.executable, "-m", "bench", "report", "--quick", "--json", str(file)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: file.exists() and "idle: leaves" in file.read_text(), within=120)
+        finally:
+            process.terminate()
+    assert process.returncode != 0
+    found = json.loads(file.read_text())
+    assert found["series"]["idle: leaves"]["count"] == 3
+    assert found["rows"] == []
 
 
 @pytest.mark.timeout(300)
