@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from django.db import Error, OperationalError, connection
 
 from incident_central.database import check_writable, release_connection, wrote_within
+from incident_central.latest_first import LatestFirst
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ A_SECOND = 1.0  # longest that a report waits for the database, or a probe
 THREADS = 16
 PAST = {"read": "read", "write": "written"}
 
-_work: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+_work: LatestFirst[tuple[Future[Any], Callable[[], Any]]] = LatestFirst()
 _here = threading.local()  # .is_database_thread
 
 

@@ -4,6 +4,7 @@ Django must have been set up before this is imported.
 """
 
 import errno
+import gc
 import logging
 import os
 import resource
@@ -60,6 +61,7 @@ def serve(*, host: str, port: int, worker: bool = True) -> int:
     _say_what_is_missing()
     errors.load()
     server = _server(listener)
+    _settle_in()
     signal.signal(signal.SIGTERM, _end)
     address, port = listener.getsockname()[:2]
     _say(f"Incident Central answers at http://{f'[{address}]' if ':' in address else address}:{port}")
@@ -74,6 +76,7 @@ def work() -> int:
     _raise_limits()
     _start_work()
     _say_what_is_missing()
+    _settle_in()
     _say("The worker is working.")
     signal.signal(signal.SIGTERM, _end)
     try:
@@ -82,6 +85,12 @@ def work() -> int:
     except (KeyboardInterrupt, SystemExit):
         _stop_work()
     return 0
+
+
+def _settle_in() -> None:
+    """What has been loaded stays: looking through it for garbage would hold up a page for a tenth of a second now and
+    then."""
+    gc.freeze()
 
 
 def _stop_work() -> None:

@@ -249,6 +249,19 @@ def test_the_demos_sign_in_is_not_there(make_hub: MakeHub, module: str) -> None:
 
 
 @on_sqlite
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs Linux's list of open files")
+def test_one_report_after_another_is_the_work_of_few_threads(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    """Each thread that uses the database keeps a connection, and a connection keeps memory."""
+    hub = make_hub()
+    hub.start()
+    for _ in range(12):
+        hub.finished(hub.dana.post("/report", report_form(hub, seen="anyway")).incident)
+    assert hub.process is not None
+    files = [link.readlink().name for link in Path(f"/proc/{hub.process.pid}/fd").iterdir() if link.is_symlink()]
+    assert 3 < files.count("incident-central.sqlite3") < 30
+
+
+@on_sqlite
 def test_no_answer_names_the_server(hub: Hub) -> None:
     for request in (
         "GET /healthz HTTP/1.1",

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor  # noqa: E402
 
 from bench.jobs.workload import THREADS, Outside, Setting, graph  # noqa: E402
 from incident_central.database import transaction  # noqa: E402
-from incident_central.jobs.models import SETTLED, UNDER_WAY, StepRow  # noqa: E402
+from incident_central.jobs.models import SETTLED, UNDER_WAY, StepRow, job_steps  # noqa: E402
 from incident_central.jobs.ownership import make_ownership  # noqa: E402
 from incident_central.jobs.runner import Runner, before_send, begin  # noqa: E402
 from incident_central.jobs.workflow import Record, Step, Workflow  # noqa: E402
@@ -39,7 +39,7 @@ class Ours:
         connection.close()
 
     def running(self, key: str) -> list[str]:
-        return list(StepRow.objects.of("response", key).filter(state__in=UNDER_WAY).values_list("name", flat=True))
+        return list(job_steps("response", key).filter(state__in=UNDER_WAY).values_list("name", flat=True))
 
     def unfinished(self) -> int:
         return StepRow.objects.exclude(state__in=SETTLED).count()

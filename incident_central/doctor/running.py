@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
@@ -18,7 +18,7 @@ from incident_central.doctor.parts import PARTS, Part
 from incident_central.findings import Finding
 from incident_central.incidents import periodic
 from incident_central.jobs import runner
-from incident_central.jobs.models import Job, State, StepQuerySet, StepRow
+from incident_central.jobs.models import Job, State, StepRow, job_steps
 from incident_central.jobs.workflow import Record
 
 NAME = "doctor"
@@ -67,8 +67,8 @@ def failed() -> dict[str, str]:
     return {row.name: row.error for row in rows}
 
 
-def _steps(names: Collection[str]) -> StepQuerySet:
-    return StepRow.objects.of(NAME, "").filter(name__in=names)
+def _steps(names: Collection[str]) -> QuerySet[StepRow]:
+    return job_steps(NAME, "").filter(name__in=names)
 
 
 # ── one part ──────────────────────────────────────────────────────────────────────────────────────

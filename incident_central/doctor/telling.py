@@ -25,7 +25,7 @@ from incident_central.incidents.tools import chat
 from incident_central.integrations import mail
 from incident_central.integrations.base import Link, Message
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, Job, State, StepRow, retry
+from incident_central.jobs.models import SETTLED, Job, State, StepRow, job_steps, retry
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
 
@@ -155,7 +155,7 @@ def _told(notice: Notice, step: str) -> Told:
 
 
 def _was_told(trouble: Trouble, step: str) -> bool:
-    row = StepRow.objects.of(NAME, str(trouble.told_broken_id)).filter(name=step).first()
+    row = job_steps(NAME, str(trouble.told_broken_id)).filter(name=step).first()
     if row is not None and row.state not in (*SETTLED, State.FAILED):
         raise CallFailed("Waits for the message that it was broken.")
     return row is not None and row.state == State.DONE

@@ -18,7 +18,7 @@ from incident_central.incidents import periodic
 from incident_central.incidents.response import nothing
 from incident_central.integrations import heartbeat
 from incident_central.jobs import runner
-from incident_central.jobs.models import StepRow
+from incident_central.jobs.models import job_steps
 from incident_central.jobs.workflow import Record
 from incident_central.outside import CallFailed
 
@@ -45,7 +45,7 @@ def beat(_: object) -> Record:
     """Safe to repeat."""
     if not settings.HEARTBEAT_URL:
         return nothing
-    last = StepRow.objects.of(NAME, "").filter(name="pulse").values_list("finished_at", flat=True).first()
+    last = job_steps(NAME, "").filter(name="pulse").values_list("finished_at", flat=True).first()
     if last is None or now() - last > PULSE_LASTS:
         raise CallFailed("Not sent: the threads that page have done nothing for minutes.")
     runner.before_send()

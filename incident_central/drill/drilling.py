@@ -34,7 +34,7 @@ from incident_central.integrations.base import IntegrationError, Link, Message, 
 from incident_central.integrations.pagerduty import drill_service
 from incident_central.integrations.pagerduty.drill_service import Reached
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, TO_RUN, Job, State, StepRow, retry
+from incident_central.jobs.models import SETTLED, TO_RUN, Job, State, job_steps, retry
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 
 Do = Callable[[Drill], Record]
@@ -108,7 +108,7 @@ def end(drill: Drill, *, by: str) -> None:
             return
         _fresh(drill).over(f"ended by {by}")
         _hurry(drill)
-        for row in StepRow.objects.of(NAME, drill.name).filter(name__in=PUTS_AWAY):
+        for row in job_steps(NAME, drill.name).filter(name__in=PUTS_AWAY):
             retry(row.pk, ask_after=None)
 
 
@@ -134,7 +134,7 @@ def is_done(drill: Drill) -> bool:
     """Over, with the page resolved and the channel archived, and nothing under way any more. What failed, and what
     waits for that, stays as it is."""
     left = Q(name__in=PUTS_AWAY) & ~Q(state__in=SETTLED) | Q(state__in=TO_RUN)
-    return drill.is_over and not StepRow.objects.of(NAME, drill.name).filter(left).exists()
+    return drill.is_over and not job_steps(NAME, drill.name).filter(left).exists()
 
 
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────
@@ -392,7 +392,7 @@ def _fresh(drill: Drill) -> Drill:
 
 def _hurry(drill: Drill) -> None:
     """It is over: what waits looks at once, and finds that out."""
-    StepRow.objects.of(NAME, drill.name).filter(state=State.WAITING).update(run_at=Now())
+    job_steps(NAME, drill.name).filter(state=State.WAITING).update(run_at=Now())
     connection.on_commit(runner.wake)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from incident_central.drill.drilling import NAME, OVER
 from incident_central.drill.models import Drill
-from incident_central.jobs.models import UNDER_WAY, State, StepRow
+from incident_central.jobs.models import UNDER_WAY, State, StepRow, job_steps
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ WORDS = {State.QUEUED: "Next", State.WAITING: "Waiting", State.LOOKING: "Looking
 
 def links_of(drill: Drill) -> list[tuple[ChainLink, str]]:
     """Each with how long after the start it was so; empty where it is not yet."""
-    rows = {row.name: row for row in StepRow.objects.of(NAME, drill.name)}
+    rows = {row.name: row for row in job_steps(NAME, drill.name)}
     return [(one, one.after(drill.started_at) if one.at else "") for one in _links(drill, rows)]
 
 

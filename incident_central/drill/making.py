@@ -17,7 +17,7 @@ from incident_central.incidents.tools import new_pager
 from incident_central.integrations.base import IntegrationError, PagerUser
 from incident_central.integrations.pagerduty import drill_service
 from incident_central.jobs import runner
-from incident_central.jobs.models import Job, State, StepRow, retry
+from incident_central.jobs.models import Job, State, StepRow, job_steps, retry
 from incident_central.jobs.workflow import Record, Step, Workflow
 
 NAME = "drill-service"
@@ -56,7 +56,7 @@ def forget_service(user: User) -> None:
 
 
 def steps_of(made: DrillService) -> list[StepRow]:
-    return list(StepRow.objects.of(NAME, str(made.pk)).order_by("pk"))
+    return list(job_steps(NAME, str(made.pk)).order_by("pk"))
 
 
 # ── steps ─────────────────────────────────────────────────────────────────────────────────────────

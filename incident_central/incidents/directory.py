@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 
 class Directory(Protocol):
-    """Services come by name, with who is on call for them and their teams; priorities from most to least severe."""
+    """Services come by name, with who is on call for them, the list of them with their teams; priorities from most to
+    least severe."""
 
     def services(self) -> Sequence[Service]: ...
 
@@ -46,7 +47,10 @@ def chosen_service(directory: Directory, service_id: str) -> Service | None:
 
 
 class Database:
-    """As it was last read from PagerDuty."""
+    """As it was last read from PagerDuty. One is for one request: it asks for a service once."""
+
+    def __init__(self) -> None:
+        self._services: dict[str, Service | None] = {}
 
     def services(self) -> Sequence[Service]:
         on_calls = Prefetch("policy__on_calls", OnCall.objects.select_related("person"))
@@ -55,9 +59,13 @@ class Database:
 
     def service(self, service_id: str) -> Service | None:
         """One that has left PagerDuty, too: it says so itself."""
-        on_calls = Prefetch("policy__on_calls", OnCall.objects.select_related("person"))
-        found = Service.objects.filter(pk=service_id).select_related("policy")
-        return found.prefetch_related(on_calls, "teams").first()
+        if service_id not in self._services:
+            found = Service.objects.filter(pk=service_id).select_related("policy").order_by().first()
+            if found is not None and found.policy is not None:
+                on_calls = OnCall.objects.filter(policy=found.policy).select_related("person")
+                _as_if_read(found.policy, "on_calls", list(on_calls))
+            self._services[service_id] = found
+        return self._services[service_id]
 
     def priorities(self) -> Sequence[Priority]:
         return list(Priority.objects.filter(listed=True))

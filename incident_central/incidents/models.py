@@ -458,8 +458,8 @@ class Incident(models.Model):
         at: datetime | None = None,
         facts: str = "",
     ) -> None:
-        at_some_time = {} if at is None else {"at": at}
-        self.timeline.create(text=text, body=body, source=source, kind=kind, facts=facts, **at_some_time)
+        about = {"text": text, "body": body, "source": source, "kind": kind, "facts": facts}
+        TimelineEntry(incident=self, **about, **({} if at is None else {"at": at})).save(force_insert=True)
 
     def _save(self, *fields: str) -> None:
         self.save(update_fields=[*fields, "updated_at"])

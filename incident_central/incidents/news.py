@@ -27,7 +27,7 @@ from incident_central.incidents.response import (
 from incident_central.incidents.tools import chat
 from incident_central.integrations.base import Message
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, State, StepRow
+from incident_central.jobs.models import SETTLED, State, job_steps
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
 
@@ -133,7 +133,7 @@ def _await(incident: Incident, step: str) -> None:
 
 
 def _is_awaited(incident: Incident, step: str) -> bool:
-    rows = StepRow.objects.of(RESPONSE.name, incident.name).filter(name=step)
+    rows = job_steps(RESPONSE.name, incident.name).filter(name=step)
     return rows.exclude(state__in=[*SETTLED, State.FAILED]).exists()
 
 

@@ -41,7 +41,7 @@ from incident_central.incidents.models import (
 )
 from incident_central.incidents.text import clean
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, State, StepRow
+from incident_central.jobs.models import SETTLED, State, job_steps
 
 Kind = Action.Kind
 TEXT_LIMIT = 5_000
@@ -150,7 +150,7 @@ def _same(incident: Incident, pressed: Press, wanted: Wanted, press_id: UUID) ->
 
 def _is_under_way(action: Action) -> bool:
     ended = (*SETTLED, State.FAILED)
-    return StepRow.objects.of(ACTION.name, str(action.pk)).filter(name="act").exclude(state__in=ended).exists()
+    return job_steps(ACTION.name, str(action.pk)).filter(name="act").exclude(state__in=ended).exists()
 
 
 def _content(wanted: Wanted) -> dict[str, Any]:

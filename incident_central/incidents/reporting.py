@@ -95,16 +95,24 @@ class Acceptance:
             return self._draft
 
 
-def report_incident(report: Report, *, acceptance: Acceptance | None = None) -> Incident:
+def report_incident(
+    report: Report, *, acceptance: Acceptance | None = None, directory: Database | None = None
+) -> Incident:
     """Accept a report: write the incident and its first steps in one transaction, and start paging as it commits.
 
     Safe to repeat: the same report_id by the same sender with the same content is the same incident. Makes no call
     outside. Raises CannotReport, and django.db.Error when the database is gone: then ask `acceptance`.
     """
     acceptance = acceptance or Acceptance()
-    if (earlier := remembered(report) or _earlier(report)) is not None:
+    if (earlier := remembered(report)) is not None:
         return earlier
-    draft = check(report, Database())
+    try:
+        draft = check(report, directory or Database())
+    except CannotReport:
+        # What it became stands, whatever has become of its service since.
+        if (earlier := _earlier(report)) is not None:
+            return earlier
+        raise
     for words in range(8):
         draft.created_at = now()
         draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
@@ -113,7 +121,7 @@ def report_incident(report: Report, *, acceptance: Acceptance | None = None) -> 
                 record(draft)
                 acceptance.commits(draft)
         except IntegrityError:
-            # Either the very same report got in between, or the name is taken: draw another.
+            # Either the very same report came before, or the name is taken: draw another.
             acceptance.refused()
             if (earlier := _earlier(report)) is not None:
                 return earlier

@@ -474,6 +474,7 @@ PAGE = Step(
 RESPONSE = Workflow(
     "response",
     load=_load,
+    begins_as_loaded=True,
     steps=(
         PAGE,
         _step("open_channel", open_channel, look=look_for_channel),

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from django.db import connection
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Now
 
 from incident_central.incidents.models import Incident, MembersRead
 from incident_central.jobs import runner
-from incident_central.jobs.models import State, StepQuerySet, StepRow
+from incident_central.jobs.models import State, StepRow
 
 #: The periodic work on PagerDuty and Slack, and those of its steps that are run out of turn: see sync.py.
 PAGERDUTY_SYNC, SLACK_SYNC = "pagerduty-sync", "slack-sync"
@@ -59,5 +59,5 @@ def run_again(*steps: str, after: timedelta) -> None:
     _periodic(*steps).update(run_at=Case(When(state=State.WAITING, then=Now() + after), default=F("run_at")))
 
 
-def _periodic(*steps: str) -> StepQuerySet:
+def _periodic(*steps: str) -> QuerySet[StepRow]:
     return StepRow.objects.filter(job__workflow__in=(PAGERDUTY_SYNC, SLACK_SYNC), job__key="", name__in=steps)

@@ -1,7 +1,6 @@
 """The rows behind durable work. A step's row is what people see of it, too."""
 
 from datetime import timedelta
-from typing import Self
 
 from django.db import models
 from django.db.models.functions import Now
@@ -35,11 +34,6 @@ class Job(models.Model):
         return f"{self.workflow} {self.key}"
 
 
-class StepQuerySet(models.QuerySet["StepRow"]):
-    def of(self, workflow: str, key: str) -> Self:
-        return self.filter(job__workflow=workflow, job__key=key)
-
-
 class StepRow(models.Model):
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps")
     name = models.TextField()
@@ -56,8 +50,6 @@ class StepRow(models.Model):
     fence = models.IntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
 
-    objects = StepQuerySet.as_manager()
-
     class Meta:
         db_table = "jobs_step"
         constraints = [models.UniqueConstraint(fields=["job", "name"], name="one_row_per_step")]
@@ -69,6 +61,10 @@ class StepRow(models.Model):
     def doubted_for(self, age: timedelta) -> bool:
         """Whether it has been doubtful for longer than that, on the database's clock."""
         return StepRow.objects.filter(pk=self.pk, doubtful_since__lte=Now() - age).exists()
+
+
+def job_steps(workflow: str, key: str) -> models.QuerySet[StepRow]:
+    return StepRow.objects.filter(job__workflow=workflow, job__key=key)
 
 
 def retry(step_id: int, *, ask_after: timedelta | None) -> None:

@@ -14,17 +14,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, connection
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Least, Now
 
 from incident_central.database import release_connection, transaction
-from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepQuerySet, StepRow
+from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
 from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
+from incident_central.latest_first import LatestFirst
 from incident_central.outside import CallFailed
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ SENDABLE = 15.0  # seconds
 REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
 GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
 AT_ONCE, COMMITS_WITHIN = 64, 1.0  # rows claimed in one go; seconds
+NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING *"
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.
@@ -46,12 +47,11 @@ clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_M
 class Attempt:
     """One try of one step by this process. `doubtful`: an earlier call may have got through, and nobody knows yet."""
 
-    row_id: int
+    row: StepRow
     fence: int
     workflow: Workflow
-    key: str
     step: Step
-    subject: Any = None
+    subject: Any = None  # from the start where a job begins with it; then the row has just been written, too
     doubtful: bool = False
     deadline: float = field(default_factory=lambda: clock() + SENDABLE)
 
@@ -76,8 +76,9 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
     A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was begun then without
     any row: its first steps may have been done already, so they are born doubtful.
     """
-    job, created = Job.objects.get_or_create(workflow=workflow.name, key=key)
-    attempts = _advance(job, workflow, subject, begun_at=begun_at) if created else []
+    if not (new := list(Job.objects.raw(NEW_JOB, [workflow.name, key]))):
+        return
+    attempts = _advance(new[0], workflow, subject, (), begun_at)
     if (runner := _here) is not None and attempts:
         # A commit that took longer than people wait for may have been done otherwise meanwhile: then it is looked up.
         in_time = clock() + COMMITS_WITHIN
@@ -92,9 +93,12 @@ def wake() -> None:
         connection.cursor().execute(f"NOTIFY {WORD}")
 
 
-def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime | None = None) -> list[Attempt]:
-    """Start every queued step whose predecessors are settled. The caller holds the job's lock, or has just made it."""
-    rows = {workflow.step(row.name).name: row for row in job.steps.all()}
+def _advance(
+    job: Job, workflow: Workflow, subject: Any, there: Iterable[StepRow], begun_at: datetime | None = None
+) -> list[Attempt]:
+    """Start every queued step whose predecessors are settled. The caller holds the lock of the job, with the rows that
+    are `there`, or has just made it."""
+    rows = {workflow.step(row.name).name: row for row in there}
     # All of them in a job that has just begun; in one that an older version began, those that it did not know.
     missing = [step for step in workflow.steps if step.name not in rows]
     born = StepRow.objects.bulk_create(_born(job, step, step.off(subject), begun_at) for step in missing)
@@ -109,14 +113,15 @@ def _advance(job: Job, workflow: Workflow, subject: Any, *, begun_at: datetime |
     if runner is None:
         wake()
         return []
-    return [Attempt(row.pk, row.fence + 1, workflow, job.key, step) for step, row in ready.items()]
+    new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
+    return [Attempt(row, row.fence + 1, workflow, step, new) for step, row in ready.items()]
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
     if off is not None:
         return StepRow(job=job, name=step.name, state=State.OFF, error=off)
     doubtful_since = None if begun_at is None or step.after else Now()
-    ask_at = None if step.ask_after is None else (begun_at or Now()) + step.ask_after
+    ask_at = None if step.ask_after is None else (begun_at or job.created_at) + step.ask_after
     return StepRow(job=job, name=step.name, ask_at=ask_at, doubtful_since=doubtful_since)
 
 
@@ -128,7 +133,7 @@ class Runner:
         self.ownership = ownership
         self._workflows = {workflow.name: workflow for workflow in workflows}
         self._rows = StepRow.objects.filter(job__workflow__in=self._workflows)
-        self._lanes: dict[str, SimpleQueue[Attempt]] = {lane: SimpleQueue() for lane in lanes}
+        self._lanes: dict[str, LatestFirst[Attempt]] = {lane: LatestFirst() for lane in lanes}
         # Started before there is any work: when it counts, the system may not have any more threads.
         new = partial(threading.Thread, daemon=True)
         self._threads = [new(target=self._run, args=[self._lanes[lane]]) for lane, n in lanes.items() for _ in range(n)]
@@ -197,7 +202,7 @@ class Runner:
         out, or an outcome that this very process could not write down."""
         owners = StepRow.objects.filter(state__in=UNDER_WAY).order_by().values_list("owner", flat=True).distinct()
         dead = self.ownership.dead(owners)
-        mine = [attempt.row_id for attempt in self._active.copy()]
+        mine = [attempt.row.pk for attempt in self._active.copy()]
         lost_by_us = Q(owner=self.ownership.owner, lease_until__lt=Now() + LEASE - GRACE)
         abandoned = Q(owner__in=dead) | Q(lease_until__lt=Now()) | lost_by_us
         due = Q(state=State.WAITING, run_at__lte=Now()) | (Q(state__in=UNDER_WAY) & abandoned & ~Q(pk__in=mine))
@@ -215,7 +220,7 @@ class Runner:
         doubt = {"doubtful_since": Now() - dead_for} if row.state in UNDER_WAY else {}
         state = State.LOOKING if step.look and (doubt or row.doubtful_since) else State.RUNNING
         StepRow.objects.filter(pk=row.pk).update(**self.claim(state), **doubt)
-        return Attempt(row.pk, row.fence + 1, workflow, row.job.key, step)
+        return Attempt(row, row.fence + 1, workflow, step)
 
     def _until_next(self) -> float:
         """Seconds to the next due step, at most one: other processes write rows, too."""
@@ -224,29 +229,33 @@ class Runner:
 
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 
-    def _run(self, lane: SimpleQueue[Attempt]) -> None:
+    def _run(self, lane: LatestFirst[Attempt]) -> None:
         while True:
             _attempt.set(attempt := lane.get())
             try:
                 self._try(attempt)
+            except StepRow.DoesNotExist:
+                log.warning("%s of %s was taken over: outcome dropped", attempt.step.name, attempt.row.job.key)
             except (Error, MemoryError) as error:
                 # The row still says `running`; with no thread behind it, it is taken back, and looked up first.
-                log.warning("what came of %s of %s cannot be written: %r", attempt.step.name, attempt.key, error)
+                log.warning(
+                    "what came of %s of %s cannot be written: %r", attempt.step.name, attempt.row.job.key, error
+                )
             finally:
                 self._active.discard(attempt)
                 release_connection()
 
     def _try(self, attempt: Attempt) -> None:
-        if (row := _under_way(attempt).first()) is None:
-            return  # taken over before it began
+        is_new = attempt.subject is not None
+        row = attempt.row if is_new else _under_way(attempt).get()
         attempt.doubtful = row.doubtful_since is not None
         try:
-            attempt.subject = attempt.workflow.load(attempt.key)
+            attempt.subject = attempt.subject or attempt.workflow.load(attempt.row.job.key)
             if record := self._look(attempt, row):
                 self._settle(attempt, State.DONE, record=record)
             elif row.by_hand:
                 self._settle(attempt, State.BY_HAND)
-            elif _under_way(attempt).filter(ask_at__lt=Now()).exists():
+            elif not is_new and _under_way(attempt).filter(ask_at__lt=Now()).exists():
                 self._settle(attempt, State.FAILED, error=ASK)
             elif row.doubtful_since and not row.doubted_for(attempt.step.on_its_way):
                 # Not finding a call proves nothing while it may be on its way; it is looked for again meanwhile.
@@ -261,10 +270,10 @@ class Runner:
             self._settle(attempt, State.OFF, error=str(reason))
         except CallFailed as error:
             self._failed(attempt, error)
-        except (OperationalError, InterfaceError):
+        except (OperationalError, InterfaceError, StepRow.DoesNotExist):
             raise
         except Exception as error:  # a bug in a step must not leave it without a next try
-            log.exception("%s of %s failed", attempt.step.name, attempt.key)
+            log.exception("%s of %s failed", attempt.step.name, attempt.row.job.key)
             said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
             self._failed(attempt, CallFailed(said, doubtful=True))
 
@@ -282,25 +291,23 @@ class Runner:
 
     def _settle(self, attempt: Attempt, state: State, *, error: str = "", record: Record | None = None) -> None:
         """Write the outcome and what it means in one transaction, and start what follows."""
+        kept = None if state in SETTLED else F("doubtful_since")
+        columns = {"state": state, "error": error, "finished_at": Now(), "doubtful_since": kept}
+        if attempt.step.every is not None:
+            columns |= {"state": State.WAITING, "run_at": Now() + attempt.step.every, "attempts": 0}
         with transaction():
-            job = Job.objects.select_for_update().get(workflow=attempt.workflow.name, key=attempt.key)
-            if not (row := self._still_ours(attempt)):
-                return
-            row.state, row.error, row.finished_at = state, error, Now()
-            row.doubtful_since = None if state in SETTLED else row.doubtful_since
-            if attempt.step.every is not None:
-                row.state, row.run_at, row.attempts = State.WAITING, Now() + attempt.step.every, 0
-            row.save()
+            job = Job.objects.select_for_update().get(pk=attempt.row.job_id)
+            if not _under_way(attempt).update(**columns):
+                raise StepRow.DoesNotExist
             if record is not None:
                 record()
-            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
+            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
         self.start_attempts(following)
 
     def _failed(self, attempt: Attempt, error: CallFailed) -> None:
         """Write down the error and when it is tried next, or that a person has to decide."""
         with transaction():
-            if not (row := self._still_ours(attempt)):
-                return
+            row = _under_way(attempt).select_for_update().get()
             row.attempts, row.error = row.attempts + 1, str(error)
             if not attempt.doubtful:
                 row.doubtful_since = Now() if error.doubtful else None
@@ -312,15 +319,10 @@ class Runner:
             row.save()
         self.woken.set()
 
-    def _still_ours(self, attempt: Attempt) -> StepRow | None:
-        if (row := _under_way(attempt).select_for_update().first()) is None:
-            log.warning("%s of %s was taken over: outcome dropped", attempt.step.name, attempt.key)
-        return row
 
-
-def _under_way(attempt: Attempt) -> StepQuerySet:
+def _under_way(attempt: Attempt) -> QuerySet[StepRow]:
     """The attempt's row, unless somebody else has taken it over."""
-    return StepRow.objects.filter(pk=attempt.row_id, fence=attempt.fence, state__in=UNDER_WAY)
+    return StepRow.objects.filter(pk=attempt.row.pk, fence=attempt.fence, state__in=UNDER_WAY)
 
 
 def pause(step: Step, attempts: int, error: CallFailed) -> float:

@@ -58,6 +58,8 @@ class Workflow:
     name: str
     steps: tuple[Step, ...]
     load: Callable[[str], Any]
+    #: What a job is begun with is as good as loaded: its first steps run with it, and the database is not asked first.
+    begins_as_loaded: bool = False
 
     def step(self, name: str) -> Step:
         """The step that has or had this name, or one that says that this version does not do it any more."""

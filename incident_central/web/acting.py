@@ -30,7 +30,7 @@ from incident_central.incidents.pressing import HOURS, CannotAct, Press, press
 from incident_central.incidents.text import clean
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, State, StepRow
+from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.web import steps
 from incident_central.web.acting_by_hand import by_hand
 from incident_central.web.by_hand import ByHand
@@ -76,7 +76,7 @@ def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse
     """Somebody pressed Retry or “I did it by hand” at a step of an action. Pressing twice changes nothing."""
     action = get_object_or_404(Action.objects.select_related("incident"), incident=name, pk=number)
     with transaction():
-        row = StepRow.objects.of(ACTION.name, str(number)).select_for_update(of=("self",)).filter(name=step).first()
+        row = job_steps(ACTION.name, str(number)).select_for_update(of=("self",)).filter(name=step).first()
         if row is None:
             raise Http404
         if request.POST.get("done") != "by-hand":
@@ -239,14 +239,14 @@ def _lines(actions: Iterable[Action]) -> list[Line]:
     """The latest of each kind, what needs somebody first."""
     by_id = {str(one.pk): one for one in actions}
     rows = StepRow.objects.filter(job__workflow=ACTION.name, job__key__in=by_id).select_related("job")
-    steps_of: dict[str, dict[str, StepRow]] = {}
+    job_steps: dict[str, dict[str, StepRow]] = {}
     for row in rows.order_by("pk"):
-        steps_of.setdefault(row.job.key, {})[row.name] = row
+        job_steps.setdefault(row.job.key, {})[row.name] = row
     lines: list[Line] = []
     seen: set[str] = set()
     for key, action in by_id.items():
         if action.kind not in seen:
-            lines += [_line(action, row) for row in _worth_showing(action, steps_of.get(key, {}))]
+            lines += [_line(action, row) for row in _worth_showing(action, job_steps.get(key, {}))]
         seen.add(action.kind)
     return sorted(lines, key=lambda line: line.fix is None)
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from django.contrib.auth.views import redirect_to_login
 from django.db import Error
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -124,21 +125,22 @@ def _report_once_it_answers(request: HttpRequest) -> HttpResponse:
 
 @signed_in
 def _report(request: SignedIn, acceptance: Acceptance) -> HttpResponse:
+    directory = Database()
     if request.method == "GET":
         if (kept := request.session.pop(KEPT, None)) is not None:
-            return _form(request, Typed.of(_query(kept)), Database(), why="stale")
-        return _form(request, _opened(request), Database())
+            return _form(request, Typed.of(_query(kept)), directory, why="stale")
+        return _form(request, _opened(request), directory)
     typed = Typed.of(request.POST)
     if "show" in request.POST:  # without JavaScript: who is on call for the chosen service?
-        return _form(request, typed, Database())
+        return _form(request, typed, directory)
     told = typed.as_report_by(request.user)
     # In this order: a second click may come while the first one is being accepted.
-    if _unseen(typed) and not _came_before(told):
-        return _form(request, typed, Database(), why="alike", status=409)
+    if _unseen(typed, directory) and not _came_before(told):
+        return _form(request, typed, directory, why="alike", status=409)
     try:
-        incident = report_incident(told, acceptance=acceptance)
+        incident = report_incident(told, acceptance=acceptance, directory=directory)
     except CannotReport as reason:
-        return _not_accepted(request, typed, reason, Database())
+        return _not_accepted(request, typed, reason, directory)
     return SeeOther(reverse("responding", args=[incident.name]))
 
 
@@ -206,12 +208,12 @@ def _not_accepted(
     return _form(request, typed, directory, status=503, **more)  # NotSetUp: the page says what is missing
 
 
-def _unseen(typed: Typed) -> bool:
+def _unseen(typed: Typed, directory: Directory) -> bool:
     """Something is open on the service that they were not shown."""
     if WHATEVER_IS_OPEN in typed.seen:
         return False
-    service = usable_service(Database(), typed.service)
-    return service is not None and any(one.name not in typed.seen for one in _alike(service))
+    service = usable_service(directory, typed.service)
+    return service is not None and not set(typed.seen).issuperset(_open_on(service).values_list("pk", flat=True))
 
 
 def _came_before(told: Report) -> bool:
@@ -225,7 +227,11 @@ def _came_before(told: Report) -> bool:
 
 
 def _alike(service: Service) -> list[Incident]:
-    return list(Incident.objects.open().filter(service=service).select_related("priority")[:ALIKE_SHOWN])
+    return list(_open_on(service).select_related("priority"))
+
+
+def _open_on(service: Service) -> QuerySet[Incident]:
+    return Incident.objects.open().filter(service=service)[:ALIKE_SHOWN]
 
 
 def _opened(request: HttpRequest) -> Typed:

@@ -18,7 +18,7 @@ from incident_central.incidents.search import Listed
 from incident_central.incidents.standby import standby
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, State, StepRow
+from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.web import steps
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.without_database import NobodyKnows, kept_context, reporter_of
@@ -78,7 +78,7 @@ def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     incident = get_object_or_404(_incidents(), pk=name)
     known = RESPONSE.step(step)
     with transaction():
-        row = StepRow.objects.of(RESPONSE.name, name).select_for_update(of=("self",)).filter(name=step).first()
+        row = job_steps(RESPONSE.name, name).select_for_update(of=("self",)).filter(name=step).first()
         if row is None or known is None:
             raise Http404
         if request.POST.get("done") != "by-hand":

@@ -8,7 +8,7 @@ from django.utils.html import format_html
 
 from incident_central.incidents.models import Incident, Responder, Status, listing
 from incident_central.incidents.response import RESPONSE
-from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow
+from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow, job_steps
 from incident_central.web.by_hand import ByHand, by_hand
 from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import clock_with_seconds, seconds_left
@@ -45,7 +45,7 @@ class Line:
 
 def rows_of(name: str) -> dict[str, StepRow]:
     """The steps of an incident's response. To be read before the incident, so that it has what they say was done."""
-    return {row.name: row for row in StepRow.objects.of(RESPONSE.name, name)}
+    return {row.name: row for row in job_steps(RESPONSE.name, name)}
 
 
 def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:

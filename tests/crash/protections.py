@@ -101,9 +101,10 @@ PROTECTIONS = (
         RUNNER,
         """            if record is not None:
                 record()
-            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
+            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
 """,
-        """            following = _advance(job, attempt.workflow, attempt.subject) if state in SETTLED else []
+        """
+            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
         if record is not None:
             with transaction():
                 record()
@@ -304,7 +305,7 @@ PROTECTIONS = (
     Protection(
         "after four hours a person is asked first",
         RUNNER,
-        "            elif _under_way(attempt).filter(ask_at__lt=Now()).exists():\n"
+        "            elif not is_new and _under_way(attempt).filter(ask_at__lt=Now()).exists():\n"
         "                self._settle(attempt, State.FAILED, error=ASK)\n",
         "",
         f"{FAULTS}test_a_page_unsent_for_four_hours_asks_a_person_first[sqlite]",
@@ -574,8 +575,8 @@ PROTECTIONS = (
     Protection(
         "a report that is kept is known to the database's way, too",
         REPORTING,
-        "(earlier := remembered(report) or _earlier(report))",
-        "(earlier := _earlier(report))",
+        "    if (earlier := remembered(report)) is not None:\n        return earlier\n",
+        "",
         f"{JOURNAL_CRASH}test_sent_again_while_its_page_is_under_way_it_is_the_same[sqlite]",
     ),
     Protection(
