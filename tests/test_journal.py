@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import pytest
 from django.core.signing import TimestampSigner, b62_encode
 
 from tests.processes import ADMIN, Browser, Hub, Page, Sandbox, eventually, report_form
@@ -186,6 +187,23 @@ def test_what_cannot_be_understood_in_the_journal_holds_up_nothing_else(make_hub
     hub.finished_in_time(name)
     assert_everything_once(hub, sandbox, name)
     assert (hub.folder / "journal-1-1").read_bytes()[8 : 8 + len(text)] == text
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True, scope="session")
+@pytest.mark.parametrize(("table", "again"), [("jobs_job", 1), ("jobs_step", 10)])
+def test_numbers_that_are_handed_out_twice_leave_no_report_without_its_page(
+    make_hub: MakeHub, sandbox: Sandbox, table: str, again: int
+) -> None:
+    """As after a crash or a restore that forgot how far PostgreSQL had counted. Once, another draft gets the next
+    number; ten times, the journal pages, and brings the report in when the taken numbers are over."""
+    hub = started(make_hub)
+    hub.finished(hub.dana.post("/report", report_form(hub)).incident)
+    (last,) = hub.rows(f"SELECT max(id) AS id FROM {table}")  # noqa: S608  a name of a table
+    hub.rows("SELECT setval(%s, %s, false)", f"{table}_id_seq", last["id"] - again + 1)
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished_in_time(name)
+    assert sandbox.page_of(name)
+    assert bool(LONG.fullmatch(name)) == (again > 1)
 
 
 def started(make_hub: MakeHub, **settings: str) -> Hub:

@@ -101,7 +101,7 @@ def report_incident(
     """Accept a report: write the incident and its first steps in one transaction, and start paging as it commits.
 
     Safe to repeat: the same report_id by the same sender with the same content is the same incident. Makes no call
-    outside. Raises CannotReport, and django.db.Error when the database is gone: then ask `acceptance`.
+    outside. Raises CannotReport, and django.db.Error when the database is gone or not well: then ask `acceptance`.
     """
     acceptance = acceptance or Acceptance()
     if (earlier := remembered(report)) is not None:
@@ -128,7 +128,8 @@ def report_incident(
         else:
             remember(draft)
             return draft
-    raise RuntimeError("eight names in a row were taken")
+    # By chance that does not happen: the database is not well, as after a crash that made it count anew.
+    raise OperationalError("eight drafts in a row were refused")
 
 
 def record(incident: Incident, *, begun_at: datetime | None = None) -> None:

@@ -36,7 +36,9 @@ SENDABLE = 15.0  # seconds
 REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
 GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
 AT_ONCE, COMMITS_WITHIN = 64, 1.0  # rows claimed in one go; seconds
-NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING *"
+# Only a job that is there already is passed over. Any other conflict, like a number that is handed out twice after a
+# crash, must raise, or its incident would be committed without a job.
+NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT (workflow, key) DO NOTHING RETURNING *"
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.

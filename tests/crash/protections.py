@@ -80,6 +80,22 @@ PROTECTIONS = (
         "fields=('sender', 'report_id', 'id')",
         "tests/test_reporting.py::test_a_form_sent_five_times_at_once_is_one_incident[sqlite]",
     ),
+    Protection(
+        "only a job that is there already is passed over",
+        RUNNER,
+        "ON CONFLICT (workflow, key) DO NOTHING",
+        "ON CONFLICT DO NOTHING",
+        "tests/test_journal.py::"
+        "test_numbers_that_are_handed_out_twice_leave_no_report_without_its_page[jobs_job-1-postgresql]",
+    ),
+    Protection(
+        "a database that refuses every draft is taken for gone",
+        REPORTING,
+        'raise OperationalError("eight drafts in a row were refused")',
+        'raise RuntimeError("eight drafts in a row were refused")',
+        "tests/test_journal.py::"
+        "test_numbers_that_are_handed_out_twice_leave_no_report_without_its_page[jobs_step-10-postgresql]",
+    ),
     # ── what was done is not done again ───────────────────────────────────────────────────────────
     Protection(
         "a step found running is in doubt",
