@@ -1,12 +1,25 @@
 """The directory: copies of what PagerDuty and Slack have. Kept by copying.py; nobody else writes them."""
 
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from django.db import models
 from django.utils import timezone
 
 #: On-calls that ended this long ago would have been replaced, had PagerDuty been read.
 OLD = timedelta(minutes=5)
+
+
+class DirectoryVersion(models.Model):
+    """Another one whenever something in the directory is: what was read of it holds until then. One row.
+
+    Drawn, not counted: after a backup was restored it is none that anybody has met.
+    """
+
+    version = models.UUIDField(default=uuid4)
+
+    def __str__(self) -> str:
+        return str(self.version)
 
 
 class Team(models.Model):

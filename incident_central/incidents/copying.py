@@ -55,26 +55,30 @@ def read_directory(_: object) -> Record:
 
 
 def _write(read: Directory) -> None:
-    _replace(models.Team, [models.Team(id=one.id, name=one.name) for one in read.teams], ["name"])
     priorities = [
         models.Priority(id=one.id, name=one.name, description=one.description, rank=rank)
         for rank, one in enumerate(read.priorities, 1)
     ]
-    _replace(models.Priority, priorities, ["name", "description", "rank", "listed"])
     people = [
         models.Person(
             id=one.id, name=one.name, email=one.email, url=one.url, phones=[[p.label, p.number] for p in one.phones]
         )
         for one in read.users
     ]
-    _replace(models.Person, people, ["name", "email", "url", "phones", "listed"])
     policies = [
         models.EscalationPolicy(id=one.id, name=one.name, url=one.url, minutes=[level.minutes for level in one.levels])
         for one in read.policies
     ]
-    _replace(models.EscalationPolicy, policies, ["name", "url", "minutes"])
-    _replace_services(read)
-    _replace_on_calls(read)
+    changed = [
+        _replace(models.Team, [models.Team(id=one.id, name=one.name) for one in read.teams], ["name"]),
+        _replace(models.Priority, priorities, ["name", "description", "rank", "listed"]),
+        _replace(models.Person, people, ["name", "email", "url", "phones", "listed"]),
+        _replace(models.EscalationPolicy, policies, ["name", "url", "minutes"]),
+        _replace_services(read),
+        _replace_on_calls(read),
+    ]
+    if any(changed) or not models.DirectoryVersion._default_manager.exists():
+        models.DirectoryVersion(pk=1).save()
 
 
 def read_members(_: object) -> Record:
@@ -122,9 +126,9 @@ def _go_on(cursor: str, *, began_at: datetime, after: timedelta) -> None:
     stale.run_again(stale.MEMBERS, after=after)
 
 
-def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) -> None:
+def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) -> bool:
     """Write the rows that are new or differ; most readings bring none. What is gone is unlisted where incidents may
-    point at it, else deleted."""
+    point at it, else deleted. Whether there was anything to write."""
     names = ["policy_id" if column == "policy" else column for column in columns]
     there = {pk: values for pk, *values in model._default_manager.values_list("pk", *names)}
     changed = [row for row in rows if there.get(row.pk) != [getattr(row, name) for name in names]]
@@ -132,13 +136,11 @@ def _replace(model: type[Model], rows: Sequence[Model], columns: Sequence[str]) 
         changed, batch_size=500, update_conflicts=True, unique_fields=["id"], update_fields=columns
     )
     gone = model._default_manager.filter(pk__in=there.keys() - {row.pk for row in rows})
-    if "listed" in columns:
-        gone.filter(listed=True).update(listed=False)
-    elif gone.exists():
-        gone.delete()
+    removed = gone.filter(listed=True).update(listed=False) if "listed" in columns else gone.delete()[0]
+    return bool(changed or removed)
 
 
-def _replace_services(read: Directory) -> None:
+def _replace_services(read: Directory) -> bool:
     policies, teams = {one.id for one in read.policies}, {one.id for one in read.teams}
     services = [
         models.Service(id=one.id, name=one.name, description=one.description, status=one.status, url=one.url)
@@ -147,15 +149,17 @@ def _replace_services(read: Directory) -> None:
     for service, one in zip(services, read.services, strict=True):
         if one.escalation_policy is not None and one.escalation_policy.id in policies:
             service.policy_id = one.escalation_policy.id
-    _replace(models.Service, services, ["name", "description", "status", "url", "policy", "listed"])
+    changed = _replace(models.Service, services, ["name", "description", "status", "url", "policy", "listed"])
     links = models.Service.teams.through
     wanted = {(one.id, team.id) for one in read.services for team in one.teams if team.id in teams}
-    if wanted != set(links.objects.values_list("service_id", "team_id")):
-        links.objects.all().delete()
-        links.objects.bulk_create(links(service_id=service, team_id=team) for service, team in sorted(wanted))
+    if wanted == set(links.objects.values_list("service_id", "team_id")):
+        return changed
+    links.objects.all().delete()
+    links.objects.bulk_create(links(service_id=service, team_id=team) for service, team in sorted(wanted))
+    return True
 
 
-def _replace_on_calls(read: Directory) -> None:
+def _replace_on_calls(read: Directory) -> bool:
     policies, people = {one.id for one in read.policies}, {one.id for one in read.users}
     rows = [
         models.OnCall(
@@ -170,8 +174,9 @@ def _replace_on_calls(read: Directory) -> None:
         if one.escalation_policy_id in policies and one.user.id in people
     ]
     columns = ("policy_id", "level", "person_id", "schedule", "start", "end")
-    if {tuple(getattr(row, name) for name in columns) for row in rows} != set(
-        models.OnCall.objects.values_list(*columns)
-    ):
-        models.OnCall.objects.all().delete()
-        models.OnCall.objects.bulk_create(rows, batch_size=500)
+    known = set(models.OnCall.objects.values_list(*columns))
+    if known == {tuple(getattr(row, name) for name in columns) for row in rows}:
+        return False
+    models.OnCall.objects.all().delete()
+    models.OnCall.objects.bulk_create(rows, batch_size=500)
+    return True

@@ -1,4 +1,5 @@
-"""The services and priorities that a report may name: from the database, or from a copy on disk while that is gone."""
+"""The services and priorities that a report may name, kept in memory: as the database has them, or, while that is gone,
+as a copy on disk does."""
 
 import logging
 import os
@@ -9,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.core import serializers
-from django.db.models import Model, Prefetch
+from django.db import connection
+from django.db.models import Model
 
 from incident_central.incidents.models import EscalationPolicy, OnCall, Person, Priority, Service, Team
 
@@ -47,36 +49,40 @@ def chosen_service(directory: Directory, service_id: str) -> Service | None:
 
 
 class Database:
-    """As it was last read from PagerDuty. One is for one request: it asks for a service once."""
+    """As it was last read from PagerDuty. One is for one request."""
 
     def __init__(self) -> None:
-        self._services: dict[str, Service | None] = {}
+        self._latest = latest()
 
     def services(self) -> Sequence[Service]:
-        on_calls = Prefetch("policy__on_calls", OnCall.objects.select_related("person"))
-        listed = Service.objects.filter(listed=True).select_related("policy")
-        return list(listed.prefetch_related(on_calls, "teams"))
+        return self._latest.services()
 
     def service(self, service_id: str) -> Service | None:
         """One that has left PagerDuty, too: it says so itself."""
-        if service_id not in self._services:
-            found = Service.objects.filter(pk=service_id).select_related("policy").order_by().first()
-            if found is not None and found.policy is not None:
-                on_calls = OnCall.objects.filter(policy=found.policy).select_related("person")
-                _as_if_read(found.policy, "on_calls", list(on_calls))
-            self._services[service_id] = found
-        return self._services[service_id]
+        found = self._latest.service(service_id)
+        return found or Service.objects.filter(pk=service_id).select_related("policy").first()
 
     def priorities(self) -> Sequence[Priority]:
-        return list(Priority.objects.filter(listed=True))
+        return self._latest.priorities()
 
 
 class Snapshot:
-    """A copy on disk. Its rows are not to be saved."""
+    """All of it at one moment. Many share its rows: they are not to be changed or saved."""
 
     def __init__(self, rows: Sequence[Model]) -> None:
+        self.rows = rows
         self._services = _of(Service, rows)
         self._priorities = _of(Priority, rows)
+        people, policies = _of(Person, rows), _of(EscalationPolicy, rows)
+        on_calls: dict[str, list[OnCall]] = {}
+        for on_call in _of(OnCall, rows).values():
+            if (person := people.get(on_call.person_id)) is not None:
+                on_call.person = person
+                on_calls.setdefault(on_call.policy_id, []).append(on_call)
+        for policy in policies.values():
+            _as_if_read(policy, "on_calls", on_calls.get(policy.pk, []))
+        for service in self._services.values():
+            service.policy = policies.get(service.policy_id or "")
 
     def services(self) -> Sequence[Service]:
         return list(self._services.values())
@@ -88,12 +94,25 @@ class Snapshot:
         return list(self._priorities.values())
 
 
-# ── the copy on disk ──────────────────────────────────────────────────────────────────────────────
+_latest: tuple[object, Snapshot] | None = None
 
 
-def snapshot_text() -> str:
-    """The directory in the database as JSON, with the phone numbers of people on call."""
-    rows: list[Model] = [
+def latest() -> Snapshot:
+    """What is in the database now: from memory, as long as it is the same."""
+    global _latest
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT version FROM incidents_directoryversion")
+        version = cursor.fetchone()
+    # Asked for before the rows are read: if they change meanwhile, they are read once more.
+    known = _latest
+    if version is None or known is None or known[0] != version:
+        known = _latest = version, Snapshot(_rows())
+    return known[1]
+
+
+def _rows() -> list[Model]:
+    """With the phone numbers of people on call."""
+    return [
         *Team.objects.all(),
         *Priority.objects.filter(listed=True),
         *Person.objects.filter(oncall__isnull=False).distinct(),
@@ -101,11 +120,14 @@ def snapshot_text() -> str:
         *OnCall.objects.all(),
         *Service.objects.filter(listed=True).prefetch_related("teams"),
     ]
-    return str(serializers.serialize("json", rows))
 
 
-def write_snapshot(path: Path, text: str) -> None:
+# ── the copy on disk ──────────────────────────────────────────────────────────────────────────────
+
+
+def write_snapshot(path: Path, snapshot: Snapshot) -> None:
     """Replace the copy: readable by its owner alone, and never half written. Raises OSError."""
+    text = serializers.serialize("json", snapshot.rows)
     handle, new = tempfile.mkstemp(dir=path.parent, prefix="snapshot-")  # of mode 0600; others may write one, too
     with open(handle, "w", encoding="utf-8") as file:
         file.write(text)
@@ -117,7 +139,7 @@ def write_snapshot(path: Path, text: str) -> None:
 def read_snapshot(path: Path) -> Snapshot | None:
     """The copy, if there is one that can be read. Asks the database nothing."""
     try:
-        return snapshot_of(path.read_text(encoding="utf-8"))
+        return _snapshot_of(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, serializers.base.DeserializationError) as error:
@@ -125,21 +147,13 @@ def read_snapshot(path: Path) -> Snapshot | None:
         return None
 
 
-def snapshot_of(text: str) -> Snapshot:
+def _snapshot_of(text: str) -> Snapshot:
     """Raises ValueError, DeserializationError."""
     found = list(serializers.deserialize("json", text, ignorenonexistent=True))
     rows = [one.object for one in found]
-    people, policies, teams = _of(Person, rows), _of(EscalationPolicy, rows), _of(Team, rows)
-    on_calls: dict[str, list[OnCall]] = {}
-    for on_call in _of(OnCall, rows).values():
-        if (person := people.get(on_call.person_id)) is not None:
-            on_call.person = person
-            on_calls.setdefault(on_call.policy_id, []).append(on_call)
-    for policy in policies.values():
-        _as_if_read(policy, "on_calls", on_calls.get(policy.pk, []))
+    teams = _of(Team, rows)
     for one in found:
         if isinstance(service := one.object, Service):
-            service.policy = policies.get(service.policy_id or "")
             ids = {pk for field, pks in (one.m2m_data or {}).items() if field == "teams" for pk in pks}
             _as_if_read(service, "teams", [team for team in teams.values() if team.pk in ids])
     return Snapshot(rows)

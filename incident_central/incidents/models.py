@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from incident_central.incidents import in_words
 from incident_central.incidents.actions import Action as Action
+from incident_central.incidents.copies import DirectoryVersion as DirectoryVersion
 from incident_central.incidents.copies import EscalationPolicy as EscalationPolicy
 from incident_central.incidents.copies import Member as Member
 from incident_central.incidents.copies import MembersRead as MembersRead

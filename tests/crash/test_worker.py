@@ -41,6 +41,14 @@ def test_the_web_answers_and_whichever_worker_lives_pages(
     # Told by the web at once, and not found at the next look, which would be half a second later in the middle.
     assert statistics.median(_seconds_to_page(web, sandbox) for _ in range(9)) < 0.35
 
+    # What the one has read of the directory the other shows, too, though it keeps it in memory.
+    search = web.service_id("Search")
+    for status in ("disabled", "active"):
+        sandbox.plant("pagerduty", "services", search, set={"status": status})
+        web.read_directory_now()
+        is_disabled = status == "disabled"
+        eventually(lambda: ("Search (disabled in PagerDuty)" in web.dana.get("/report").text) == is_disabled)  # noqa: B023
+
     # Killed with much under way: the other takes over at once, and not when leases run out.
     other = start_worker(web)
     sandbox.control("/latency", {"pagerduty": 0.4, "slack": 0.4})
