@@ -13,7 +13,7 @@ from django.utils import timezone
 PATIENCE = 5.0  # seconds
 #: On PostgreSQL, a process that is frozen in a transaction keeps its locks for 5 s, which is far less than its leases.
 #: Those of its threads that wait for them give up before, or each would get them in turn and keep them as long.
-IF_FROZEN = """SELECT set_config('lock_timeout', '3s', true),
+IF_FROZEN = """SELECT clock_timestamp(), set_config('lock_timeout', '3s', true),
                       set_config('idle_in_transaction_session_timeout', '5s', true)"""
 
 _wrote_at = 0.0  # time.monotonic()
@@ -54,9 +54,10 @@ _turns = _Turns()
 
 
 @contextmanager
-def transaction(*, urgent: bool = False) -> Iterator[None]:
-    """One transaction for a write. On SQLite, writers of this process wait for each other here instead of polling the
-    file's lock; what is urgent waits for the one that writes, and for none of the others that wait.
+def transaction(*, urgent: bool = False) -> Iterator[datetime]:
+    """One transaction for a write, and now() as it began. On SQLite, writers of this process wait for each other here
+    instead of polling the file's lock; what is urgent waits for the one that writes, and for none of the others that
+    wait.
 
     Raises OperationalError when the others have not done in PATIENCE seconds: somebody else holds the file, and nobody
     shall wait for all those before them to find that out.
@@ -64,11 +65,12 @@ def transaction(*, urgent: bool = False) -> Iterator[None]:
     global _wrote_at
     if connection.vendor == "sqlite":
         with _turns.one(urgent=urgent), atomic(durable=True):
-            yield
+            yield now()
     else:
         with atomic(durable=True):
-            connection.cursor().execute(IF_FROZEN)
-            yield
+            cursor = connection.cursor()
+            cursor.execute(IF_FROZEN)
+            yield cursor.fetchone()[0]
     _wrote_at = time.monotonic()
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
-from incident_central.database import now, transaction
+from incident_central.database import transaction
 from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
 from incident_central.incidents.models import Incident, Priority, Responder, Service
 from incident_central.incidents.naming import draw_name
@@ -114,10 +114,9 @@ def report_incident(
             return earlier
         raise
     for words in range(8):
-        draft.created_at = now()
-        draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
         try:
-            with transaction(urgent=True):
+            with transaction(urgent=True) as draft.created_at:
+                draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
                 record(draft)
                 acceptance.commits(draft)
         except IntegrityError:

@@ -70,10 +70,8 @@ class SessionOwnership:
 
     def dead(self, owners: Iterable[str]) -> dict[str, timedelta]:
         """Those that are dead for certain, and for how long at least."""
-        before, self._free_since = self._free_since, {}
-        for owner in owners:
-            if owner.startswith(LOCK) and owner != self.owner and _is_free(owner):
-                self._free_since[owner] = before.get(owner, time.monotonic())
+        others = [one for one in owners if one.startswith(LOCK) and one != self.owner]
+        self._free_since = {one: self._free_since.get(one, time.monotonic()) for one in others if _is_free(one)}
         return {owner: _age(since) for owner, since in self._free_since.items() if _age(since) > BELIEVED_AFTER}
 
     def keep(self, heard: Callable[[], None]) -> None:

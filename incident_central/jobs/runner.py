@@ -35,7 +35,8 @@ HEARTBEAT = 5.0  # seconds
 SENDABLE = 15.0  # seconds
 REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
 GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
-AT_ONCE, COMMITS_WITHIN = 64, 1.0  # rows claimed in one go; seconds
+# Rows claimed in one go; seconds that a commit may take; seconds for which a claimed row is not read again.
+AT_ONCE, COMMITS_WITHIN, FRESH = 64, 1.0, 0.2
 # Only a job that is there already is passed over. Any other conflict, like a number that is handed out twice after a
 # crash, must raise, or its incident would be committed without a job.
 NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT (workflow, key) DO NOTHING RETURNING *"
@@ -49,12 +50,11 @@ clock = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_M
 class Attempt:
     """One try of one step by this process. `doubtful`: an earlier call may have got through, and nobody knows yet."""
 
-    row: StepRow
-    fence: int
-    workflow: Workflow
+    row: StepRow  # as it was when it was claimed
     step: Step
-    subject: Any = None  # from the start where a job begins with it; then the row has just been written, too
+    subject: Any = None  # from the start where a job begins with it
     doubtful: bool = False
+    claimed_at: float = field(default_factory=clock)
     deadline: float = field(default_factory=lambda: clock() + SENDABLE)
 
 
@@ -102,21 +102,25 @@ def _advance(
     are `there`, or has just made it."""
     rows = {workflow.step(row.name).name: row for row in there}
     # All of them in a job that has just begun; in one that an older version began, those that it did not know.
-    missing = [step for step in workflow.steps if step.name not in rows]
-    born = StepRow.objects.bulk_create(_born(job, step, step.off(subject), begun_at) for step in missing)
+    born = [_born(job, step, step.off(subject), begun_at) for step in workflow.steps if step.name not in rows]
     rows |= {row.name: row for row in born}
     gone = rows.keys() - {step.name for step in workflow.steps}  # not done any more: run, they say so
     settled = {name for name, row in rows.items() if row.state in SETTLED}
     queued = [step for step in (*workflow.steps, *map(workflow.step, gone)) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
+    at = Now() if there else job.created_at  # a moment ago, and a value is written sooner than an expression
     runner = _here
-    columns = runner.claim(State.RUNNING) if runner else {"state": State.WAITING, "run_at": Now()}
-    StepRow.objects.filter(pk__in=[row.pk for row in ready.values()]).update(**columns)
+    columns = runner.claim(State.RUNNING, at) if runner else {"state": State.WAITING, "run_at": at}
+    queued_before = [row.pk for row in ready.values() if row.pk]
+    for row in ready.values():
+        vars(row).update(columns, fence=row.fence + 1)
+    StepRow.objects.bulk_create(born)
+    if queued_before:
+        StepRow.objects.filter(pk__in=queued_before).update(**columns)
     if runner is None:
         wake()
-        return []
     new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
-    return [Attempt(row, row.fence + 1, workflow, step, new) for step, row in ready.items()]
+    return [Attempt(row, step, new) for step, row in ready.items()] if runner else []
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
@@ -163,9 +167,9 @@ class Runner:
         """Whether whoever looks sees that this process lives, and saw it ever since the leases were renewed."""
         return self.ownership.session == self._session != 0
 
-    def claim(self, state: State) -> dict[str, Any]:
+    def claim(self, state: State, at: Any) -> dict[str, Any]:
         """The column values that make a step this process's."""
-        owner, lease = self.ownership.owner, Now() + LEASE
+        owner, lease = self.ownership.owner, at + LEASE
         return {"state": state, "owner": owner, "fence": F("fence") + 1, "lease_until": lease, "run_at": None}
 
     def start_attempts(self, attempts: Iterable[Attempt]) -> None:
@@ -217,12 +221,12 @@ class Runner:
 
     def _take(self, row: StepRow, dead_for: timedelta) -> Attempt:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""
-        workflow = self._workflows[row.job.workflow]
-        step = workflow.step(row.name)
+        step = self._workflows[row.job.workflow].step(row.name)
         doubt = {"doubtful_since": Now() - dead_for} if row.state in UNDER_WAY else {}
         state = State.LOOKING if step.look and (doubt or row.doubtful_since) else State.RUNNING
-        StepRow.objects.filter(pk=row.pk).update(**self.claim(state), **doubt)
-        return Attempt(row, row.fence + 1, workflow, step)
+        StepRow.objects.filter(pk=row.pk).update(**self.claim(state, Now()), **doubt)
+        vars(row).update(doubt, fence=row.fence + 1)
+        return Attempt(row, step)
 
     def _until_next(self) -> float:
         """Seconds to the next due step, at most one: other processes write rows, too."""
@@ -240,19 +244,17 @@ class Runner:
                 log.warning("%s of %s was taken over: outcome dropped", attempt.step.name, attempt.row.job.key)
             except (Error, MemoryError) as error:
                 # The row still says `running`; with no thread behind it, it is taken back, and looked up first.
-                log.warning(
-                    "what came of %s of %s cannot be written: %r", attempt.step.name, attempt.row.job.key, error
-                )
+                log.warning("%s of %s: outcome not written: %r", attempt.step.name, attempt.row.job.key, error)
             finally:
                 self._active.discard(attempt)
                 release_connection()
 
     def _try(self, attempt: Attempt) -> None:
         is_new = attempt.subject is not None
-        row = attempt.row if is_new else _under_way(attempt).get()
+        row = attempt.row if clock() < attempt.claimed_at + FRESH else _under_way(attempt).get()
         attempt.doubtful = row.doubtful_since is not None
         try:
-            attempt.subject = attempt.subject or attempt.workflow.load(attempt.row.job.key)
+            attempt.subject = attempt.subject or self._workflows[attempt.row.job.workflow].load(attempt.row.job.key)
             if record := self._look(attempt, row):
                 self._settle(attempt, State.DONE, record=record)
             elif row.by_hand:
@@ -299,11 +301,12 @@ class Runner:
             columns |= {"state": State.WAITING, "run_at": Now() + attempt.step.every, "attempts": 0}
         with transaction():
             job = Job.objects.select_for_update().get(pk=attempt.row.job_id)
+            workflow = self._workflows[job.workflow]
             if not _under_way(attempt).update(**columns):
                 raise StepRow.DoesNotExist
             if record is not None:
                 record()
-            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
+            following = _advance(job, workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
         self.start_attempts(following)
 
     def _failed(self, attempt: Attempt, error: CallFailed) -> None:
@@ -324,7 +327,7 @@ class Runner:
 
 def _under_way(attempt: Attempt) -> QuerySet[StepRow]:
     """The attempt's row, unless somebody else has taken it over."""
-    return StepRow.objects.filter(pk=attempt.row.pk, fence=attempt.fence, state__in=UNDER_WAY)
+    return StepRow.objects.filter(pk=attempt.row.pk, fence=attempt.row.fence, state__in=UNDER_WAY)
 
 
 def pause(step: Step, attempts: int, error: CallFailed) -> float:

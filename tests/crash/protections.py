@@ -117,10 +117,10 @@ PROTECTIONS = (
         RUNNER,
         """            if record is not None:
                 record()
-            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
+            following = _advance(job, workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
 """,
         """
-            following = _advance(job, attempt.workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
+            following = _advance(job, workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
         if record is not None:
             with transaction():
                 record()
@@ -334,6 +334,13 @@ PROTECTIONS = (
         f"{TROUBLE}test_phoned_by_hand_after_a_lost_answer_still_finds_the_page_that_got_through[sqlite]",
     ),
     Protection(
+        "what was done by hand while it waited for a thread is not done",
+        RUNNER,
+        "attempt.row if clock() < attempt.claimed_at + FRESH else _under_way(attempt).get()",
+        "attempt.row",
+        f"{FAULTS}test_who_was_phoned_while_every_thread_was_taken_is_not_paged[sqlite]",
+    ),
+    Protection(
         "Retry-After is written down",
         RUNNER,
         "(error.retry_after or 0) + random.random())",
@@ -442,7 +449,7 @@ PROTECTIONS = (
     Protection(
         "the fence: who was taken over writes nothing",
         RUNNER,
-        "fence=attempt.fence, state__in=UNDER_WAY)",
+        "fence=attempt.row.fence, state__in=UNDER_WAY)",
         "state__in=UNDER_WAY)",
         FOR_MOMENTS,
     ),
@@ -470,14 +477,14 @@ PROTECTIONS = (
     Protection(
         "who is frozen in a transaction lets go of its locks",
         DATABASE,
-        "            connection.cursor().execute(IF_FROZEN)\n",
-        "",
+        "cursor.execute(IF_FROZEN)",
+        "cursor.execute('SELECT clock_timestamp()')",
         FROZEN,
     ),
     Protection(
         "leases are on the database's clock",
         RUNNER,
-        "owner, lease = self.ownership.owner, Now() + LEASE",
+        "owner, lease = self.ownership.owner, at + LEASE",
         "from django.utils import timezone\n\n        owner, lease = self.ownership.owner, timezone.now() + LEASE",
         FROZEN,
     ),
@@ -549,8 +556,8 @@ PROTECTIONS = (
     Protection(
         "on SQLite a report is written before all that wait",
         REPORTING,
-        "            with transaction(urgent=True):\n",
-        "            with transaction():\n",
+        "transaction(urgent=True)",
+        "transaction()",
         f"{JOURNAL_CRASH}test_a_report_is_written_before_others_that_wait_to_write[sqlite]",
     ),
     Protection(

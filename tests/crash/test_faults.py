@@ -89,6 +89,27 @@ def test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once(
     assert_each_once(hub, sandbox, names)
 
 
+@on_sqlite
+def test_who_was_phoned_while_every_thread_was_taken_is_not_paged(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """The last page is as good as under way, and waits for one of those that hang."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    sandbox.fault("pagerduty", "hung", method="POST /incidents")
+    report_all([hub], each=12)
+    report_all([hub], each=12)
+    eventually(lambda: len(sandbox.calls("POST /incidents")) == 24)
+    last = report(hub)
+    hub.dana.post(f"/incidents/{last}/steps/page", {"done": "by-hand"})
+    time.sleep(0.5)  # nobody presses within a moment
+    sandbox.mend()
+    assert hub.finished(last)["page"]["state"] == "by-hand"
+    eventually(lambda: all_finished(hub), within=60)
+    assert last not in {page["key"] for page in sandbox.pages}
+    assert len(sandbox.pages) == 24
+
+
 # ── the page in doubt ─────────────────────────────────────────────────────────────────────────────
 
 
