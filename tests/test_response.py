@@ -1,7 +1,9 @@
 """What follows a report when everything works, seen from PagerDuty, from Slack and in the database."""
 
+import time
 from collections.abc import Callable
 
+from tests.doctor import schedule_id, user_id
 from tests.processes import Hub, Sandbox, eventually, report_form
 
 
@@ -30,6 +32,37 @@ def test_the_channel_opens_under_the_incidents_name_with_the_right_people_in_it(
     assert row["slack_channel_url"] == f"{sandbox.addresses['page']}/slack/archives/{channel['id']}"
     # Levels one and two of the policy, and the reporter.
     assert sandbox.members_of(name) == {"Mei Tanaka", "Oskar Lindqvist", "Dana Okafor"}
+
+
+def test_who_took_over_since_the_rota_was_read_is_invited_too(hub: Hub, sandbox: Sandbox) -> None:
+    _takes_over(sandbox, "priya.nair")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    assert sandbox.ringing == {"Priya Nair"}
+    assert sandbox.members_of(name) == {"Priya Nair", "Mei Tanaka", "Oskar Lindqvist", "Dana Okafor"}
+
+
+def test_who_took_over_from_a_namesake_is_not_taken_for_them(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    sandbox.plant("pagerduty", "users", user_id("priya.nair"), set={"name": "Mei Tanaka"})
+    hub = make_hub()
+    hub.start()
+    hub.put_off_directory()
+    _takes_over(sandbox, "priya.nair")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    assert "Priya Nair" in sandbox.members_of(name)  # as Slack knows her
+
+
+def test_pagerduty_is_not_asked_whom_it_paged_where_it_has_said_so(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    assert sandbox.members_of(name) == {"Mei Tanaka", "Oskar Lindqvist", "Dana Okafor"}
+
+
+def _takes_over(sandbox: Sandbox, who: str) -> None:
+    shift = {"user_id": user_id(who), "start": time.time() - 60, "end": time.time() + 86400}
+    sandbox.plant("pagerduty", "schedules", schedule_id("Storefront primary"), set={"overrides": [shift]})
 
 
 def test_the_channel_has_a_topic_a_pinned_summary_and_bookmarks(hub: Hub, sandbox: Sandbox) -> None:

@@ -59,10 +59,13 @@ def expected_responders(incident: Incident) -> list[Responder]:
 
 
 def page(incident: Incident) -> Record:
-    """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key."""
-    asked_at = now()
+    """Safe to repeat while it is open: PagerDuty refuses a second page with our name as its key.
+
+    What it answers is taken for as old as the report: the page does not wait for the database to tell the time, and
+    whoever has read the incident in PagerDuty meanwhile knows better.
+    """
     made = pager().page(page_request(incident))
-    return lambda: _paged(incident, made, asked_at)
+    return lambda: _paged(incident, made, incident.created_at)
 
 
 def look_for_page(incident: Incident) -> Record | None:
@@ -159,10 +162,24 @@ def find_missing(incident: Incident) -> Record:
 
 
 def invite_paged(incident: Incident) -> Record:
-    """Whoever PagerDuty really paged, if we had not expected them. Safe to repeat like find_missing."""
+    """Whoever PagerDuty really paged, if we had not expected them. Safe to repeat like find_missing.
+
+    Its answer to the page has told their names. It is asked who they are only where those are not the people whom we
+    expected: most responses are done a call sooner.
+    """
     if incident.pagerduty_id is None:
         raise NotNeeded(PAGED_BY_HAND)
+    if _paged_as_expected(incident):
+        return _bring_in(incident, _not_inside(incident))
     return invite_people(incident, [one.id for one in pager().read_page(incident.pagerduty_id).assigned], why="paged")
+
+
+def _paged_as_expected(incident: Incident) -> bool:
+    """Whether PagerDuty named nobody else, and nobody else whom it knows has one of these names."""
+    names = set(incident.assigned)
+    expected = {one.email: one.name for one in incident.responders.all()}
+    namesakes = Person.objects.filter(name__in=names).exclude(email__in=expected)
+    return bool(names) and names.issubset(expected.values()) and not namesakes.exists()
 
 
 def invite_people(incident: Incident, person_ids: Iterable[str], *, why: str) -> Record:
