@@ -19,6 +19,7 @@ from tests.test_trouble import assert_everything_once
 pytestmark = on_postgresql
 
 TEN_MINUTES = 600
+LEASE = 28  # seconds
 LEASE_AND_LOOK = 30 + 6  # seconds; the second part is for a machine that does other things, too
 WORD = "incident_central_jobs"  # by which the other one is told to look
 #: What is called again and again, whatever is reported: the first call of each kind of periodic work.
@@ -54,9 +55,11 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
     # All of these will be answered while their caller is frozen. In the first, another call would follow.
     slow = sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=15, times=1)
     (halfway,) = report_all([frozen], each=1, service_name="Data Warehouse")
+    assert _longest_lease(left) <= LEASE, "though the clock of who took it is ten minutes ahead"
     eventually(lambda: sandbox.calls("users.lookupByEmail"))
     sandbox.control("/latency", {"pagerduty": 8, "slack": 8})
     called = report_all([frozen], each=9)
+    assert _longest_lease(left) <= LEASE
     eventually(lambda: len(sandbox.calls("POST /incidents")) == len(sandbox.calls("conversations.create")) == 10)
     owner = owner_of(left, halfway)
 
@@ -217,6 +220,13 @@ def _owners_within(hub: Hub, application_name: str) -> set[str]:
 
 def _states(hub: Hub, name: str) -> Counter[str]:
     return Counter(str(row["state"]) for row in hub.steps(name).values())
+
+
+def _longest_lease(hub: Hub) -> float:
+    """Seconds, by the database's clock."""
+    told = "max(extract(epoch FROM lease_until - clock_timestamp()))"
+    (row,) = hub.rows(f"SELECT {told} AS longest FROM jobs_step WHERE state IN ('running', 'looking')")  # noqa: S608
+    return float(row["longest"])
 
 
 def _sessions(hub: Hub, which: str) -> list[Json]:
