@@ -32,7 +32,7 @@ from incident_central.outage import watch
 from incident_central.outside import CallFailed
 
 THREADS = 6  # pages sent at the same time
-SNAPSHOT_EVERY = 5.0  # seconds; where nothing changed it costs one query
+SNAPSHOT_EVERY = 60.0  # seconds
 ABANDONED_EVERY = 10.0  # seconds
 WRONG_BY = timedelta(days=1)  # at most, this machine's clock
 
