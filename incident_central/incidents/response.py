@@ -175,7 +175,7 @@ def invite_paged(incident: Incident) -> Record:
 
 
 def _paged_as_expected(incident: Incident) -> bool:
-    """Whether PagerDuty named nobody else, and nobody else whom it knows has one of these names."""
+    """Whether PagerDuty named nobody else, and nobody else in our copy of its people has one of these names."""
     names = set(incident.assigned)
     expected = {one.email: one.name for one in incident.responders.all()}
     namesakes = Person.objects.filter(name__in=names).exclude(email__in=expected)
