@@ -1,5 +1,6 @@
 """Writing to the database. What differs between SQLite and PostgreSQL for a writer is here alone."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Hashable, Iterator
@@ -94,6 +95,8 @@ def state() -> Hashable:
 
     To be asked for before they are read.
     """
+    if connection.vendor == "sqlite":
+        return _onlooker.state()
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {state_column()}")
         row: tuple[str] = cursor.fetchone()
@@ -103,18 +106,39 @@ def state() -> Hashable:
 def state_column() -> str:
     """For a query that is made before all others, to read the state along; state_told() makes one of it.
 
-    SQLite counts what other connections wrote, and what this one did. On PostgreSQL equal snapshots see the same.
-    (sqlite.org/pragma.html#pragma_data_version, sqlite.org/lang_corefunc.html#total_changes,
-    postgresql.org/docs/current/functions-info.html)
+    On PostgreSQL equal snapshots see the same. (postgresql.org/docs/current/functions-info.html)
     """
-    if connection.vendor == "sqlite":
-        return "(SELECT data_version FROM pragma_data_version) || ' ' || total_changes()"
-    return "pg_current_snapshot()::text"
+    return "NULL" if connection.vendor == "sqlite" else "pg_current_snapshot()::text"
 
 
-def state_told(told: str) -> Hashable:
-    """On SQLite each thread has states of its own."""
-    return (connection.connection, told) if connection.vendor == "sqlite" else told
+def state_told(told: str | None) -> Hashable:
+    """To be asked for before anything but that query."""
+    return state() if told is None else told
+
+
+class _Onlooker:
+    """A connection to SQLite that never writes. It is told of all that others commit, where each thread's own would
+    only be told what other threads do; so all threads know the same state, and share what was made in it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def state(self) -> Hashable:
+        """Nothing is equal to it where SQLite does not tell. (sqlite.org/pragma.html#pragma_data_version)"""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    name = connection.settings_dict["NAME"]
+                    self._connection = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False)
+                version: tuple[int] = self._connection.execute("PRAGMA data_version").fetchone()
+                return version
+            except sqlite3.Error:
+                return object()
+
+
+_onlooker = _Onlooker()
 
 
 def check_writable() -> None:

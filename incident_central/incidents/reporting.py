@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from incident_central.database import transaction
 from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
+from incident_central.incidents.drafts import note
 from incident_central.incidents.models import Incident, Priority, Responder, Service
 from incident_central.incidents.naming import draw_name
 from incident_central.incidents.response import RESPONSE, expected_responders
@@ -119,6 +120,7 @@ def report_incident(
                 draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
                 record(draft)
                 acceptance.commits(draft)
+                note(draft)
         except IntegrityError:
             # Either the very same report came before, or the name is taken: draw another.
             acceptance.refused()

@@ -9,7 +9,7 @@ import threading
 import time
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -19,6 +19,7 @@ from django.utils import timezone
 from incident_central.database import now, release_connection, transaction
 from incident_central.incidents import reporting
 from incident_central.incidents.directory import Snapshot, latest, read_snapshot, write_snapshot
+from incident_central.incidents.drafts import Draft, noted, open_drafts
 from incident_central.incidents.journal import Journal, abandoned_journals, open_journal
 from incident_central.incidents.models import Incident, Priority, Service
 from incident_central.incidents.naming import long_name
@@ -47,6 +48,7 @@ class Kept:
     journal: Journal
     slot: int
     sendable_until: float  # clock(): until then nobody else can have paged it
+    since: datetime  # when that may have been, at the earliest
     doubtful_since: float | None = None  # clock(): a page may have got through without our knowing
     page: Page | None = None
     error: str = ""
@@ -71,6 +73,7 @@ class Standby:
         self._snapshot_due = 0.0  # clock()
         self._database_in_use = threading.Event()
         self._journal = open_journal(folder)
+        open_drafts(folder)
         self._abandoned: list[Journal] = []
         self._kept: dict[str, Kept] = {}  # by the incident's name; single operations on it are atomic
         self._taking = threading.Lock()
@@ -105,15 +108,18 @@ class Standby:
         """Write the report through to the disk and send its page.
 
         `draft`: as what it may be in the database already, which nobody could find out. Safe to repeat
-        like report_incident(): by one process because it remembers, by several because the name follows from the
-        report's id, and PagerDuty refuses a second page under one name while the first is open.
+        like report_incident(): by one process because it remembers, after its death because the draft was noted and
+        the page is looked for first, by several because the name follows from the report's id, and PagerDuty refuses a
+        second page under one name while the first is open.
         Raises CannotReport, JournalFull, OSError.
         """
         with self._taking:
             if (earlier := reporting.remembered(report)) is not None:
                 return earlier
-            incident = draft or _named(reporting.check(report, snapshot), report)
-            kept = Kept(incident, self._journal, self._journal.keep(incident), clock() + SENDABLE)
+            taken = None if draft else _taken_before(report)
+            incident = draft or _named(reporting.check(report, snapshot), report, taken)
+            slot, since = self._journal.keep(incident), taken.taken_at if taken else incident.created_at
+            kept = Kept(incident, self._journal, slot, 0.0 if taken else clock() + SENDABLE, since)
             self._kept[incident.name] = kept
             reporting.remember(incident)
         watch.suspect()
@@ -134,7 +140,7 @@ class Standby:
                 journal.free(slot)  # it was sent again, to this process
                 continue
             reporting.remember(incident)
-            self._kept[incident.name] = Kept(incident, journal, slot, sendable_until=0.0)
+            self._kept[incident.name] = Kept(incident, journal, slot, sendable_until=0.0, since=incident.created_at)
 
     def _take_over_abandoned(self) -> None:
         for journal in [one for one in self._abandoned if not one.incidents()]:
@@ -194,7 +200,7 @@ class Standby:
         """The page of an earlier try. Where that cannot be found out for long, it is sent again with the same key."""
         incident, began = kept.incident, clock()
         kept.sendable_until = began + SENDABLE
-        since = incident.created_at - WRONG_BY  # by this machine's own clock
+        since = kept.since - WRONG_BY  # by this machine's own clock
         try:
             found = pager().find_page(incident.name, service_id=incident.service_id, since=since)
         except CallFailed:
@@ -285,10 +291,18 @@ class Standby:
         log.warning("%s was brought into the database", incident.name)
 
 
-def _named(incident: Incident, report: Report) -> Incident:
+def _taken_before(report: Report) -> Draft | None:
+    """As what another process took it, which has died since or cannot ask either. Raises DifferentReport."""
+    draft = noted(report.sender, report.report_id)
+    if draft is not None:
+        reporting.same_or_different(report, Incident(id=draft.name, digest=draft.digest))
+    return draft
+
+
+def _named(incident: Incident, report: Report, taken: Draft | None) -> Incident:
     incident.created_at = timezone.now()
     local = timezone.localtime(incident.created_at)
-    incident.id = long_name(local, of=f"{report.sender} {report.report_id}")
+    incident.id = taken.name if taken else long_name(local, of=f"{report.sender} {report.report_id}")
     return incident
 
 

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from incident_central.accounts.models import User
 from incident_central.database import transaction
 from incident_central.incidents.acting import ACTION, DOING
 from incident_central.incidents.directory import Database
@@ -121,7 +120,7 @@ def _form(request: SignedIn, incident: Incident, pressed: Press, *, refused: str
     kind = pressed.kind
     context = {
         "incident": incident,
-        "acting": acting_on(incident).by(request.user),
+        "acting": acting_on(incident).by(request.user.email, press=pressed.id),
         "kind": kind.value,
         "label": kind.label,
         "press": pressed.id,
@@ -171,12 +170,17 @@ class Acting:
     too: str  # who sees it too
     said: str  # for screen readers
     hours: tuple[int, ...] = HOURS
-    press: UUID | None = None
+    press: UUID | str = ""
     reader: str = ""  # e-mail
 
-    def by(self, reader: User) -> "Acting":
+    def by(self, reader: str, *, press: UUID | str) -> "Acting":
         """The same for one reader."""
-        return replace(self, press=uuid4(), reader=reader.email)
+        return replace(self, press=press, reader=reader)
+
+    @property
+    def concerns(self) -> frozenset[str]:
+        """E-mails of those who are offered something else than all others."""
+        return self.on_call | {self.incident.incident_commander_email or ""}
 
     @property
     def in_pagerduty(self) -> bool:

@@ -9,12 +9,11 @@ from pathlib import Path
 from django.conf import settings
 from django.http import HttpRequest
 
-from incident_central.outage import THREADS
 from incident_central.web.house import House
 from incident_central.web.theme import chosen
 
-#: Addresses whose page is kept while it holds: eight, and on SQLite by each thread that reads the database.
-KEPT = 8 * THREADS
+#: Addresses whose page is kept while it holds.
+KEPT = 32
 NUMBER = re.compile(r"\+?\(?\d[\d ()./-]{4,}\d")
 
 

@@ -1,6 +1,5 @@
 """The list: what is open, worst first, and what was."""
 
-import hashlib
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from functools import lru_cache
 from itertools import groupby
 from urllib.parse import urlencode
 
-from django.http import HttpResponse, HttpResponseNotModified, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -21,10 +20,11 @@ from incident_central.incidents.search import Listed, counts, listed
 from incident_central.incidents.search_sql import CAP
 from incident_central.jobs.models import StepRow
 from incident_central.web.choices import choices
-from incident_central.web.context import KEPT, basics
+from incident_central.web.context import KEPT
 from incident_central.web.filter_form import filter_form
 from incident_central.web.filters import Asked, asked
 from incident_central.web.house import House, capped
+from incident_central.web.parts import Parts, parts_for, parts_of
 from incident_central.web.positions import Place, place
 from incident_central.web.responding import could_not_page
 from incident_central.web.rows import page_steps, rows
@@ -35,8 +35,6 @@ from incident_central.web.templatetags.addresses import address
 PAGE = 50
 #: Once PagerDuty has not answered for so long, we say that it is down.
 DOWN_AFTER = timedelta(minutes=10)
-#: Stands in the parts for their own digest until that is known.
-DIGEST = "DIGEST-OF-THESE-PARTS"
 
 
 @require_safe
@@ -46,7 +44,7 @@ def home(request: SignedIn) -> HttpResponse:
     now = int(time.time())  # pages tell ages to the second
     query, seen = request.GET.urlencode(), request.session.seen
     shown = _shown(query, seen, now)
-    response = _parts(request, *_parts_of(query, seen, now)) if request.htmx else _page(request, shown)
+    response = parts_for(request, _parts(query, seen, now)) if request.htmx else _page(request, shown)
     patch_vary_headers(response, ["HX-Request"])
     if shown.asked.problems:
         response.status_code = 400
@@ -63,7 +61,7 @@ class Shown:
 
 @lru_cache(maxsize=KEPT)
 def _shown(query: str, seen: Hashable, now: int) -> Shown:
-    """Made once for all who look in the same second, as long as nobody writes; on SQLite once a thread."""
+    """Made once for all who look in the same second, as long as nobody writes."""
     given = QueryDict(query)
     wanted, after, house = asked(given, choices()), place(given.get("after", "")), House()
     context = _list(wanted, after) | _state(house, _unpaged(house)) | {"here": "home", "house": house}
@@ -77,18 +75,8 @@ def _page(request: SignedIn, shown: Shown) -> HttpResponse:
 
 
 @lru_cache(maxsize=KEPT)
-def _parts_of(query: str, seen: Hashable, now: int) -> tuple[str, str]:
-    """What its script asks for, and its version."""
-    context = basics() | _shown(query, seen, now).context | {"layout": "web/parts/layout.html", "digest": DIGEST}
-    text = render_to_string("web/home.html", context)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-    return text.replace(DIGEST, digest), f'"{digest}"'
-
-
-def _parts(request: SignedIn, text: str, version: str) -> HttpResponse:
-    if request.headers.get("If-None-Match") == version:
-        return HttpResponseNotModified()
-    return HttpResponse(text, headers={"ETag": version})
+def _parts(query: str, seen: Hashable, now: int) -> Parts:
+    return parts_of("web/home.html", _shown(query, seen, now).context)
 
 
 # ── the list ──────────────────────────────────────────────────────────────────────────────────────

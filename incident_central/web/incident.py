@@ -4,20 +4,25 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
+from uuid import uuid4
 
 from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
 
+from incident_central.accounts.models import User
 from incident_central.incidents.importing import make_full, of_number
 from incident_central.incidents.models import Incident, OnCall
 from incident_central.incidents.news import unacknowledged_since
 from incident_central.web import steps
 from incident_central.web.acting import Acting, acting_on
 from incident_central.web.context import KEPT, basics
+from incident_central.web.house import House
+from incident_central.web.parts import PRESS, Parts, parts_for, parts_of
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.timeline import timeline
@@ -35,11 +40,27 @@ class Level:
 @require_safe
 @signed_in
 def incident(request: SignedIn, name: str) -> HttpResponse:
+    """The page, or for its own script the parts that change: 304 where none of them did."""
     if (renamed := _renamed(name)) is not None:
         return redirect("incident", renamed)
-    now = int(time.time())  # it tells ages to the second
-    shown = _shown(name, request.GET.urlencode(), request.session.seen, now)
-    return render(request, "web/incident.html", shown.context | {"acting": shown.acting.by(request.user)})
+    # It tells ages to the second.
+    address, seen, now = request.GET.urlencode(), request.session.seen, int(time.time())
+    shown = _shown(name, address, seen, now)
+    if request.htmx:
+        response = parts_for(request, _parts(name, address, seen, now, shown.reader(request.user)))
+    else:
+        context = {"layout": "web/base.html", "acting": shown.acting.by(request.user.email, press=uuid4())}
+        response = render(request, "web/incident.html", shown.context | context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Who looks, as far as it makes a difference to the page."""
+
+    email: str  # empty for all whom it does not concern
+    is_admin: bool
 
 
 @dataclass(frozen=True)
@@ -48,11 +69,22 @@ class Shown:
 
     acting: Acting
     context: dict[str, object]
+    concerns: frozenset[str]  # e-mails
+
+    def reader(self, user: User) -> Reader:
+        return Reader(user.email if user.email in self.concerns else "", user.is_admin)
+
+
+@lru_cache(maxsize=KEPT)
+def _parts(name: str, query: str, seen: Hashable, now: int, reader: Reader) -> Parts:
+    shown = _shown(name, query, seen, now)
+    context = {"user": reader, "acting": shown.acting.by(reader.email, press=PRESS)}
+    return parts_of("web/incident.html", shown.context | context)
 
 
 @lru_cache(maxsize=KEPT)
 def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
-    """Made once for all who look in the same second, as long as nobody writes; on SQLite once a thread.
+    """Made once for all who look in the same second, as long as nobody writes.
 
     Raises Http404.
     """
@@ -75,8 +107,10 @@ def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
         "timeline": render_to_string("web/parts/timeline.html", about),
         "facts": render_to_string("web/parts/facts.html", about),
         "poll": 1 if found.is_open else 10,
+        "house": House(),
     }
-    return Shown(acting, context)
+    missing = {line.missing.email.lower() for line in lines if line.missing is not None}
+    return Shown(acting, context, acting.concerns | missing)
 
 
 @require_POST

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.crash.lives import Lives
 from tests.crash.test_worker import on_postgresql, on_sqlite
 from tests.processes import ADMIN, ROOT, Cluster, Hub, Sandbox, eventually, report_form
 from tests.test_journal import LONG, started, telling
@@ -81,6 +83,53 @@ def test_sent_again_after_a_restart_it_is_the_same(make_hub: Callable[..., Hub],
         telling(hub, name, "is being paged")
     hub.finished_in_time(name)
     assert [one["key"] for one in sandbox.pages] == [name]
+
+
+@pytest.mark.parametrize("meanwhile", ["open", "resolved"])
+def test_killed_and_sent_again_while_the_database_is_gone_it_is_the_same(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, meanwhile: str
+) -> None:
+    """The database has it, and nobody can ask it."""
+    sandbox, hub = unlimited, started(make_hub)
+    form = report_form(hub)
+    name = hub.dana.post("/report", form).incident
+    page = eventually(lambda: sandbox.page_of(name))
+    hub.kill()
+    if meanwhile == "resolved":
+        sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
+    with hub.without_database():
+        hub.start(ready=False)
+        different = hub.dana.post("/report", form | {"title": "Something else"})
+        assert different.status == 409
+        assert f'may have paged it as <b class="mono">{name}</b>' in different.text
+        assert hub.dana.post("/report", form).incident == name
+        telling(hub, name, "is being paged")
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert [row["id"] for row in hub.rows("SELECT id FROM incidents")] == [name]
+    assert [one["key"] for one in sandbox.pages] == [name]
+
+
+def test_killed_before_it_was_written_and_sent_again_while_the_database_is_gone_it_is_paged(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    sandbox, hub = unlimited, started(make_hub)
+    form = report_form(hub)
+    hub.kill()
+    with Lives(hub) as lives:
+        lives.begin("recording report")
+        lives.arm()
+        with suppress(OSError, HTTPException):
+            hub.dana.post("/report", form)
+        assert lives.dies(within=20)
+    assert sandbox.pages == []
+    with hub.without_database():
+        hub.start(ready=False)
+        name = hub.dana.post("/report", form).incident
+        eventually(lambda: sandbox.page_of(name))
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert [row["id"] for row in hub.rows("SELECT id FROM incidents")] == [name]
 
 
 def _in_doubt(make_hub: Callable[..., Hub], how: str) -> Hub:

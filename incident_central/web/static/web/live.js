@@ -31,12 +31,16 @@ function halfDone(element) {
 }
 
 let unfolded = [];
+let leftOut = false;
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.requestConfig.elt !== detail.target) return;
+  leftOut = false;
   if (inUse(detail.target)) detail.shouldSwap = false;
   unfolded = [...detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
 });
 document.addEventListener("htmx:afterSwap", () => {
+  // Else the server, told that we have this version, would not send again what was left out of it.
+  if (leftOut) document.getElementById("live")?.removeAttribute("hx-headers");
   for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
   const icon = document.getElementById("icon");
   const state = document.getElementById("wordmark")?.dataset.state;
@@ -47,7 +51,10 @@ document.addEventListener("htmx:afterSwap", () => {
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   const said = detail.fragment.textContent.trim() === detail.target.textContent.trim();
   if (detail.target.getAttribute("role") === "status" && said) detail.shouldSwap = false;
-  if (inUse(detail.target) || halfDone(detail.target)) detail.shouldSwap = false;
+  if (inUse(detail.target) || halfDone(detail.target)) {
+    detail.shouldSwap = false;
+    leftOut = true;
+  }
 });
 
 // A page that can no longer ask says so, instead of looking fresh.
