@@ -1,5 +1,6 @@
 """What people do with an incident from here, seen from PagerDuty, Slack, the page and the database."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -434,3 +435,55 @@ def test_before_pagerduty_has_it_the_page_offers_nothing_there(hub: Hub, sandbox
     page = act(hub, name, "resolve")
     assert (page.status, actions(hub, name)) == (422, [])
     assert "PagerDuty does not have this incident yet" in page.text
+
+
+# ── the page's own script ─────────────────────────────────────────────────────────────────────────
+
+
+def parts(browser: Browser, name: str, version: str = "") -> Page:
+    """What it is answered; `version` is what it has already."""
+    return browser.get(f"/incidents/{name}", **{"HX-Request": "true", "If-None-Match": f'"{version}"'})
+
+
+def version_of(page: Page) -> str:
+    (version,) = re.findall(r"""hx-headers='{"If-None-Match": "\\"(\w+)\\""}'""", page.text)
+    return str(version)
+
+
+def field(name: str, page: Page) -> str:
+    """What a form of the page sends along."""
+    return str(re.findall(rf'name="{name}" value="([^"]+)"', page.text)[0])
+
+
+def test_the_page_asks_again_and_is_told_when_nothing_changed(hub: Hub, sandbox: Sandbox, mei: Browser) -> None:
+    name = reported(hub)
+    hub.rows("UPDATE incidents SET created_at = %s WHERE id = %s", "2026-01-02 03:04:05", name)  # ages stand still
+
+    def unchanged() -> str:
+        """The version of the parts, once they stood still between two looks."""
+        version = version_of(parts(hub.dana, name))
+        return version if parts(hub.dana, name, version).status == 304 else ""
+
+    version = eventually(unchanged)
+    theirs = parts(mei, name)
+    assert "<html" not in theirs.text
+    assert version_of(theirs) != version, "to her it offers to acknowledge first"
+    # Its forms are each reader's own, and work.
+    token, press = field("csrfmiddlewaretoken", theirs), field("press", theirs)
+    assert press != field("press", parts(mei, name))
+    assert token not in parts(hub.dana, name).text
+    assert mei.post(f"/incidents/{name}/actions/acknowledge", {"press": press}, token=token).status == 200
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    changed = parts(hub.dana, name, version)
+    assert changed.status == 200
+    assert "Acknowledged by Mei Tanaka" in changed.text
+
+
+def test_the_command_of_one_is_not_shown_as_the_command_of_another(hub: Hub, sandbox: Sandbox, mei: Browser) -> None:
+    """What is made for many readers is made apart for those whom it concerns."""
+    name = reported(hub)
+    mei.post(f"/incidents/{name}/actions/command", {"press": str(uuid4())})
+    eventually(lambda: hub.incident(name)["incident_commander_email"] == "mei.tanaka@example.com")
+    assert "Take command" in parts(hub.dana, name).text
+    assert "Take command" not in parts(mei, name).text
+    assert "Take command" in parts(hub.dana, name).text

@@ -14,7 +14,7 @@ from incident_central.jobs.models import State, StepRow
 PAGERDUTY_SYNC, SLACK_SYNC = "pagerduty-sync", "slack-sync"
 POLL, POLL_LOG, CHANGED, DIRECTORY, MEMBERS = "poll", "log", "changed", "directory", "members"
 AT_ONCE = timedelta(0)
-PAUSE = timedelta(seconds=1)
+PAUSE = timedelta(seconds=0.5)
 
 
 def mark(which: Q) -> None:

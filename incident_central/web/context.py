@@ -12,8 +12,6 @@ from django.http import HttpRequest
 from incident_central.web.house import House
 from incident_central.web.theme import chosen
 
-#: Addresses whose page is kept while it holds.
-KEPT = 32
 NUMBER = re.compile(r"\+?\(?\d[\d ()./-]{4,}\d")
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
 from itertools import groupby
 from urllib.parse import urlencode
 
@@ -20,11 +19,10 @@ from incident_central.incidents.search import Listed, counts, listed
 from incident_central.incidents.search_sql import CAP
 from incident_central.jobs.models import StepRow
 from incident_central.web.choices import choices
-from incident_central.web.context import KEPT
 from incident_central.web.filter_form import filter_form
 from incident_central.web.filters import Asked, asked
 from incident_central.web.house import House, capped
-from incident_central.web.parts import Parts, parts_for, parts_of
+from incident_central.web.parts import Parts, made_once, parts_for, parts_of
 from incident_central.web.positions import Place, place
 from incident_central.web.responding import could_not_page
 from incident_central.web.rows import page_steps, rows
@@ -59,7 +57,7 @@ class Shown:
     context: dict[str, object]
 
 
-@lru_cache(maxsize=KEPT)
+@made_once
 def _shown(query: str, seen: Hashable, now: int) -> Shown:
     """Made once for all who look in the same second, as long as nobody writes."""
     given = QueryDict(query)
@@ -74,7 +72,7 @@ def _page(request: SignedIn, shown: Shown) -> HttpResponse:
     return HttpResponse(render_to_string("web/home.html", shown.context | context, request))
 
 
-@lru_cache(maxsize=KEPT)
+@made_once
 def _parts(query: str, seen: Hashable, now: int) -> Parts:
     return parts_of("web/home.html", _shown(query, seen, now).context)
 

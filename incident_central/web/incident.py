@@ -3,7 +3,6 @@
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import lru_cache
 from uuid import uuid4
 
 from django.db.models import Prefetch, prefetch_related_objects
@@ -20,9 +19,9 @@ from incident_central.incidents.models import Incident, OnCall
 from incident_central.incidents.news import unacknowledged_since
 from incident_central.web import steps
 from incident_central.web.acting import Acting, acting_on
-from incident_central.web.context import KEPT, basics
+from incident_central.web.context import basics
 from incident_central.web.house import House
-from incident_central.web.parts import PRESS, Parts, parts_for, parts_of
+from incident_central.web.parts import PRESS, Parts, made_once, parts_for, parts_of
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.timeline import timeline
@@ -75,14 +74,14 @@ class Shown:
         return Reader(user.email if user.email in self.concerns else "", user.is_admin)
 
 
-@lru_cache(maxsize=KEPT)
+@made_once
 def _parts(name: str, query: str, seen: Hashable, now: int, reader: Reader) -> Parts:
     shown = _shown(name, query, seen, now)
     context = {"user": reader, "acting": shown.acting.by(reader.email, press=PRESS)}
     return parts_of("web/incident.html", shown.context | context)
 
 
-@lru_cache(maxsize=KEPT)
+@made_once
 def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
     """Made once for all who look in the same second, as long as nobody writes.
 

@@ -1,21 +1,35 @@
-"""The parts of a page that its own script asks for again and again: made once for many readers, and not sent to who
-has them already."""
+"""What many readers are shown alike: made once for all of them. And the parts of a page that its own script asks for
+again and again, which are not sent to who has them already.
+"""
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from threading import Condition
+from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
+from cachetools import LRUCache, cached
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 
 from incident_central.web.context import basics
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KEPT = 32  # of what was made, by what it was made of
+
 #: Stand in the parts for their own digest and for what each answer has of its own. Nobody can guess them, or what
 #: somebody typed would be filled in as well.
 DIGEST, CSRF, PRESS = (secrets.token_hex(16) for _ in range(3))
+
+
+def made_once(make: Callable[P, R]) -> Callable[P, R]:
+    """Who asks for what is being made waits for it: many come in the same moment, when something changed."""
+    return cached(LRUCache(KEPT), condition=Condition())(make)
 
 
 @dataclass(frozen=True)

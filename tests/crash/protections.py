@@ -638,6 +638,20 @@ PROTECTIONS = (
         f"{JOURNAL_CRASH}test_a_report_that_two_replicas_took_without_the_database_is_one[postgresql]",
     ),
     Protection(
+        "a name is noted on disk before it is committed",
+        REPORTING,
+        "                note(draft)\n",
+        "",
+        f"{JOURNAL_CRASH}test_killed_and_sent_again_while_the_database_is_gone_it_is_the_same[sqlite-open]",
+    ),
+    Protection(
+        "a report whose name was noted is looked for first",
+        STANDBY,
+        "0.0 if taken else clock() + SENDABLE",
+        "clock() + SENDABLE",
+        f"{JOURNAL_CRASH}test_killed_and_sent_again_while_the_database_is_gone_it_is_the_same[sqlite-resolved]",
+    ),
+    Protection(
         "the same report is the same in the journal, too",
         STANDBY,
         "            reporting.remember(incident)\n        watch",

@@ -34,6 +34,24 @@ def test_a_note_half_typed_survives_while_the_page_goes_on(dana: Page, hub: Hub,
     expect(dana.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
 
 
+def test_what_was_left_out_under_a_hand_follows_once_it_is_gone(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
+    name = report(dana)
+    hub.finished(name)
+    # What it says of its age stays the same for most of a minute: nothing else brings a new version meanwhile.
+    hub.rows("UPDATE incidents SET created_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-3605 seconds')")
+    dana.goto(f"/incidents/{name}")
+    dana.get_by_text("Add note", exact=True).first.click()
+    sandbox.acknowledge(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))
+    hub.poll_now()
+    expect(dana.locator("#head")).to_contain_text("Acknowledged by Mei Tanaka")
+    eventually(lambda: hub.incident(name)["stale_since"] is None)
+    dana.wait_for_timeout(3000)  # all that is new is on the page, but for what is in use
+    expect(dana.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(1)
+    dana.get_by_text("Add note", exact=True).first.click()
+    dana.get_by_role("heading", level=1).click()
+    expect(dana.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
+
+
 def test_the_wrong_team_is_exchanged_for_the_right_one_without_javascript(
     dana: Page, window: Callable[..., Page], hub: Hub, sandbox: Sandbox
 ) -> None:
