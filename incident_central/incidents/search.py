@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from django.db import connection
 
@@ -49,22 +50,18 @@ def listed(filters: Filters, *, after: Position | None = None, limit: int) -> li
     """The next so many after a position, or the first."""
     found: list[Listed] = []
     if filters.wants_open and (after is None or after.resolved_at is None):
-        found = _rows(Open(filters, after).query(limit))
+        found = _rows(_open(filters, after, limit))
     if filters.wants_resolved and len(found) < limit:
-        resolved = Resolved(filters, after if after is not None and after.resolved_at is not None else None)
-        found += _rows(resolved.query(limit - len(found)))
+        last = after if after is not None and after.resolved_at is not None else None
+        found += _rows(_resolved(filters, last, limit - len(found)))
     return found
 
 
 def counts(filters: Filters) -> tuple[int, int]:
     """How many are open and how many resolved; CAP + 1 stands for more than CAP."""
-    counted = [
-        Open(filters, None).count() if filters.wants_open else NOBODY,
-        Resolved(filters, None).count() if filters.wants_resolved else NOBODY,
-    ]
-    columns = ", ".join(f"({one.sql})" for one in counted)
+    counted = _counts(filters)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns}", [value for one in counted for value in one.values])
+        cursor.execute(counted.sql, counted.values)
         row: tuple[int, int] = cursor.fetchone()
     return row
 
@@ -93,6 +90,29 @@ def people() -> list[str]:
         cursor.execute("SELECT assigned FROM incidents WHERE NOT (status = 'resolved')")
         found.update(name for (text,) in cursor.fetchall() for name in json.loads(text))
     return sorted(found, key=str.casefold)
+
+
+# A page asks the same again and again, and putting the SQL of many parts together takes longer than some of it runs.
+
+
+@lru_cache
+def _open(filters: Filters, after: Position | None, limit: int) -> Sql:
+    return Open(filters, after).query(limit)
+
+
+@lru_cache
+def _resolved(filters: Filters, after: Position | None, limit: int) -> Sql:
+    return Resolved(filters, after).query(limit)
+
+
+@lru_cache
+def _counts(filters: Filters) -> Sql:
+    counted = [
+        Open(filters, None).count() if filters.wants_open else NOBODY,
+        Resolved(filters, None).count() if filters.wants_resolved else NOBODY,
+    ]
+    columns = ", ".join(f"({one.sql})" for one in counted)
+    return Sql(f"SELECT {columns}", tuple(value for one in counted for value in one.values))
 
 
 def _rows(query: Sql) -> list[Listed]:

@@ -25,7 +25,7 @@ Pair = tuple[str | None, str | None]
 #: More values than these at once are looked for along the whole list instead of each by itself.
 READ_APART = 40
 #: Up to so many parts are read with all that a line says; of more, only which they are, and then what is shown.
-READ_WHOLE = 3
+READ_WHOLE = {"sqlite": 1, "postgresql": 3}
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,8 @@ class Resolved:
         self.filters, self.after, self._columns = filters, after, columns
 
     def query(self, limit: int) -> Sql:
-        if not self.filters.words and not self.filters.assigned and len(self._apart()) <= READ_WHOLE:
+        parts = len(self._apart()) + self._ranged
+        if not self.filters.words and not self.filters.assigned and parts <= READ_WHOLE[connection.vendor]:
             lines = Resolved(self.filters, self.after, columns=_LINE)._merged(limit)
             order = "i.resolved_at DESC, i.id DESC"
             return Sql(f"{_COLUMNS} FROM ({lines.sql}) i ORDER BY {order} LIMIT {limit}", lines.values)
