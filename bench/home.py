@@ -223,14 +223,19 @@ def _changes(stage: Stage, plan: Plan, measured: Measured, database: str) -> Non
         page = str(stage.sandbox.page_of(name)["id"])
         over = threading.Event()
         with ThreadPoolExecutor(plan.viewers) as viewers:
-            for _ in range(plan.viewers):
-                viewers.submit(_look_every_second, Viewer(hub), f"/incidents/{name}", over)
-            for way, number in plan.changes.items():
-                if way == "webhook":
-                    subscribe(hub, stage.sandbox)
-                times = [_seen_after(stage, viewer, name, page, f"By {way}, {one}") for one in range(number)]
-                measured.series[f"{database}: change by {way}"] = Series.of(times, unit="s")
-            over.set()
+            looking = [
+                viewers.submit(_look_every_second, Viewer(hub), f"/incidents/{name}", over) for _ in range(plan.viewers)
+            ]
+            try:
+                for way, number in plan.changes.items():
+                    if way == "webhook":
+                        subscribe(hub, stage.sandbox)
+                    times = [_seen_after(stage, viewer, name, page, f"By {way}, {one}") for one in range(number)]
+                    measured.series[f"{database}: change by {way}"] = Series.of(times, unit="s")
+            finally:
+                over.set()
+        for one in looking:
+            one.result()  # or it was not so many who looked
 
 
 def _look_every_second(viewer: Viewer, path: str, over: threading.Event) -> None:

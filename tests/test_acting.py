@@ -472,6 +472,11 @@ def test_the_page_asks_again_and_is_told_when_nothing_changed(hub: Hub, sandbox:
     token, press = field("csrfmiddlewaretoken", theirs), field("press", theirs)
     assert press != field("press", parts(mei, name))
     assert token not in parts(hub.dana, name).text
+    # Signed in once more, in another tab: the page that was open gets a token that holds.
+    mei.sign_in("mei.tanaka@example.com", PASSWORD)
+    theirs = parts(mei, name, version_of(theirs))
+    assert theirs.status == 200
+    token = field("csrfmiddlewaretoken", theirs)
     assert mei.post(f"/incidents/{name}/actions/acknowledge", {"press": press}, token=token).status == 200
     eventually(lambda: hub.incident(name)["status"] == "acknowledged")
     changed = parts(hub.dana, name, version)

@@ -176,6 +176,7 @@ def test_what_cannot_be_understood_in_the_journal_holds_up_nothing_else(make_hub
     hub = make_hub()
     text = b'[{"model": "incidents.somethingelse", "pk": "1", "fields": {}}]'
     (hub.folder / "journal-1-1").write_bytes(struct.pack(">II", len(text), zlib.crc32(text)) + text)
+    (hub.folder / "drafts-1").mkdir()  # no file can be made there
     hub.start()
     hub.dana.get("/")
     eventually(lambda: (hub.folder / "snapshot.json").exists())

@@ -2,17 +2,20 @@
 took it was killed, and the database cannot be asked.
 
 One file for all processes in a folder. Where a report stands in it follows from the report's id, so there is nothing to
-search; thousands of reports later, another may stand there. Nobody waits for the disk: what a process has written
-outlives its being killed.
+search; of 4,096 later reports, one will have taken its place. What a process has written outlives its being killed,
+so it need not be on the disk.
 """
 
 import hashlib
 import logging
 import os
 import struct
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
 from uuid import UUID
 
 from incident_central.incidents.models import Incident
@@ -21,6 +24,7 @@ VERSION = 1  # of the file
 SLOTS = 4096
 #: The report, its content, when it was taken, and the name. No slot crosses a page of memory, so each is whole.
 SLOT = struct.Struct(">32s64sd80s72x")
+PATIENCE = 0.1  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -33,27 +37,39 @@ class Draft:
 
 
 class Drafts:
-    """The file. Raises OSError when the disk does not give the file its room."""
+    """The file. Raises OSError when the disk does not give it its room, RuntimeError when out of threads."""
 
     def __init__(self, folder: Path) -> None:
         self._file = os.open(folder / f"drafts-{VERSION}", os.O_RDWR | os.O_CREAT, 0o600)
         # All of it now: a disk that is full by then stops nothing.
-        if (missing := SLOTS * SLOT.size - os.fstat(self._file).st_size) > 0:
+        while (missing := SLOTS * SLOT.size - os.fstat(self._file).st_size) > 0:
             os.pwrite(self._file, bytes(missing), SLOTS * SLOT.size - missing)
+        self._to_write: SimpleQueue[tuple[bytes, int, Event]] = SimpleQueue()
+        threading.Thread(target=self._write, daemon=True).start()
 
-    def note(self, draft: Incident) -> None:
-        """Raises OSError."""
+    def note(self, draft: Incident) -> bool:
+        """Whether it is written. A disk that hangs is not waited for."""
         report, place = _place(draft.sender, draft.report_id)
-        taken_at = draft.created_at.timestamp()
-        os.pwrite(self._file, SLOT.pack(report, draft.digest.encode(), taken_at, draft.name.encode()), place)
+        slot = SLOT.pack(report, draft.digest.encode(), draft.created_at.timestamp(), draft.name.encode())
+        self._to_write.put((slot, place, written := Event()))
+        return written.wait(PATIENCE)
 
     def find(self, sender: str, report_id: UUID) -> Draft | None:
-        """Raises OSError."""
+        """As what a process of this folder took the report. Raises OSError."""
         report, place = _place(sender, report_id)
         noted, digest, taken_at, name = SLOT.unpack(os.pread(self._file, SLOT.size, place))
         if noted != report:
             return None
         return Draft(name.rstrip(b"\0").decode(), digest.decode(), datetime.fromtimestamp(taken_at, UTC))
+
+    def _write(self) -> None:
+        while True:
+            slot, place, written = self._to_write.get()
+            try:
+                os.pwrite(self._file, slot, place)
+                written.set()
+            except OSError as error:
+                log.warning("a draft cannot be noted: %s", error)
 
 
 def _place(sender: str, report_id: UUID) -> tuple[bytes, int]:
@@ -65,20 +81,18 @@ _here: Drafts | None = None
 
 
 def open_drafts(folder: Path) -> None:
-    """From now on they are noted there. Raises OSError."""
+    """From now on they are noted there, if the disk has room for them. Raises RuntimeError when out of threads."""
     global _here
-    _here = Drafts(folder)
+    try:
+        _here = Drafts(folder)
+    except OSError as error:
+        log.warning("drafts are not noted, so a report that is sent again after a kill may page again: %s", error)
 
 
 def note(draft: Incident) -> None:
     """It is about to be committed."""
-    if _here is not None:
-        try:
-            _here.note(draft)
-        except OSError as error:
-            log.warning(
-                "%s is not noted, so sent again without the database it would page again: %s", draft.name, error
-            )
+    if _here is not None and not _here.note(draft):
+        log.warning("%s is not noted: sent again after a kill, while the database is gone, it pages again", draft.name)
 
 
 def noted(sender: str, report_id: UUID) -> Draft | None:

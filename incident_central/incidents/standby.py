@@ -118,8 +118,8 @@ class Standby:
                 return earlier
             taken = None if draft else _taken_before(report)
             incident = draft or _named(reporting.check(report, snapshot), report, taken)
-            slot, since = self._journal.keep(incident), taken.taken_at if taken else incident.created_at
-            kept = Kept(incident, self._journal, slot, 0.0 if taken else clock() + SENDABLE, since)
+            slot, sendable_until = self._journal.keep(incident), 0.0 if taken else clock() + SENDABLE
+            kept = Kept(incident, self._journal, slot, sendable_until, since=_first_taken(incident))
             self._kept[incident.name] = kept
             reporting.remember(incident)
         watch.suspect()
@@ -140,7 +140,7 @@ class Standby:
                 journal.free(slot)  # it was sent again, to this process
                 continue
             reporting.remember(incident)
-            self._kept[incident.name] = Kept(incident, journal, slot, sendable_until=0.0, since=incident.created_at)
+            self._kept[incident.name] = Kept(incident, journal, slot, sendable_until=0.0, since=_first_taken(incident))
 
     def _take_over_abandoned(self) -> None:
         for journal in [one for one in self._abandoned if not one.incidents()]:
@@ -297,6 +297,12 @@ def _taken_before(report: Report) -> Draft | None:
     if draft is not None:
         reporting.same_or_different(report, Incident(id=draft.name, digest=draft.digest))
     return draft
+
+
+def _first_taken(incident: Incident) -> datetime:
+    """When it may have been paged at the earliest, under its name."""
+    draft = noted(incident.sender, incident.report_id)
+    return draft.taken_at if draft is not None and draft.name == incident.name else incident.created_at
 
 
 def _named(incident: Incident, report: Report, taken: Draft | None) -> Incident:
