@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from incident_central.database import insert
 from incident_central.incidents import in_words
 from incident_central.incidents.actions import Action as Action
 from incident_central.incidents.copies import DirectoryVersion as DirectoryVersion
@@ -460,7 +461,7 @@ class Incident(models.Model):
         facts: str = "",
     ) -> None:
         about = {"text": text, "body": body, "source": source, "kind": kind, "facts": facts}
-        TimelineEntry(incident=self, **about, **({} if at is None else {"at": at})).save(force_insert=True)
+        insert([TimelineEntry(incident=self, **about, **({} if at is None else {"at": at}))])
 
     def _save(self, *fields: str) -> None:
         self.save(update_fields=[*fields, "updated_at"])

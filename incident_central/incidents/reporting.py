@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
-from incident_central.database import transaction
+from incident_central.database import insert, transaction
 from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
 from incident_central.incidents.drafts import note
-from incident_central.incidents.models import Incident, Priority, Responder, Service
+from incident_central.incidents.models import Incident, Priority, Service
 from incident_central.incidents.naming import draw_name
 from incident_central.incidents.response import RESPONSE, expected_responders
 from incident_central.incidents.text import clean
@@ -141,8 +141,8 @@ def record(incident: Incident, *, begun_at: datetime | None = None) -> None:
     """
     responders = expected_responders(incident)
     incident.assigned = [one.name for one in responders if one.why == "on call, level 1"]
-    incident.save(force_insert=True)
-    Responder.objects.bulk_create(responders)
+    insert([incident])
+    insert(responders)
     incident.reported()
     runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at)
 

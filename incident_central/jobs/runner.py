@@ -20,7 +20,7 @@ from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Least, Now
 
-from incident_central.database import release_connection, transaction
+from incident_central.database import insert, release_connection, transaction
 from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
 from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
@@ -114,7 +114,7 @@ def _advance(
     queued_before = [row.pk for row in ready.values() if row.pk]
     for row in ready.values():
         vars(row).update(columns, fence=row.fence + 1)
-    StepRow.objects.bulk_create(born)
+    insert(born)
     if queued_before:
         StepRow.objects.filter(pk__in=queued_before).update(**columns)
     if runner is None:
