@@ -97,8 +97,8 @@ def test_who_was_phoned_while_every_thread_was_taken_is_not_paged(
     sandbox, hub = unlimited, make_hub()
     hub.start()
     sandbox.fault("pagerduty", "hung", method="POST /incidents")
-    for _ in range(2):  # all at once, some would go by way of the journal, which has threads of its own
-        report_all([hub], each=12)
+    for _ in range(6):  # all at once, some would go by way of the journal, which has threads of its own
+        report_all([hub], each=4)
     eventually(lambda: len(sandbox.calls("POST /incidents")) == 24)
     last = report(hub)
     hub.dana.post(f"/incidents/{last}/steps/page", {"done": "by-hand"})
