@@ -76,32 +76,30 @@ class Viewer:
     def get(self, path: str) -> tuple[float, str]:
         """Seconds until all of the page was there, and the page. Raises RuntimeError where it is no page."""
         began = time.perf_counter()
-        self._connection.request("GET", path, headers=self._headers)
-        answer = self._connection.getresponse()
-        body = answer.read()
-        took = time.perf_counter() - began
-        if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status}")
-        return took, body.decode()
+        _, body = self._ask(path, {})
+        return time.perf_counter() - began, body.decode()
 
     def refresh(self, path: str) -> str:
         """What its own script gets a second later: the parts that change, or those of before where none did."""
         version, parts = self._parts.get(path, ("", ""))
-        headers = self._headers | {"HX-Request": "true"} | ({"If-None-Match": version} if version else {})
-        self._connection.request("GET", path, headers=headers)
-        answer = self._connection.getresponse()
-        body = answer.read().decode()
-        if answer.status == 304:
-            return parts
-        if answer.status != 200:
-            raise RuntimeError(f"{path}: {answer.status}")
-        self._parts[path] = answer.getheader("ETag", ""), body
-        return body
+        newer, body = self._ask(path, {"HX-Request": "true", "If-None-Match": version})
+        if newer:
+            self._parts[path] = newer, (parts := body.decode())
+        return parts
 
     def anew(self, path: str) -> float:
         """The first look after something was written: nothing that was made of the rows before holds any more."""
         self._hub.rows("UPDATE jobs_job SET key = key WHERE id = (SELECT min(id) FROM jobs_job)")
         return self.get(path)[0]
+
+    def _ask(self, path: str, headers: dict[str, str]) -> tuple[str, bytes]:
+        """Version and body, both empty where nothing is newer. Raises RuntimeError where it is refused."""
+        self._connection.request("GET", path, headers=self._headers | headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        if answer.status not in (200, 304):
+            raise RuntimeError(f"{path}: {answer.status}")
+        return answer.getheader("ETag", ""), body
 
     def times(self, path: str, number: int) -> Series:
         return Series.of(self.anew(path) for _ in range(number))

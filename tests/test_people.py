@@ -330,6 +330,10 @@ def test_colleagues_look_and_change_nobody_but_themselves(hub: Hub, sandbox: San
     path, ana = missing_page(hub, name), member_id(sandbox, "Ana Costa")
     lucia = colleague(hub, "Lucía Paredes")
     assert path not in lucia.get(f"/incidents/{name}").text
+    # Nor when the page refreshes itself, whoever of those that may had it made before.
+    by_script = {"HX-Request": "true"}
+    for browser, may in ((hub.dana, True), (lucia, False), (colleague(hub, "Ana Costa"), True)):
+        assert (path in browser.get(f"/incidents/{name}", **by_script).text) == may
     for page in (path, person_page(hub, "Ana Costa")):
         assert 'name="member"' not in lucia.get(page).text
         refused = lucia.post(page, {"member": ana})

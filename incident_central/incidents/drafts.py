@@ -11,11 +11,11 @@ import logging
 import os
 import struct
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Event
 from uuid import UUID
 
 from incident_central.incidents.models import Incident
@@ -44,18 +44,19 @@ class Drafts:
         # All of it now: a disk that is full by then stops nothing.
         while (missing := SLOTS * SLOT.size - os.fstat(self._file).st_size) > 0:
             os.pwrite(self._file, bytes(missing), SLOTS * SLOT.size - missing)
-        self._to_write: SimpleQueue[tuple[bytes, int, Event]] = SimpleQueue()
+        self._to_write: SimpleQueue[tuple[bytes, int, Future[None]]] = SimpleQueue()
         threading.Thread(target=self._write, daemon=True).start()
 
-    def note(self, draft: Incident) -> bool:
-        """Whether it is written. A disk that hangs is not waited for."""
+    def note(self, draft: Incident) -> None:
+        """Raises OSError, which a TimeoutError is: a disk that hangs is not waited for."""
         report, place = _place(draft.sender, draft.report_id)
         slot = SLOT.pack(report, draft.digest.encode(), draft.created_at.timestamp(), draft.name.encode())
-        self._to_write.put((slot, place, written := Event()))
-        return written.wait(PATIENCE)
+        written = Future[None]()
+        self._to_write.put((slot, place, written))
+        written.result(PATIENCE)
 
     def find(self, sender: str, report_id: UUID) -> Draft | None:
-        """As what a process of this folder took the report. Raises OSError."""
+        """As what a process of this folder took the report. Raises OSError, struct.error where the file was cut."""
         report, place = _place(sender, report_id)
         noted, digest, taken_at, name = SLOT.unpack(os.pread(self._file, SLOT.size, place))
         if noted != report:
@@ -67,9 +68,9 @@ class Drafts:
             slot, place, written = self._to_write.get()
             try:
                 os.pwrite(self._file, slot, place)
-                written.set()
-            except OSError as error:
-                log.warning("a draft cannot be noted: %s", error)
+                written.set_result(None)
+            except (OSError, MemoryError) as error:
+                written.set_exception(error)
 
 
 def _place(sender: str, report_id: UUID) -> tuple[bytes, int]:
@@ -91,14 +92,17 @@ def open_drafts(folder: Path) -> None:
 
 def note(draft: Incident) -> None:
     """It is about to be committed."""
-    if _here is not None and not _here.note(draft):
-        log.warning("%s is not noted: sent again after a kill, while the database is gone, it pages again", draft.name)
+    try:
+        if _here is not None:
+            _here.note(draft)
+    except (OSError, MemoryError) as error:
+        log.warning("%s is not noted, so sent again after a kill it may page again: %r", draft.name, error)
 
 
 def noted(sender: str, report_id: UUID) -> Draft | None:
     """As what a process of this folder took the report, which may have committed it, and may have paged."""
     try:
         return None if _here is None else _here.find(sender, report_id)
-    except OSError as error:
+    except (OSError, struct.error) as error:
         log.warning("drafts cannot be read: %s", error)
         return None

@@ -101,7 +101,7 @@ def test_killed_and_sent_again_while_the_database_is_gone_it_is_the_same(
         hub.start(ready=False)
         different = hub.dana.post("/report", form | {"title": "Something else"})
         assert different.status == 409
-        assert f'may have paged it as <b class="mono">{name}</b>' in different.text
+        assert f'may have been paged as <b class="mono">{name}</b>' in different.text
         assert hub.dana.post("/report", form).incident == name
         telling(hub, name, "is being paged")
     hub.finished_in_time(name)
