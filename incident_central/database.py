@@ -3,13 +3,11 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
-from django.db.models import Model
+from django.db import OperationalError, connection
 from django.db.transaction import atomic
 from django.utils import timezone
 
@@ -75,39 +73,6 @@ def transaction(*, urgent: bool = False) -> Iterator[datetime]:
             cursor.execute(IF_FROZEN)
             yield cursor.fetchone()[0]
     _wrote_at = time.monotonic()
-
-
-def insert(rows: Sequence[Model]) -> None:
-    """New rows of one table in one statement, with the numbers that the database gives them. Raises IntegrityError.
-
-    As bulk_create() does it, but for finding out anew how each value is written. That took about half of the time in
-    which a report is written down, and its page waits for that.
-    """
-    if not rows:
-        return
-    model, auto, database = type(rows[0]), rows[0]._meta.auto_field, connections[DEFAULT_DB_ALIAS]
-    fields = [field for field in model._meta.concrete_fields if field is not auto]
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), database) for row in rows for field in fields]
-    if any(hasattr(kind, "as_sql") for kind in set(map(type, values))):  # for the database to work out
-        model._default_manager.bulk_create(rows)
-        return
-    with database.cursor() as cursor:
-        cursor.execute(_insert(model, len(rows)), values)
-        if auto is not None:
-            for row, (number,) in zip(rows, cursor.fetchall(), strict=True):
-                setattr(row, auto.attname, number)
-    for row in rows:
-        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
-
-
-@cache
-def _insert(model: type[Model], number: int) -> str:
-    name, auto = connection.ops.quote_name, model._meta.auto_field
-    columns = [name(str(field.column)) for field in model._meta.concrete_fields if field is not auto]
-    row = f"({', '.join(['%s'] * len(columns))})"
-    returning = f"RETURNING {name(str(auto.column))}" if auto is not None else ""
-    into = f"{name(model._meta.db_table)} ({', '.join(columns)})"
-    return f"INSERT INTO {into} VALUES {', '.join([row] * number)} {returning}"  # noqa: S608  names of our models alone
 
 
 def wrote_within(seconds: float) -> bool:

@@ -13,7 +13,6 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from incident_central.database import insert
 from incident_central.incidents import in_words
 from incident_central.incidents.actions import Action as Action
 from incident_central.incidents.copies import DirectoryVersion as DirectoryVersion
@@ -36,6 +35,7 @@ from incident_central.incidents.webhooks import RefusedWebhook as RefusedWebhook
 from incident_central.incidents.webhooks import Webhook as Webhook
 from incident_central.incidents.webhooks import WebhookSubscription as WebhookSubscription
 from incident_central.integrations.base import Channel, LogEntry, Page, Reference
+from incident_central.rows import insert, update
 
 #: The source of those that nobody reported here.
 FROM_PAGERDUTY = "pagerduty"
@@ -464,7 +464,7 @@ class Incident(models.Model):
         insert([TimelineEntry(incident=self, **about, **({} if at is None else {"at": at}))])
 
     def _save(self, *fields: str) -> None:
-        self.save(update_fields=[*fields, "updated_at"])
+        update(self, *fields, "updated_at")
 
 
 class Responder(models.Model):

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
-from incident_central.database import insert, transaction
+from incident_central.database import transaction
 from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
 from incident_central.incidents.drafts import note
 from incident_central.incidents.models import Incident, Priority, Service
@@ -24,6 +24,7 @@ from incident_central.incidents.naming import draw_name
 from incident_central.incidents.response import RESPONSE, expected_responders
 from incident_central.incidents.text import clean
 from incident_central.jobs import runner
+from incident_central.rows import insert
 
 TITLE_LIMIT = 120
 DESCRIPTION_LIMIT = 20_000

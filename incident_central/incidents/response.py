@@ -27,6 +27,7 @@ from incident_central.integrations.base import Channel, IntegrationError, Link, 
 from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
+from incident_central.rows import fetch
 
 Do = Callable[[Incident], Record]
 Look = Callable[[Incident], Record | None]
@@ -436,7 +437,7 @@ def _channel_link(incident: Incident) -> Iterable[Link]:
 
 def _fresh(incident: Incident) -> Incident:
     """The row as it is now, held until the transaction ends: other steps wrote to it while this one was calling."""
-    return Incident.objects.select_for_update().get(pk=incident.pk)
+    return fetch(Incident, incident.pk, held=True)
 
 
 def nothing() -> None:
@@ -473,7 +474,7 @@ def _step(
 
 
 def _load(name: str) -> Incident:
-    return Incident.objects.select_related("service__policy", "priority").get(pk=name)
+    return fetch(Incident, name)
 
 
 PAGE = Step(

@@ -58,10 +58,6 @@ class StepRow(models.Model):
     def __str__(self) -> str:
         return f"{self.job_id}/{self.name}: {self.state}"
 
-    def doubted_for(self, age: timedelta) -> bool:
-        """Whether it has been doubtful for longer than that, on the database's clock."""
-        return StepRow.objects.filter(pk=self.pk, doubtful_since__lte=Now() - age).exists()
-
 
 def job_steps(workflow: str, key: str) -> models.QuerySet[StepRow]:
     return StepRow.objects.filter(job__workflow=workflow, job__key=key)

@@ -17,15 +17,16 @@ from functools import partial
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, connection
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Least, Now
+from django.db.models import Q
+from django.db.models.functions import Now
 
-from incident_central.database import insert, release_connection, transaction
+from incident_central.database import now, release_connection, transaction
 from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
 from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.latest_first import LatestFirst
 from incident_central.outside import CallFailed
+from incident_central.rows import fetch, fetch_all, insert, update
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Attempt:
 
     row: StepRow  # as it was when it was claimed
     step: Step
+    at: datetime  # by the database's clock, when it was claimed
     subject: Any = None  # from the start where a job begins with it
     doubtful: bool = False
     claimed_at: float = field(default_factory=clock)
@@ -96,7 +98,7 @@ def wake() -> None:
 
 
 def _advance(
-    job: Job, workflow: Workflow, subject: Any, there: Iterable[StepRow], begun_at: datetime | None = None
+    job: Job, workflow: Workflow, subject: Any, there: Sequence[StepRow], begun_at: datetime | None = None
 ) -> list[Attempt]:
     """Start every queued step whose predecessors are settled. The caller holds the lock of the job, with the rows that
     are `there`, or has just made it."""
@@ -104,29 +106,32 @@ def _advance(
     # All of them in a job that has just begun; in one that an older version began, those that it did not know.
     born = [_born(job, step, step.off(subject), begun_at) for step in workflow.steps if step.name not in rows]
     rows |= {row.name: row for row in born}
-    gone = rows.keys() - {step.name for step in workflow.steps}  # not done any more: run, they say so
     settled = {name for name, row in rows.items() if row.state in SETTLED}
-    queued = [step for step in (*workflow.steps, *map(workflow.step, gone)) if rows[step.name].state == State.QUEUED]
+    # Those that this version does not do any more are run, too: they say so.
+    queued = [step for step in map(workflow.step, rows) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
-    at = Now() if there else job.created_at  # a moment ago, and a value is written sooner than an expression
-    runner = _here
-    columns = runner.claim(State.RUNNING, at) if runner else {"state": State.WAITING, "run_at": at}
-    queued_before = [row.pk for row in ready.values() if row.pk]
+    runner, at = _here, now() if there and ready else job.created_at
+    new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
     for row in ready.values():
-        vars(row).update(columns, fence=row.fence + 1)
+        _claim(row, State.RUNNING, at, runner)
     insert(born)
-    if queued_before:
-        StepRow.objects.filter(pk__in=queued_before).update(**columns)
     if runner is None:
         wake()
-    new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
-    return [Attempt(row, step, new) for step, row in ready.items()] if runner else []
+    return [Attempt(row, step, at, new) for step, row in ready.items()] if runner else []
+
+
+def _claim(row: StepRow, state: State, at: datetime, runner: "Runner | None") -> None:
+    """Make it this process's, or, where no runner lives in it, due for whoever has one."""
+    mine = (state, runner.ownership.owner, at + LEASE, None) if runner else (State.WAITING, "", None, at)
+    row.fence, (row.state, row.owner, row.lease_until, row.run_at) = row.fence + 1, mine
+    if row.pk:
+        update(row, "fence", "state", "owner", "lease_until", "run_at", "doubtful_since")
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
     if off is not None:
         return StepRow(job=job, name=step.name, state=State.OFF, error=off)
-    doubtful_since = None if begun_at is None or step.after else Now()
+    doubtful_since = None if begun_at is None or step.after else job.created_at
     ask_at = None if step.ask_after is None else (begun_at or job.created_at) + step.ask_after
     return StepRow(job=job, name=step.name, ask_at=ask_at, doubtful_since=doubtful_since)
 
@@ -167,11 +172,6 @@ class Runner:
         """Whether whoever looks sees that this process lives, and saw it ever since the leases were renewed."""
         return self.ownership.session == self._session != 0
 
-    def claim(self, state: State, at: Any) -> dict[str, Any]:
-        """The column values that make a step this process's."""
-        owner, lease = self.ownership.owner, at + LEASE
-        return {"state": state, "owner": owner, "fence": F("fence") + 1, "lease_until": lease, "run_at": None}
-
     def start_attempts(self, attempts: Iterable[Attempt]) -> None:
         for attempt in attempts:
             self._active.add(attempt)
@@ -196,11 +196,14 @@ class Runner:
     def _renew_leases(self) -> None:
         """Of what truly runs here: only then is the moment put off up to which it may send. What was taken over must
         not be sent any more."""
-        began, session = clock(), self.ownership.session
+        began, session, active = clock(), self.ownership.session, self._active.copy()
+        numbers = [attempt.row.pk for attempt in active]
+        mine = StepRow.objects.filter(pk__in=numbers, owner=self.ownership.owner, state__in=UNDER_WAY)
         with transaction():
-            held = {one: _under_way(one).update(lease_until=Now() + LEASE) for one in self._active.copy()}
-        for attempt, is_ours in held.items():
-            attempt.deadline = began + SENDABLE if is_ours else 0.0
+            mine.update(lease_until=Now() + LEASE)
+            held = set(mine.values_list("pk", "fence"))
+        for attempt in active:
+            attempt.deadline = began + SENDABLE if (attempt.row.pk, attempt.row.fence) in held else 0.0
         self._beat_at, self._session = began, session
 
     def _claim_due(self) -> list[Attempt]:
@@ -222,11 +225,10 @@ class Runner:
     def _take(self, row: StepRow, dead_for: timedelta) -> Attempt:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""
         step = self._workflows[row.job.workflow].step(row.name)
-        doubt = {"doubtful_since": Now() - dead_for} if row.state in UNDER_WAY else {}
-        state = State.LOOKING if step.look and (doubt or row.doubtful_since) else State.RUNNING
-        StepRow.objects.filter(pk=row.pk).update(**self.claim(state, Now()), **doubt)
-        vars(row).update(doubt, fence=row.fence + 1)
-        return Attempt(row, step)
+        at = now()
+        row.doubtful_since = at - dead_for if row.state in UNDER_WAY else row.doubtful_since
+        _claim(row, State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self)
+        return Attempt(row, step, at)
 
     def _until_next(self) -> float:
         """Seconds to the next due step, at most one: other processes write rows, too."""
@@ -250,23 +252,23 @@ class Runner:
                 release_connection()
 
     def _try(self, attempt: Attempt) -> None:
-        is_new = attempt.subject is not None
-        row = attempt.row if clock() < attempt.claimed_at + FRESH else _under_way(attempt).get()
-        attempt.doubtful = row.doubtful_since is not None
+        row = attempt.row if clock() < attempt.claimed_at + FRESH else _ours(attempt)
+        at = attempt.at + timedelta(seconds=clock() - attempt.claimed_at)
+        doubted_for, attempt.doubtful = at - (row.doubtful_since or at), row.doubtful_since is not None
         try:
             attempt.subject = attempt.subject or self._workflows[attempt.row.job.workflow].load(attempt.row.job.key)
-            if record := self._look(attempt, row):
+            if record := self._look(attempt, row, doubted_for):
                 self._settle(attempt, State.DONE, record=record)
             elif row.by_hand:
                 self._settle(attempt, State.BY_HAND)
-            elif not is_new and _under_way(attempt).filter(ask_at__lt=Now()).exists():
+            elif row.ask_at is not None and row.ask_at < at:
                 self._settle(attempt, State.FAILED, error=ASK)
-            elif row.doubtful_since and not row.doubted_for(attempt.step.on_its_way):
+            elif row.doubtful_since and (left := attempt.step.on_its_way - doubted_for) > timedelta():
                 # Not finding a call proves nothing while it may be on its way; it is looked for again meanwhile.
-                with transaction():
-                    soon = Now() + timedelta(seconds=attempt.step.slowest_retry)
-                    again_at = Least(F("doubtful_since") + attempt.step.on_its_way, soon)
-                    _under_way(attempt).update(state=State.WAITING, run_at=again_at)
+                with transaction() as at:
+                    row = _ours(attempt, held=True)
+                    row.state, row.run_at = State.WAITING, at + min(left, timedelta(seconds=attempt.step.slowest_retry))
+                    update(row)
                 self.woken.set()
             else:
                 self._settle(attempt, State.DONE, record=attempt.step.do(attempt.subject))
@@ -281,13 +283,13 @@ class Runner:
             said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
             self._failed(attempt, CallFailed(said, doubtful=True))
 
-    def _look(self, attempt: Attempt, row: StepRow) -> Record | None:
+    def _look(self, attempt: Attempt, row: StepRow, doubted_for: timedelta) -> Record | None:
         """What to write down if an earlier call got through. Raises while that cannot be found out, though not for ever
         where the step says so, and not where a person has done it by hand."""
         try:
             record = attempt.step.look(attempt.subject) if attempt.step.look and attempt.doubtful else None
         except CallFailed:
-            if row.by_hand or (attempt.step.look_at_most and row.doubted_for(attempt.step.look_at_most)):
+            if row.by_hand or (attempt.step.look_at_most and doubted_for > attempt.step.look_at_most):
                 return None
             raise
         attempt.doubtful = False
@@ -295,39 +297,40 @@ class Runner:
 
     def _settle(self, attempt: Attempt, state: State, *, error: str = "", record: Record | None = None) -> None:
         """Write the outcome and what it means in one transaction, and start what follows."""
-        kept = None if state in SETTLED else F("doubtful_since")
-        columns = {"state": state, "error": error, "finished_at": Now(), "doubtful_since": kept}
-        if attempt.step.every is not None:
-            columns |= {"state": State.WAITING, "run_at": Now() + attempt.step.every, "attempts": 0}
-        with transaction():
-            job = Job.objects.select_for_update().get(pk=attempt.row.job_id)
-            workflow = self._workflows[job.workflow]
-            if not _under_way(attempt).update(**columns):
-                raise StepRow.DoesNotExist
+        with transaction() as at:
+            job, row = fetch(Job, attempt.row.job_id, held=True), _ours(attempt, held=True)
+            row.state, row.error, row.finished_at = state, error, at
+            row.doubtful_since = None if state in SETTLED else row.doubtful_since
+            if attempt.step.every is not None:
+                row.state, row.run_at, row.attempts = State.WAITING, at + attempt.step.every, 0
+            update(row)
             if record is not None:
                 record()
-            following = _advance(job, workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
+            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, job=job))
         self.start_attempts(following)
 
     def _failed(self, attempt: Attempt, error: CallFailed) -> None:
         """Write down the error and when it is tried next, or that a person has to decide."""
-        with transaction():
-            row = _under_way(attempt).select_for_update().get()
+        with transaction() as at:
+            row = _ours(attempt, held=True)
             row.attempts, row.error = row.attempts + 1, str(error)
             if not attempt.doubtful:
-                row.doubtful_since = Now() if error.doubtful else None
-            row.state, row.run_at = State.WAITING, Now() + timedelta(seconds=pause(attempt.step, row.attempts, error))
+                row.doubtful_since = at if error.doubtful else None
+            row.state, row.run_at = State.WAITING, at + timedelta(seconds=pause(attempt.step, row.attempts, error))
             if row.by_hand or attempt.step.amend(attempt.subject, error):
-                row.run_at = Now()
+                row.run_at = at
             elif error.permanent and not attempt.step.never_give_up:
                 row.state, row.run_at = State.FAILED, None
-            row.save()
+            update(row)
         self.woken.set()
 
 
-def _under_way(attempt: Attempt) -> QuerySet[StepRow]:
-    """The attempt's row, unless somebody else has taken it over."""
-    return StepRow.objects.filter(pk=attempt.row.pk, fence=attempt.row.fence, state__in=UNDER_WAY)
+def _ours(attempt: Attempt, *, held: bool = False) -> StepRow:
+    """The attempt's row as it is now. Raises DoesNotExist when somebody else has taken it over."""
+    row = fetch(StepRow, attempt.row.pk, held=held)
+    if row.fence != attempt.row.fence or row.state not in UNDER_WAY:
+        raise StepRow.DoesNotExist
+    return row
 
 
 def pause(step: Step, attempts: int, error: CallFailed) -> float:

@@ -100,15 +100,15 @@ PROTECTIONS = (
     Protection(
         "a step found running is in doubt",
         RUNNER,
-        'doubt = {"doubtful_since": Now() - dead_for} if row.state in UNDER_WAY else {}',
-        "doubt = {}",
+        "row.doubtful_since = at - dead_for if row.state in UNDER_WAY else row.doubtful_since",
+        "",
         KILLS,
         ("--at", "left chat.postMessage"),
     ),
     Protection(
         "a step in doubt is looked up before it is done again",
         RUNNER,
-        "record := self._look(attempt, row)",
+        "record := self._look(attempt, row, doubted_for)",
         "record := None",
         f"{LOST}[sqlite-summary]",
     ),
@@ -117,10 +117,10 @@ PROTECTIONS = (
         RUNNER,
         """            if record is not None:
                 record()
-            following = _advance(job, workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
+            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, job=job))
 """,
         """
-            following = _advance(job, workflow, attempt.subject, job.steps.all()) if state in SETTLED else []
+            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, job=job))
         if record is not None:
             with transaction():
                 record()
@@ -321,7 +321,7 @@ PROTECTIONS = (
     Protection(
         "after four hours a person is asked first",
         RUNNER,
-        "            elif not is_new and _under_way(attempt).filter(ask_at__lt=Now()).exists():\n"
+        "            elif row.ask_at is not None and row.ask_at < at:\n"
         "                self._settle(attempt, State.FAILED, error=ASK)\n",
         "",
         f"{FAULTS}test_a_page_unsent_for_four_hours_asks_a_person_first[sqlite]",
@@ -329,14 +329,14 @@ PROTECTIONS = (
     Protection(
         "what was done by hand is looked for once more",
         RUNNER,
-        "if record := self._look(attempt, row):",
-        "if not row.by_hand and (record := self._look(attempt, row)):",
+        "if record := self._look(attempt, row, doubted_for):",
+        "if not row.by_hand and (record := self._look(attempt, row, doubted_for)):",
         f"{TROUBLE}test_phoned_by_hand_after_a_lost_answer_still_finds_the_page_that_got_through[sqlite]",
     ),
     Protection(
         "what was done by hand while it waited for a thread is not done",
         RUNNER,
-        "attempt.row if clock() < attempt.claimed_at + FRESH else _under_way(attempt).get()",
+        "attempt.row if clock() < attempt.claimed_at + FRESH else _ours(attempt)",
         "attempt.row",
         f"{FAULTS}test_who_was_phoned_while_every_thread_was_taken_is_not_paged[sqlite]",
     ),
@@ -378,8 +378,8 @@ PROTECTIONS = (
     Protection(
         "two steps that end at the same time see each other",
         RUNNER,
-        "job = Job.objects.select_for_update().get(",
-        "job = Job.objects.get(",
+        "fetch(Job, attempt.row.job_id, held=True)",
+        "fetch(Job, attempt.row.job_id)",
         f"{REPLICAS}test_steps_that_end_at_the_same_time_start_what_waited_for_both[postgresql]",
     ),
     # ── whose work it is ──────────────────────────────────────────────────────────────────────────
@@ -449,8 +449,8 @@ PROTECTIONS = (
     Protection(
         "the fence: who was taken over writes nothing",
         RUNNER,
-        "fence=attempt.row.fence, state__in=UNDER_WAY)",
-        "state__in=UNDER_WAY)",
+        "row.fence != attempt.row.fence or ",
+        "",
         FOR_MOMENTS,
     ),
     Protection(
@@ -463,7 +463,7 @@ PROTECTIONS = (
     Protection(
         "who was taken over sends nothing",
         RUNNER,
-        "began + SENDABLE if is_ours else 0.0",
+        "began + SENDABLE if (attempt.row.pk, attempt.row.fence) in held else 0.0",
         "began + SENDABLE",
         FOR_MOMENTS,
     ),
@@ -484,8 +484,8 @@ PROTECTIONS = (
     Protection(
         "leases are on the database's clock",
         RUNNER,
-        "owner, lease = self.ownership.owner, at + LEASE",
-        "from django.utils import timezone\n\n        owner, lease = self.ownership.owner, timezone.now() + LEASE",
+        "runner.ownership.owner, at + LEASE, None)",
+        'runner.ownership.owner, __import__("django.utils.timezone").utils.timezone.now() + LEASE, None)',
         FROZEN,
     ),
     Protection(
@@ -676,7 +676,7 @@ PROTECTIONS = (
     Protection(
         "a removed step that was not begun is off",
         RUNNER,
-        "for step in (*workflow.steps, *map(workflow.step, gone)) if",
+        "for step in map(workflow.step, rows) if",
         "for step in workflow.steps if",
         UPGRADE,
     ),

@@ -1,0 +1,106 @@
+"""Rows, read and written as the ORM does it, but each statement is put together once.
+
+For what a storm of reports does over and over: the ORM takes longer to put such a statement together than the database
+takes to run it. docs/benchmarks.md has what that is worth.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.models import Field, Model
+from django.db.models.expressions import DatabaseDefault
+
+Row = TypeVar("Row", bound=Model)
+Fields = tuple["Field[Any, Any]", ...]
+
+
+def fetch(model: type[Row], key: object, *, held: bool = False) -> Row:
+    """get(pk=key); with `held`, select_for_update().get(pk=key). Raises DoesNotExist."""
+    query = _select(model, model._meta.pk.name)
+    hold = " FOR UPDATE" if held and connection.vendor != "sqlite" else ""
+    for row in model._default_manager.raw(query + hold, [key]):
+        return row
+    raise model.DoesNotExist  # type: ignore[attr-defined]  # each model has its own
+
+
+def fetch_all(model: type[Row], **owner: Model) -> list[Row]:
+    """filter(name=owner).order_by("pk"), and each row knows its owner."""
+    ((name, one),) = owner.items()
+    rows = list(model._default_manager.raw(_select(model, name), [one.pk]))
+    for row in rows:
+        setattr(row, name, one)
+    return rows
+
+
+def insert(rows: Sequence[Model]) -> None:
+    """bulk_create() of rows of one model. Raises IntegrityError."""
+    if not rows:
+        return
+    model, auto = type(rows[0]), rows[0]._meta.auto_field
+    fields = tuple(field for field in model._meta.concrete_fields if field is not auto)
+    defaults = tuple(field for field in fields if _is_default(rows[0], field))
+    given = tuple(field for field in fields if field not in defaults)
+    values = [value for row in rows for value in _values(row, given, add=True)]
+    if any(hasattr(kind, "as_sql") for kind in set(map(type, values))) or not all(
+        _is_default(row, field) for row in rows for field in defaults
+    ):
+        model._default_manager.bulk_create(rows)  # what the database has to work out is put together anew
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_insert(model, given, len(rows)), values)
+        if auto is not None:
+            for row, (number,) in zip(rows, cursor.fetchall(), strict=True):
+                setattr(row, auto.attname, number)
+    for row in rows:
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+        for field in defaults:
+            delattr(row, field.attname)  # the database knows: it is asked when somebody wants to know
+
+
+def update(row: Model, *names: str) -> None:
+    """save() of these fields, or of all, of a row that is there. Raises DoesNotExist where it is not."""
+    others = tuple(field for field in row._meta.concrete_fields if not field.primary_key)
+    fields = tuple(field for field in others if field.name in names or field.attname in names) if names else others
+    with connection.cursor() as cursor:
+        cursor.execute(_update(type(row), fields), [*_values(row, fields, add=False), row.pk])
+        if cursor.rowcount != 1:
+            raise type(row).DoesNotExist  # type: ignore[attr-defined]
+
+
+def _is_default(row: Model, field: "Field[Any, Any]") -> bool:
+    return isinstance(getattr(row, field.attname), DatabaseDefault)
+
+
+def _values(row: Model, fields: Fields, *, add: bool) -> Iterable[Any]:
+    database = connections[DEFAULT_DB_ALIAS]
+    return [field.get_db_prep_save(field.pre_save(row, add=add), database) for field in fields]
+
+
+# Names of our models and their fields alone, so nothing from outside gets into them.
+
+
+@cache
+def _select(model: type[Model], name: str) -> str:
+    field: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
+    table, key, condition = map(_quoted, (model._meta.db_table, model._meta.pk.column, field.column))
+    return f"SELECT * FROM {table} WHERE {condition} = %s ORDER BY {key}"  # noqa: S608
+
+
+@cache
+def _insert(model: type[Model], fields: Fields, number: int) -> str:
+    columns, auto = ", ".join(_quoted(field.column) for field in fields), model._meta.auto_field
+    row = f"({', '.join(['%s'] * len(fields))})"
+    into = f"INSERT INTO {_quoted(model._meta.db_table)} ({columns}) VALUES {', '.join([row] * number)}"  # noqa: S608
+    return f"{into} RETURNING {_quoted(auto.column)}" if auto is not None else into
+
+
+@cache
+def _update(model: type[Model], fields: Fields) -> str:
+    columns = ", ".join(f"{_quoted(field.column)} = %s" for field in fields)
+    return f"UPDATE {_quoted(model._meta.db_table)} SET {columns} WHERE {_quoted(model._meta.pk.column)} = %s"  # noqa: S608
+
+
+def _quoted(name: object) -> str:
+    return connection.ops.quote_name(str(name))
