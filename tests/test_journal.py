@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.core.signing import TimestampSigner, b62_encode
 
@@ -205,6 +206,34 @@ def test_numbers_that_are_handed_out_twice_leave_no_report_without_its_page(
     hub.finished_in_time(name)
     assert sandbox.page_of(name)
     assert bool(LONG.fullmatch(name)) == (again > 1)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True, scope="session")
+def test_a_directory_that_changes_while_it_is_copied_is_copied_whole(make_hub: MakeHub, sandbox: Sandbox) -> None:
+    """Services of which the priorities were read too early: a report that names one would have been refused."""
+    sandbox.fault("pagerduty", "down")
+    hub = make_hub()
+    hub.start(ready=False)
+    eventually(lambda: hub.answers("/healthz"))
+    with psycopg.connect(hub.database_url) as session:
+        session.execute("LOCK TABLE incidents_escalationpolicy IN ACCESS EXCLUSIVE MODE")
+        reading = """SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                     AND query LIKE %s"""
+        eventually(lambda: hub.rows(reading, "%incidents_escalationpolicy%"))
+        time.sleep(2)  # so that whoever keeps the copy has come so far, too
+        session.execute("INSERT INTO incidents_priority VALUES ('PRIO', 'P1 of today', '', 1, true)")
+        session.execute(
+            "INSERT INTO incidents_escalationpolicy (id, name, url, minutes) VALUES ('POL', 'P', '', '[30]')"
+        )
+        session.execute(
+            """INSERT INTO incidents_service (id, name, description, status, url, policy_id, listed)
+               VALUES ('SERVICE', 'Service of today', '', 'active', '', 'POL', true)"""
+        )
+        session.execute("INSERT INTO incidents_directoryversion VALUES (1, gen_random_uuid())")
+    copy = hub.folder / "snapshot.json"
+    eventually(copy.exists)
+    assert "Service of today" in copy.read_text()
+    assert "P1 of today" in copy.read_text()
 
 
 def started(make_hub: MakeHub, **settings: str) -> Hub:

@@ -100,14 +100,22 @@ _latest: tuple[object, Snapshot] | None = None
 def latest() -> Snapshot:
     """What is in the database now: from memory, as long as it is the same."""
     global _latest
+    version, known = _version(), _latest
+    if version is None or known is None or known[0] != version:
+        known = _latest = _read(version)
+    return known[1]
+
+
+def _version() -> object:
     with connection.cursor() as cursor:
         cursor.execute("SELECT version FROM incidents_directoryversion")
-        version = cursor.fetchone()
-    # Asked for before the rows are read: if they change meanwhile, they are read once more.
-    known = _latest
-    if version is None or known is None or known[0] != version:
-        known = _latest = version, Snapshot(_rows())
-    return known[1]
+        return cursor.fetchone()
+
+
+def _read(version: object) -> tuple[object, Snapshot]:
+    """Its tables are read one after the other: where it changed meanwhile, they need not fit each other."""
+    snapshot, since = Snapshot(_rows()), _version()
+    return (since, snapshot) if since == version else _read(since)
 
 
 def _rows() -> list[Model]:

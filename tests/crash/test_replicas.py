@@ -77,8 +77,9 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
         stopped = time.monotonic()
     try:
         assert len(owners(left)) >= 2
-        assert (under_way := owners(left)[owner]) >= len(called)
         assert len(unfinished(left)) >= 20
+        under_way = owners(left)[owner]
+        assert under_way >= len(called)
         eventually(lambda: _sessions(left, "state = 'idle in transaction'"))
         # Who is dead for certain is replaced at once; who may live still has until its lease ends.
         eventually(lambda: not dead & owners(left).keys(), within=15)
