@@ -89,6 +89,13 @@ PROTECTIONS = (
         "test_numbers_that_are_handed_out_twice_leave_no_report_without_its_page[jobs_job-1-postgresql]",
     ),
     Protection(
+        "a directory that changed while it was copied is copied again",
+        "incident_central/incidents/directory.py",
+        "(since, snapshot) if since == version else _read(since)",
+        "version, snapshot",
+        "tests/test_journal.py::test_a_directory_that_changes_while_it_is_copied_is_copied_whole[postgresql]",
+    ),
+    Protection(
         "a database that refuses every draft is taken for gone",
         REPORTING,
         'raise OperationalError("eight drafts in a row were refused")',
