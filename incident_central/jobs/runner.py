@@ -121,7 +121,8 @@ def _advance(
 
 
 def _claim(row: StepRow, state: State, at: datetime, runner: "Runner | None") -> None:
-    """Make it this process's, or, where no runner lives in it, due for whoever has one."""
+    """Make it this process's, or, where no runner lives in it, due for whoever has one. `at` is now: a lease that began
+    before the locks were waited for would end before its deadline."""
     mine = (state, runner.ownership.owner, at + LEASE, None) if runner else (State.WAITING, "", None, at)
     row.fence, (row.state, row.owner, row.lease_until, row.run_at) = row.fence + 1, mine
     if row.pk:
