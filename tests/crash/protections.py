@@ -373,14 +373,14 @@ PROTECTIONS = (
         RESPONSE,
         '    lane="page",\n',
         '    lane="slack",\n',
-        f"{FAULTS}test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once[sqlite]",
+        f"{FAULTS}test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once[sqlite-conversations.create]",
     ),
     Protection(
         "a call that hangs holds no connection to the database",
         RUNNER,
         "doubtful=attempt.doubtful)\n    release_connection()\n",
         "doubtful=attempt.doubtful)\n",
-        f"{FAULTS}test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once[postgresql]",
+        f"{FAULTS}test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once[postgresql-chat.postMessage]",
     ),
     Protection(
         "two steps that end at the same time see each other",

@@ -58,8 +58,16 @@ def _without(one: Protection) -> Outcome:
 def _run(one: Protection, copy: Path) -> Outcome:
     began = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-rN", "--no-header", "--tb=short", one.test, *one.options]
+    # Each of those that run at once has ports of its own.
+    ports = {"PYTEST_XDIST_WORKER": f"gw{PROTECTIONS.index(one)}"}
     with subprocess.Popen(
-        command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=copy,
+        env=os.environ | ports,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     ) as run:
         try:
             told, _ = run.communicate(timeout=LONGEST)
