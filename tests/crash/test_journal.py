@@ -4,9 +4,11 @@ import os
 import re
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,14 +24,16 @@ from tests.processes import ADMIN, ROOT, Cluster, Hub, Sandbox, eventually, repo
 from tests.test_journal import LONG, started, telling
 from tests.test_trouble import assert_everything_once
 
+SLOT, SLOTS = 96 * 1024, 100  # of the journal
 SHORT = re.compile(r"incident-[a-z]+-[a-z]+-\d{4}-\d\d")
 
 
-@pytest.mark.parametrize("how", ["done", "undone", "late"])
+@pytest.mark.parametrize("how", ["done", "undone", "late", "done-unnoted"])
 def test_a_commit_whose_outcome_nobody_knows_pages_once_under_the_same_name(
     make_hub: Callable[..., Hub], unlimited: Sandbox, how: str
 ) -> None:
-    sandbox, hub = unlimited, _in_doubt(make_hub, how)
+    """Unnoted: the disk does not take its name, either."""
+    sandbox, hub = unlimited, _in_doubt(make_hub, how.removesuffix("-unnoted"), noted=not how.endswith("-unnoted"))
     sent = time.monotonic()
     name = hub.dana.post("/report", report_form(hub)).incident
     assert SHORT.fullmatch(name)
@@ -132,8 +136,10 @@ def test_killed_before_it_was_written_and_sent_again_while_the_database_is_gone_
     assert [row["id"] for row in hub.rows("SELECT id FROM incidents")] == [name]
 
 
-def _in_doubt(make_hub: Callable[..., Hub], how: str) -> Hub:
+def _in_doubt(make_hub: Callable[..., Hub], how: str, *, noted: bool = True) -> Hub:
     hub = make_hub()
+    if not noted:
+        (hub.folder / "drafts-1").mkdir()  # no file can be made there
     hub.launcher = ("tests.crash.uncertain", how)
     hub.start()
     hub.dana.get("/")
@@ -165,6 +171,32 @@ def test_a_database_that_hangs_holds_up_no_report_and_no_page_of_ours(
         assert_everything_once(hub, sandbox, name)
     assert len(sandbox.pages) == 3
     eventually(lambda: hub.dana.get("/readyz").text == "ready\n")
+
+
+@on_postgresql
+def test_whoever_was_told_that_nothing_may_have_been_sent_pages_nobody_later(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, cluster: Cluster
+) -> None:
+    """The database hangs and the journal is full: the report is being taken when its reporter is told to phone."""
+    sandbox, hub = unlimited, make_hub()
+    text = b"{}"
+    slot = struct.pack(">II", len(text), zlib.crc32(text)) + text
+    (hub.folder / "journal-1-1").write_bytes(slot.ljust(SLOT, b"\0") * SLOTS)
+    hub.start()
+    hub.dana.get("/")
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    form = report_form(hub)
+    with _hanging(cluster):
+        told = hub.dana.post("/report", form)
+        assert told.status == 500
+        assert "Your report may not have been sent" in told.text
+    eventually(lambda: hub.dana.get("/readyz").text == "ready\n")
+    time.sleep(2)
+    assert hub.rows("SELECT id FROM incidents") == []
+    name = hub.dana.post("/report", form).incident
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert len(sandbox.pages) == 1
 
 
 @contextmanager
@@ -253,16 +285,28 @@ def test_a_folder_that_nobody_chose_may_not_last_so_no_report_is_taken_there(
 
 
 def test_a_database_that_is_only_busy_is_not_taken_for_gone(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
-    """Eighty reports by twenty people at once. Those that wait for too long go to the journal; others are written."""
+    """Forty reports by forty people at once. Those that wait for too long go to the journal; others are written."""
     hub = started(make_hub)
-    forms = [report_form(hub) for _ in range(80)]
-    with ThreadPoolExecutor(20) as people:
+    if not hub.database_url:
+        hub.rows(SLOWLY_WRITTEN)
+    forms = [report_form(hub) for _ in range(40)]
+    with ThreadPoolExecutor(40) as people:
         names = list(people.map(lambda form: hub.dana.post("/report", form).incident, forms))
-    assert len(set(names)) == 80
+    assert len(set(names)) == 40
     eventually(lambda: {page["key"] for page in unlimited.pages} == set(names), within=60)
-    assert len(unlimited.pages) == 80
-    eventually(lambda: len(hub.rows("SELECT id FROM incidents")) == 80, within=60)
+    assert len(unlimited.pages) == 40
+    eventually(lambda: len(hub.rows("SELECT id FROM incidents")) == 40, within=60)
     assert "can not be written" not in hub.log
+    if not hub.database_url:
+        assert any(LONG.fullmatch(name) for name in names), "some waited for too long"
+
+
+#: A tenth of a second or so for each incident, on SQLite, which has one writer at a time.
+SLOWLY_WRITTEN = """
+    CREATE TRIGGER slowly BEFORE INSERT ON incidents BEGIN
+        SELECT max(length(hex(randomblob(200000)))) FROM sqlite_master;
+    END
+"""
 
 
 @on_sqlite
