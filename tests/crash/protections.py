@@ -551,7 +551,7 @@ PROTECTIONS = (
         OUTAGE,
         "        if not wrote_within(A_SECOND):\n",
         "        if True:\n",
-        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[sqlite]",
+        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[postgresql]",
     ),
     Protection(
         "on SQLite a report is written before all that wait",
@@ -570,8 +570,8 @@ PROTECTIONS = (
     Protection(
         "what took too long is not committed later",
         REPORTING,
-        "            if self._given_up:\n",
-        "            if False:\n",
+        "        if self._given_up:\n",
+        "        if False:\n",
         f"{JOURNAL_CRASH}test_whoever_was_told_that_nothing_may_have_been_sent_pages_nobody_later[postgresql]",
     ),
     Protection(
