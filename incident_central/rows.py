@@ -4,20 +4,24 @@ For what a storm of reports does over and over: the ORM takes longer to put such
 takes to run it. docs/benchmarks.md has what that is worth.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Field, Model
 from django.db.models.expressions import DatabaseDefault
+from django.db.transaction import TransactionManagementError
 
 Row = TypeVar("Row", bound=Model)
 Fields = tuple["Field[Any, Any]", ...]
+NOTHING: Mapping[str, int | str] = {}
 
 
 def fetch(model: type[Row], key: object, *, held: bool = False) -> Row:
     """get(pk=key); with `held`, select_for_update().get(pk=key). Raises DoesNotExist."""
+    if held and not connection.in_atomic_block:
+        raise TransactionManagementError("A row is held until the end of a transaction: there is none.")
     query = _select(model, model._meta.pk.name)
     hold = " FOR UPDATE" if held and connection.vendor != "sqlite" else ""
     for row in model._default_manager.raw(query + hold, [key]):
@@ -59,12 +63,13 @@ def insert(rows: Sequence[Model]) -> None:
             delattr(row, field.attname)  # the database knows: it is asked when somebody wants to know
 
 
-def update(row: Model, *names: str) -> None:
-    """save() of these fields, or of all, of a row that is there. Raises DoesNotExist where it is not."""
-    others = tuple(field for field in row._meta.concrete_fields if not field.primary_key)
-    fields = tuple(field for field in others if field.name in names or field.attname in names) if names else others
+def update(row: Model, *names: str, was: Mapping[str, int | str] = NOTHING) -> None:
+    """save() of these fields, or of all, of a row that is there. Raises DoesNotExist where it is not, or where a number
+    or text is another than it `was`; KeyError for a name that no field has."""
+    fields = _fields(type(row), names)
     with connection.cursor() as cursor:
-        cursor.execute(_update(type(row), fields), [*_values(row, fields, add=False), row.pk])
+        statement = _update(type(row), fields, tuple(was))
+        cursor.execute(statement, [*_values(row, fields, add=False), row.pk, *was.values()])
         if cursor.rowcount != 1:
             raise type(row).DoesNotExist  # type: ignore[attr-defined]
 
@@ -85,7 +90,8 @@ def _values(row: Model, fields: Fields, *, add: bool) -> Iterable[Any]:
 def _select(model: type[Model], name: str) -> str:
     field: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
     table, key, condition = map(_quoted, (model._meta.db_table, model._meta.pk.column, field.column))
-    return f"SELECT * FROM {table} WHERE {condition} = %s ORDER BY {key}"  # noqa: S608
+    columns = ", ".join(_quoted(one.column) for one in model._meta.concrete_fields)
+    return f"SELECT {columns} FROM {table} WHERE {condition} = %s ORDER BY {key}"  # noqa: S608
 
 
 @cache
@@ -97,9 +103,18 @@ def _insert(model: type[Model], fields: Fields, number: int) -> str:
 
 
 @cache
-def _update(model: type[Model], fields: Fields) -> str:
+def _fields(model: type[Model], names: tuple[str, ...]) -> Fields:
+    """In the order of the names; all but the key where there are none."""
+    others = tuple(field for field in model._meta.concrete_fields if not field.primary_key)
+    by_name = {name: field for field in others for name in (field.name, field.attname)}
+    return tuple(by_name[name] for name in dict.fromkeys(names)) if names else others
+
+
+@cache
+def _update(model: type[Model], fields: Fields, was: tuple[str, ...]) -> str:
     columns = ", ".join(f"{_quoted(field.column)} = %s" for field in fields)
-    return f"UPDATE {_quoted(model._meta.db_table)} SET {columns} WHERE {_quoted(model._meta.pk.column)} = %s"  # noqa: S608
+    conditions = " AND ".join(f"{_quoted(column)} = %s" for column in (model._meta.pk.column, *was))
+    return f"UPDATE {_quoted(model._meta.db_table)} SET {columns} WHERE {conditions}"  # noqa: S608
 
 
 def _quoted(name: object) -> str:

@@ -395,14 +395,20 @@ def test_every_edit_is_in_the_timeline_with_what_was_there_before(hub: Hub, sand
 
 def test_an_answer_that_makes_no_sense_changes_nothing_and_is_kept(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
-    before = hub.incident(name)
+    before = ours(hub, name)
     page = edited(hub, name, channel="#general", commander="Mei", links="javascript:alert(1)")
     assert page.status == 422
     assert "Paste the channel’s link" in page.text
     assert "javascript:alert(1)" in page.text
-    assert hub.incident(name) == before
+    assert ours(hub, name) == before
     other = edited(hub, name, channel=hub.incident(reported(hub))["slack_channel_url"])
     assert "This is the channel of incident-" in other.text
+
+
+def ours(hub: Hub, name: str) -> list[object]:
+    """What may be edited here. The rest of the row may change meanwhile: PagerDuty is read."""
+    row = hub.incident(name)
+    return [value for column, value in row.items() if column.startswith(("slack_", "reporter_", "incident_c", "links"))]
 
 
 # ── who may, and what is not there ────────────────────────────────────────────────────────────────

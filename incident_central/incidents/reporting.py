@@ -78,7 +78,7 @@ class Acceptance:
         self._given_up = False
         self._draft: Incident | None = None
 
-    def is_waited_for(self) -> None:
+    def raise_if_given_up(self) -> None:
         """Raises OperationalError when nobody waits any more: then others, who wait to write, are not kept waiting."""
         if self._given_up:
             raise OperationalError("given up: the database took too long")
@@ -86,7 +86,7 @@ class Acceptance:
     def commits(self, draft: Incident) -> None:
         """From now on it may be in the database as this. Raises OperationalError when nobody waits any more."""
         with self._lock:
-            self.is_waited_for()
+            self.raise_if_given_up()
             self._draft = copy(draft)
 
     def refused(self) -> None:
@@ -122,7 +122,7 @@ def report_incident(
     for words in range(8):
         try:
             with transaction(urgent=True) as draft.created_at:
-                acceptance.is_waited_for()
+                acceptance.raise_if_given_up()
                 draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
                 record(draft)
                 acceptance.commits(draft)

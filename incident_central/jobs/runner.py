@@ -59,6 +59,9 @@ class Attempt:
     claimed_at: float = field(default_factory=clock)
     deadline: float = field(default_factory=lambda: clock() + SENDABLE)
 
+    def now(self) -> datetime:
+        return self.at + timedelta(seconds=clock() - self.claimed_at)
+
 
 _attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 _here: "Runner | None" = None
@@ -121,12 +124,12 @@ def _advance(
 
 
 def _claim(row: StepRow, state: State, at: datetime, runner: "Runner | None") -> None:
-    """Make it this process's, or, where no runner lives in it, due for whoever has one. `at` is now: a lease that began
-    before the locks were waited for would end before its deadline."""
+    """Make it this process's, or, where no runner lives in it, due for whoever has one. `at` is now, not when the locks
+    were first waited for: the lease begins then. Raises DoesNotExist where somebody else has claimed it since."""
     mine = (state, runner.ownership.owner, at + LEASE, None) if runner else (State.WAITING, "", None, at)
     row.fence, (row.state, row.owner, row.lease_until, row.run_at) = row.fence + 1, mine
     if row.pk:
-        update(row, "fence", "state", "owner", "lease_until", "run_at", "doubtful_since")
+        update(row, "fence", "state", "owner", "lease_until", "run_at", "doubtful_since", was={"fence": row.fence - 1})
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
@@ -188,7 +191,7 @@ class Runner:
                     self._renew_leases()
                 self.start_attempts(self._claim_due())
                 pause = self._until_next()
-            except (Error, MemoryError) as error:
+            except (Error, MemoryError, StepRow.DoesNotExist) as error:
                 log.warning("cannot look for due steps: %r", error)
                 pause = 1.0
             release_connection()
@@ -198,11 +201,10 @@ class Runner:
         """Of what truly runs here: only then is the moment put off up to which it may send. What was taken over must
         not be sent any more."""
         began, session, active = clock(), self.ownership.session, self._active.copy()
-        numbers = [attempt.row.pk for attempt in active]
-        mine = StepRow.objects.filter(pk__in=numbers, owner=self.ownership.owner, state__in=UNDER_WAY)
+        mine = StepRow.objects.filter(pk__in=[one.row.pk for one in active], owner=self.ownership.owner)
         with transaction():
+            held = set(mine.order_by("pk").select_for_update().values_list("pk", "fence"))
             mine.update(lease_until=Now() + LEASE)
-            held = set(mine.values_list("pk", "fence"))
         for attempt in active:
             attempt.deadline = began + SENDABLE if (attempt.row.pk, attempt.row.fence) in held else 0.0
         self._beat_at, self._session = began, session
@@ -221,12 +223,11 @@ class Runner:
             return []
         with transaction():
             locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            return [self._take(row, dead.get(row.owner, timedelta())) for row in locked]
+            return [self._take(row, now(), dead.get(row.owner, timedelta())) for row in locked]
 
-    def _take(self, row: StepRow, dead_for: timedelta) -> Attempt:
+    def _take(self, row: StepRow, at: datetime, dead_for: timedelta) -> Attempt:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""
         step = self._workflows[row.job.workflow].step(row.name)
-        at = now()
         row.doubtful_since = at - dead_for if row.state in UNDER_WAY else row.doubtful_since
         _claim(row, State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self)
         return Attempt(row, step, at)
@@ -254,17 +255,16 @@ class Runner:
 
     def _try(self, attempt: Attempt) -> None:
         row = attempt.row if clock() < attempt.claimed_at + FRESH else _ours(attempt)
-        at = attempt.at + timedelta(seconds=clock() - attempt.claimed_at)
-        doubted_for, attempt.doubtful = at - (row.doubtful_since or at), row.doubtful_since is not None
+        at, attempt.doubtful = attempt.now(), row.doubtful_since is not None  # before it is looked for
         try:
             attempt.subject = attempt.subject or self._workflows[attempt.row.job.workflow].load(attempt.row.job.key)
-            if record := self._look(attempt, row, doubted_for):
+            if record := self._look(attempt, row):
                 self._settle(attempt, State.DONE, record=record)
             elif row.by_hand:
                 self._settle(attempt, State.BY_HAND)
             elif row.ask_at is not None and row.ask_at < at:
                 self._settle(attempt, State.FAILED, error=ASK)
-            elif row.doubtful_since and (left := attempt.step.on_its_way - doubted_for) > timedelta():
+            elif row.doubtful_since and (left := row.doubtful_since + attempt.step.on_its_way - at) > timedelta():
                 # Not finding a call proves nothing while it may be on its way; it is looked for again meanwhile.
                 with transaction() as at:
                     row = _ours(attempt, held=True)
@@ -284,12 +284,13 @@ class Runner:
             said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
             self._failed(attempt, CallFailed(said, doubtful=True))
 
-    def _look(self, attempt: Attempt, row: StepRow, doubted_for: timedelta) -> Record | None:
+    def _look(self, attempt: Attempt, row: StepRow) -> Record | None:
         """What to write down if an earlier call got through. Raises while that cannot be found out, though not for ever
         where the step says so, and not where a person has done it by hand."""
         try:
             record = attempt.step.look(attempt.subject) if attempt.step.look and attempt.doubtful else None
         except CallFailed:
+            doubted_for = attempt.now() - (row.doubtful_since or attempt.at)
             if row.by_hand or (attempt.step.look_at_most and doubted_for > attempt.step.look_at_most):
                 return None
             raise

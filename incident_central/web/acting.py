@@ -74,10 +74,9 @@ def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
 def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at a step of an action. Pressing twice changes nothing."""
     action = get_object_or_404(Action.objects.select_related("incident"), incident=name, pk=number)
+    step_id = get_object_or_404(job_steps(ACTION.name, str(number)), name=step).pk
     with transaction():
-        row = job_steps(ACTION.name, str(number)).select_for_update(of=("self",)).filter(name=step).first()
-        if row is None:
-            raise Http404
+        row = steps.held_step(step_id)
         if request.POST.get("done") != "by-hand":
             jobs.retry(row.pk, ask_after=ACTION.step(step).ask_after)
         elif not row.by_hand and row.state not in SETTLED:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import DatabaseError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -77,10 +77,9 @@ def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at a step. Pressing twice changes nothing."""
     incident = get_object_or_404(_incidents(), pk=name)
     known = RESPONSE.step(step)
+    number = get_object_or_404(job_steps(RESPONSE.name, name), name=step).pk
     with transaction():
-        row = job_steps(RESPONSE.name, name).select_for_update(of=("self",)).filter(name=step).first()
-        if row is None or known is None:
-            raise Http404
+        row = steps.held_step(number)
         if request.POST.get("done") != "by-hand":
             jobs.retry(row.pk, ask_after=known.ask_after)
         elif not row.by_hand and row.state not in SETTLED:

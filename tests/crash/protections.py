@@ -115,7 +115,7 @@ PROTECTIONS = (
     Protection(
         "a step in doubt is looked up before it is done again",
         RUNNER,
-        "record := self._look(attempt, row, doubted_for)",
+        "record := self._look(attempt, row)",
         "record := None",
         f"{LOST}[sqlite-summary]",
     ),
@@ -336,8 +336,8 @@ PROTECTIONS = (
     Protection(
         "what was done by hand is looked for once more",
         RUNNER,
-        "if record := self._look(attempt, row, doubted_for):",
-        "if not row.by_hand and (record := self._look(attempt, row, doubted_for)):",
+        "if record := self._look(attempt, row):",
+        "if not row.by_hand and (record := self._look(attempt, row)):",
         f"{TROUBLE}test_phoned_by_hand_after_a_lost_answer_still_finds_the_page_that_got_through[sqlite]",
     ),
     Protection(
@@ -570,9 +570,9 @@ PROTECTIONS = (
     Protection(
         "what took too long is not committed later",
         REPORTING,
-        "        if self._given_up:\n",
-        "        if False:\n",
-        f"{JOURNAL_CRASH}test_whoever_was_told_that_nothing_may_have_been_sent_pages_nobody_later[postgresql]",
+        "            self.raise_if_given_up()\n",
+        "",
+        f"{JOURNAL_CRASH}test_a_database_that_is_only_busy_is_not_taken_for_gone[postgresql]",
     ),
     Protection(
         "what may have been committed keeps its name",
