@@ -29,12 +29,11 @@ def fetch(model: type[Row], key: object, *, held: bool = False) -> Row:
     raise model.DoesNotExist  # type: ignore[attr-defined]  # each model has its own
 
 
-def fetch_all(model: type[Row], **owner: Model) -> list[Row]:
+def fetch_all(model: type[Row], name: str, owner: Model) -> list[Row]:
     """filter(name=owner).order_by("pk"), and each row knows its owner."""
-    ((name, one),) = owner.items()
-    rows = list(model._default_manager.raw(_select(model, name), [one.pk]))
+    rows = list(model._default_manager.raw(_select(model, name), [owner.pk]))
     for row in rows:
-        setattr(row, name, one)
+        setattr(row, name, owner)
     return rows
 
 
@@ -44,12 +43,10 @@ def insert(rows: Sequence[Model]) -> None:
         return
     model, auto = type(rows[0]), rows[0]._meta.auto_field
     fields = tuple(field for field in model._meta.concrete_fields if field is not auto)
-    defaults = tuple(field for field in fields if _is_default(rows[0], field))
+    defaults = tuple(field for field in fields if all(_is_default(row, field) for row in rows))
     given = tuple(field for field in fields if field not in defaults)
     values = [value for row in rows for value in _values(row, given, add=True)]
-    if any(hasattr(kind, "as_sql") for kind in set(map(type, values))) or not all(
-        _is_default(row, field) for row in rows for field in defaults
-    ):
+    if any(hasattr(kind, "as_sql") for kind in set(map(type, values))):
         model._default_manager.bulk_create(rows)  # what the database has to work out is put together anew
         return
     with connection.cursor() as cursor:

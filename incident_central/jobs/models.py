@@ -5,6 +5,8 @@ from datetime import timedelta
 from django.db import models
 from django.db.models.functions import Now
 
+from incident_central.rows import fetch
+
 
 class State(models.TextChoices):
     QUEUED = "queued", "Next"
@@ -65,13 +67,15 @@ def job_steps(workflow: str, key: str) -> models.QuerySet[StepRow]:
 
 def retry(step_id: int, *, ask_after: timedelta | None) -> None:
     """A person pressed Retry: try as soon as a thread is free. Pressing twice is one try."""
-    StepRow.objects.filter(pk=step_id, state__in=[State.WAITING, State.FAILED]).update(
-        state=State.WAITING, run_at=Now(), by_hand="", ask_at=None if ask_after is None else Now() + ask_after
-    )
+    tried = StepRow.objects.filter(pk=step_id, state__in=[State.WAITING, State.FAILED])
+    tried.update(state=State.WAITING, run_at=Now(), by_hand="", ask_at=None if ask_after is None else Now() + ask_after)
 
 
-def done_by_hand(step_id: int, *, who: str) -> None:
-    """A person says they did it. The tries end, after one last look when a call may have got through."""
-    unsettled = StepRow.objects.filter(pk=step_id).exclude(state__in=SETTLED)
-    unsettled.filter(by_hand="").update(by_hand=who)
+def done_by_hand(step_id: int, *, who: str) -> bool:
+    """A person says they did it; whether nobody had. The tries end, after one last look when a call may have got
+    through. Inside the caller's transaction, which has not held the step before."""
+    # Whatever starts or settles a step holds its job first: a step that is just being started is not taken from it.
+    fetch(Job, fetch(StepRow, step_id).job_id, held=True)
+    unsettled = StepRow.objects.filter(pk=step_id, by_hand="").exclude(state__in=SETTLED)
     unsettled.filter(state__in=[State.QUEUED, State.WAITING, State.FAILED]).update(state=State.WAITING, run_at=Now())
+    return unsettled.update(by_hand=who) > 0

@@ -308,7 +308,7 @@ class Runner:
             update(row)
             if record is not None:
                 record()
-            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, job=job))
+            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, "job", job))
         self.start_attempts(following)
 
     def _failed(self, attempt: Attempt, error: CallFailed) -> None:

@@ -76,11 +76,9 @@ def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse
     action = get_object_or_404(Action.objects.select_related("incident"), incident=name, pk=number)
     step_id = get_object_or_404(job_steps(ACTION.name, str(number)), name=step).pk
     with transaction():
-        row = steps.held_step(step_id)
         if request.POST.get("done") != "by-hand":
-            jobs.retry(row.pk, ask_after=ACTION.step(step).ask_after)
-        elif not row.by_hand and row.state not in SETTLED:
-            jobs.done_by_hand(row.pk, who=str(request.user))
+            jobs.retry(step_id, ask_after=ACTION.step(step).ask_after)
+        elif jobs.done_by_hand(step_id, who=str(request.user)):
             action.incident.done_by_hand(_title(action, step), str(request.user))
     runner.wake()
     return SeeOther(reverse("incident", args=[name]))

@@ -79,11 +79,9 @@ def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     known = RESPONSE.step(step)
     number = get_object_or_404(job_steps(RESPONSE.name, name), name=step).pk
     with transaction():
-        row = steps.held_step(number)
         if request.POST.get("done") != "by-hand":
-            jobs.retry(row.pk, ask_after=known.ask_after)
-        elif not row.by_hand and row.state not in SETTLED:
-            jobs.done_by_hand(row.pk, who=str(request.user))
+            jobs.retry(number, ask_after=known.ask_after)
+        elif jobs.done_by_hand(number, who=str(request.user)):
             incident.done_by_hand(steps.title_of(step, incident), str(request.user))
     runner.wake()
     return SeeOther(reverse("responding", args=[name]))

@@ -8,8 +8,7 @@ from django.utils.html import format_html
 
 from incident_central.incidents.models import Incident, Responder, Status, listing
 from incident_central.incidents.response import RESPONSE
-from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow, job_steps
-from incident_central.rows import fetch
+from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow, job_steps
 from incident_central.web.by_hand import ByHand, by_hand
 from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import clock_with_seconds, seconds_left
@@ -42,13 +41,6 @@ class Line:
     @property
     def needs_reader(self) -> bool:
         return self.state in ("failed", "warn") or self.fix is not None
-
-
-def held_step(number: int) -> StepRow:
-    """A step that somebody pressed something at, held until the transaction ends. Whatever settles a step holds its job
-    first, and then what the step is about: so does whoever reaches in."""
-    fetch(Job, fetch(StepRow, number).job_id, held=True)
-    return fetch(StepRow, number, held=True)
 
 
 def rows_of(name: str) -> dict[str, StepRow]:

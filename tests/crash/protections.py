@@ -30,7 +30,6 @@ SYNC = "incident_central/incidents/sync.py"
 SIGNATURE = "incident_central/integrations/pagerduty/webhooks.py"
 WITHOUT_DATABASE = "incident_central/web/without_database.py"
 INCIDENT_TABLES = "incident_central/incidents/migrations/0001_initial.py"
-JOB_TABLES = "incident_central/jobs/migrations/0001_initial.py"
 
 KILLS = "tests/crash/test_kills.py::test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice[sqlite-0]"
 LATE_LOG = "tests/test_sync.py::test_a_log_that_tells_late_leaves_nothing_out_and_nothing_twice[sqlite]"
@@ -124,10 +123,10 @@ PROTECTIONS = (
         RUNNER,
         """            if record is not None:
                 record()
-            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, job=job))
+            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, "job", job))
 """,
         """
-            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, job=job))
+            following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, "job", job))
         if record is not None:
             with transaction():
                 record()
@@ -388,6 +387,13 @@ PROTECTIONS = (
         "fetch(Job, attempt.row.job_id, held=True)",
         "fetch(Job, attempt.row.job_id)",
         f"{REPLICAS}test_steps_that_end_at_the_same_time_start_what_waited_for_both[postgresql]",
+    ),
+    Protection(
+        "a step that is just being started is not taken from it",
+        "incident_central/jobs/models.py",
+        "    fetch(Job, fetch(StepRow, step_id).job_id, held=True)\n",
+        "",
+        f"{REPLICAS}test_done_by_hand_in_the_moment_in_which_it_starts_it_is_done_once_and_known[postgresql]",
     ),
     # ── whose work it is ──────────────────────────────────────────────────────────────────────────
     Protection(

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -59,7 +60,7 @@ def _run(one: Protection, copy: Path) -> Outcome:
     began = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-rN", "--no-header", "--tb=short", one.test, *one.options]
     # Each of those that run at once has ports of its own.
-    ports = {"PYTEST_XDIST_WORKER": f"gw{PROTECTIONS.index(one)}"}
+    ports = {"PYTEST_XDIST_WORKER": f"gw{threading.current_thread().name.rpartition('_')[2]}"}
     with subprocess.Popen(
         command,
         cwd=copy,

@@ -14,7 +14,7 @@ import pytest
 
 from tests.crash.replicas import all_finished, freeze, owner_of, owners, report_all, unfinished, wake
 from tests.crash.test_worker import on_postgresql
-from tests.processes import Cluster, Hub, Json, Sandbox, eventually, free_port
+from tests.processes import Cluster, Hub, Json, Sandbox, eventually, free_port, report_form
 from tests.test_trouble import assert_everything_once
 
 pytestmark = on_postgresql
@@ -323,6 +323,29 @@ SLOW_COMMITS = """
         $$BEGIN PERFORM pg_sleep(CASE NEW.name WHEN 'page' THEN 1 ELSE 2.5 END); RETURN NULL; END$$;
     CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON jobs_step DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
         WHEN (NEW.name IN ('page', 'find_missing') AND NEW.state = 'done') EXECUTE FUNCTION slow()
+"""
+
+
+def test_done_by_hand_in_the_moment_in_which_it_starts_it_is_done_once_and_known(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """Somebody presses at the summary while the steps that follow the channel are being started."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    hub.rows(STARTS_SLOWLY)
+    name = hub.dana.post("/report", report_form(hub)).incident
+    eventually(lambda: hub.rows("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"))
+    hub.dana.post(f"/incidents/{name}/steps/summary", {"done": "by-hand"})
+    hub.finished_in_time(name)
+    assert "outcome dropped" not in hub.log, "what opened the channel has started the summary, too"
+    assert hub.steps(name)["summary"]["by_hand"] == "Dana Okafor"
+    assert_everything_once(hub, sandbox, name)
+
+
+STARTS_SLOWLY = """
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.7); RETURN NEW; END';
+    CREATE TRIGGER slow BEFORE UPDATE ON jobs_step FOR EACH ROW
+        WHEN (NEW.name = 'invite' AND OLD.state = 'queued' AND NEW.state = 'running') EXECUTE FUNCTION slow()
 """
 
 
