@@ -169,6 +169,31 @@ def test_however_often_slack_limited_us_a_step_is_tried_again_within_about_a_min
     assert at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC) < timedelta(seconds=76)
 
 
+def test_a_channel_opened_by_hand_is_nowhere_told_of_as_if_it_were_known(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("slack", "down")
+    name = report(hub)
+    eventually(lambda: hub.steps(name)["open_channel"]["state"] == "waiting")
+    hub.dana.post(f"/incidents/{name}/steps/open_channel", {"done": "by-hand"})
+    sandbox.mend()
+    steps = hub.finished(name)
+    assert (steps["open_channel"]["state"], steps["note"]["state"], steps["pin"]["state"]) == ("by-hand", "off", "off")
+    assert "opened by hand" in steps["pin"]["error"]
+    assert sandbox.page_of(name)["notes"] == []
+    page = hub.dana.get(f"/incidents/{name}/responding").text
+    assert f'<a href="/incidents/{name}/edit">Say which it is</a>' in page
+    assert "as soon as it is open" not in page
+
+
+def test_every_page_says_soon_that_slack_does_not_answer_and_that_it_does_again(hub: Hub, sandbox: Sandbox) -> None:
+    eventually(lambda: "PagerDuty and Slack are answering" in hub.dana.get("/").text)
+    sandbox.fault("slack", "down")
+    name = report(hub)
+    eventually(lambda: "Slack has not answered for" in hub.dana.get("/").text)
+    sandbox.mend()
+    hub.finished(name)
+    eventually(lambda: "PagerDuty and Slack are answering" in hub.dana.get("/").text, within=30)
+
+
 def test_a_missing_scope_fails_its_step_says_which_and_stops_nothing_else(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.fault("slack", "missing-scope", method="pins.add", needed="pins:write")
     name = report(hub)

@@ -13,6 +13,7 @@ step's docstring says what makes a repeat safe. A step that is renamed says what
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -139,6 +140,13 @@ def _opened(incident: Incident, channel: Channel) -> Record:
 
 def _channel_names(incident: Incident) -> list[str]:
     return [incident.name, *(f"{incident.name}-{number}" for number in range(2, 11))]
+
+
+def slack_failed(incident: Incident, error: CallFailed) -> bool:
+    """Where Slack does not answer, have that seen on every page soon. To be told to wait is an answer."""
+    if not error.permanent and error.retry_after is None:
+        connection.on_commit(lambda: stale.sooner(stale.MEMBERS, within=timedelta(seconds=1)))
+    return False
 
 
 # ── people ────────────────────────────────────────────────────────────────────────────────────────
@@ -321,9 +329,10 @@ def look_for_summary(incident: Incident) -> Record | None:
 
 def pin(incident: Incident) -> Record:
     """Safe to repeat: pinned is pinned."""
+    channel = _channel(incident)
     if not incident.summary_ts:
         raise NotNeeded("The summary was posted by hand: pin it by hand, too.")
-    chat().pin(_channel(incident), incident.summary_ts)
+    chat().pin(channel, incident.summary_ts)
     return nothing
 
 
@@ -393,6 +402,7 @@ def note(incident: Incident) -> Record:
     """The channel's link on PagerDuty's incident. Not safe to repeat after a lost answer: look among the notes."""
     if incident.pagerduty_id is None:
         raise NotNeeded(PAGED_BY_HAND)
+    _channel(incident)  # or there is nothing to tell
     pager().add_note(incident.pagerduty_id, note_of(incident))
     return nothing
 
@@ -470,7 +480,8 @@ def _step(
 ) -> Step:
     """`repeatable`: doing it twice is doing it once, even at the same time."""
     on_its_way = timedelta(0) if repeatable else ON_ITS_WAY
-    return Step(name, do, look, after=after, lane=lane, off=off, on_its_way=on_its_way)
+    step = Step(name, do, look, after=after, lane=lane, off=off, on_its_way=on_its_way)
+    return replace(step, amend=slack_failed) if lane == "slack" else step
 
 
 def _load(name: str) -> Incident:

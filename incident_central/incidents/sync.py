@@ -316,7 +316,13 @@ PAGERDUTY_SYNC = periodic.workflow(
     ],
 )
 SLACK_SYNC = periodic.workflow(
-    stale.SLACK_SYNC, [periodic.step(stale.MEMBERS, copying.read_members, every=timedelta(minutes=5), lane="sync")]
+    stale.SLACK_SYNC,
+    # Tried again soon, for every page says whether Slack answers.
+    [
+        periodic.step(
+            stale.MEMBERS, copying.read_members, every=timedelta(minutes=5), lane="sync", slowest_retry=POLLED_EVERY
+        )
+    ],
 )
 
 

@@ -64,6 +64,7 @@ def _responding(request: SignedIn, name: str) -> HttpResponse:
         "lines": found,
         "summary": steps.summary(found),
         "poll": _poll(incident, rows),
+        "channel_by_hand": (channel := rows.get("open_channel")) is not None and channel.state == State.BY_HAND,
     }
     response = render(request, "web/responding.html", context)
     if unpaged:
