@@ -20,7 +20,8 @@ from incident_central.doctor.in_words import would_keep
 from incident_central.doctor.models import KEPT, SURE, Checked, Notice, Trouble
 from incident_central.doctor.parts import PARTS
 from incident_central.findings import plain
-from incident_central.incidents.response import ON_ITS_WAY, nothing, was_announced
+from incident_central.incidents.response import was_announced
+from incident_central.incidents.steps import ON_ITS_WAY, nothing
 from incident_central.incidents.tools import chat
 from incident_central.integrations import mail
 from incident_central.integrations.base import Link, Message

@@ -15,7 +15,7 @@ from incident_central.database import now, transaction
 from incident_central.doctor import running, telling
 from incident_central.doctor.models import Heartbeat
 from incident_central.incidents import periodic
-from incident_central.incidents.response import nothing
+from incident_central.incidents.steps import nothing
 from incident_central.integrations import heartbeat
 from incident_central.jobs import runner
 from incident_central.jobs.models import job_steps

@@ -27,8 +27,9 @@ from incident_central.accounts.models import User
 from incident_central.database import now, transaction
 from incident_central.drill.making import pager
 from incident_central.drill.models import SENT_WITHIN, Drill, DrillService
+from incident_central.incidents.inviting import members_of
 from incident_central.incidents.naming import draw_name
-from incident_central.incidents.response import ON_ITS_WAY, members_of, nothing
+from incident_central.incidents.steps import ON_ITS_WAY, nothing
 from incident_central.incidents.tools import chat, spare_pager
 from incident_central.integrations.base import IntegrationError, Link, Message, PageRequest
 from incident_central.integrations.pagerduty import drill_service

@@ -12,7 +12,7 @@ from incident_central.accounts.models import User
 from incident_central.database import transaction
 from incident_central.drill.models import Drill, DrillService
 from incident_central.incidents.models import Person
-from incident_central.incidents.response import ON_ITS_WAY
+from incident_central.incidents.steps import ON_ITS_WAY
 from incident_central.incidents.tools import new_pager
 from incident_central.integrations.base import IntegrationError, PagerUser
 from incident_central.integrations.pagerduty import drill_service

@@ -17,9 +17,9 @@ from typing import Any
 from django.db.models import Q
 
 from incident_central.database import now
-from incident_central.incidents import response, stale, sync
+from incident_central.incidents import inviting, response, stale, sync
 from incident_central.incidents.models import Action, Incident, Status, names
-from incident_central.incidents.response import ON_ITS_WAY, PAGED_BY_HAND, nothing
+from incident_central.incidents.steps import ON_ITS_WAY, PAGED_BY_HAND, nothing, without_slack
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Message, Page
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
@@ -232,8 +232,8 @@ def invite(action: Action) -> Record:
     _only_when_done(action)
     _channel(action.incident)
     if action.kind == Kind.MEMBER:
-        return response.invite_one(action.incident, action.asked["responder"], action.asked["member"])
-    return response.invite_people(action.incident, action.reached, why="paged")
+        return inviting.invite_one(action.incident, action.asked["responder"], action.asked["member"])
+    return inviting.invite_people(action.incident, action.reached, why="paged")
 
 
 # ── shared by the steps ───────────────────────────────────────────────────────────────────────────
@@ -284,7 +284,7 @@ def _off_in_slack_unless(kinds: tuple[Action.Kind, ...]) -> Callable[[Action], s
     def off(action: Action) -> str | None:
         if action.kind == Kind.ME_TOO and not action.asked["saw"]:
             return "Nothing was said."
-        return _off_unless(kinds)(action) or response.without_slack(action.incident)
+        return _off_unless(kinds)(action) or without_slack(action.incident)
 
     return off
 

@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from incident_central.database import now, transaction
 from incident_central.incidents import stale
+from incident_central.incidents.inviting import expected_responders
 from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Responder, Service, Status
 from incident_central.incidents.naming import draw_name, is_name
-from incident_central.incidents.response import RESPONSE, expected_responders
+from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.text import clean
 from incident_central.integrations.base import Page
 from incident_central.jobs import runner

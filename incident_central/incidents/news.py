@@ -17,14 +17,10 @@ from django.utils import timezone
 
 from incident_central.incidents import people
 from incident_central.incidents.models import Incident, Status, listing
-from incident_central.incidents.response import (
-    RESPONSE,
-    look_for_message,
-    nothing,
-    summary_of,
-    topic_of,
-)
+from incident_central.incidents.response import RESPONSE
+from incident_central.incidents.steps import look_for_message, nothing
 from incident_central.incidents.tools import chat
+from incident_central.incidents.wording import summary_of, topic_of
 from incident_central.integrations.base import Message
 from incident_central.jobs import runner
 from incident_central.jobs.models import SETTLED, State, job_steps

@@ -19,9 +19,10 @@ from django.utils import timezone
 from incident_central.database import transaction
 from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
 from incident_central.incidents.drafts import note
+from incident_central.incidents.inviting import expected_responders
 from incident_central.incidents.models import Incident, Priority, Service
 from incident_central.incidents.naming import draw_name
-from incident_central.incidents.response import RESPONSE, expected_responders
+from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.text import clean
 from incident_central.jobs import runner
 from incident_central.rows import insert

@@ -27,7 +27,7 @@ from incident_central.incidents.reporting import Report
 from incident_central.incidents.response import LOOK_AT_MOST, PAGE, page_request
 from incident_central.incidents.tools import pager
 from incident_central.integrations.base import Page
-from incident_central.integrations.pagerduty.client import INVALID_PRIORITY
+from incident_central.integrations.pagerduty.calls import INVALID_PRIORITY
 from incident_central.jobs.runner import ASK, SENDABLE, clock, pause
 from incident_central.outage import watch
 from incident_central.outside import CallFailed

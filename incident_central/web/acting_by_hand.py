@@ -4,7 +4,7 @@ from django.utils.html import format_html
 
 from incident_central.incidents.acting import message_of, note_of
 from incident_central.incidents.models import Action
-from incident_central.incidents.response import topic_of
+from incident_central.incidents.wording import topic_of
 from incident_central.web.by_hand import ByHand, link, open_channel, text_of
 
 Kind = Action.Kind

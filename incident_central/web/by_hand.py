@@ -7,14 +7,7 @@ from django.conf import settings
 from django.utils.html import format_html
 
 from incident_central.incidents.models import Incident, Responder, listing
-from incident_central.incidents.response import (
-    address_of,
-    announcement_of,
-    details_of,
-    note_of,
-    summary_of,
-    topic_of,
-)
+from incident_central.incidents.wording import address_of, announcement_of, details_of, note_of, summary_of, topic_of
 from incident_central.integrations.base import Message
 
 INVITE = format_html("<code>{}</code>", "/invite @")

@@ -12,12 +12,14 @@ RUNNER = "incident_central/jobs/runner.py"
 OWNERSHIP = "incident_central/jobs/ownership.py"
 WORKFLOW = "incident_central/jobs/workflow.py"
 RESPONSE = "incident_central/incidents/response.py"
+STEPS = "incident_central/incidents/steps.py"
 REPORTING = "incident_central/incidents/reporting.py"
 MODELS = "incident_central/incidents/models.py"
 DATABASE = "incident_central/database.py"
 SERVE = "incident_central/serve.py"
 BASE = "incident_central/integrations/base.py"
 PAGERDUTY = "incident_central/integrations/pagerduty/client.py"
+CALLS = "incident_central/integrations/pagerduty/calls.py"
 SLACK = "incident_central/integrations/slack/client.py"
 STANDBY = "incident_central/incidents/standby.py"
 DRILL = "incident_central/drill/drilling.py"
@@ -136,7 +138,7 @@ PROTECTIONS = (
     ),
     Protection(
         "a call may be on its way when its sender is dead",
-        RESPONSE,
+        STEPS,
         "ON_ITS_WAY = timedelta(seconds=2)",
         "ON_ITS_WAY = timedelta(0)",
         f"{FAULTS}test_a_call_that_arrives_after_its_sender_died_is_waited_for[sqlite]",
@@ -157,7 +159,7 @@ PROTECTIONS = (
     ),
     Protection(
         "a page refused as a duplicate is looked for",
-        PAGERDUTY,
+        CALLS,
         "    if DUPLICATE in detail:\n",
         "    if not detail and DUPLICATE in detail:\n",
         f"{FAULTS}test_pages_that_are_not_listed_for_ten_seconds_are_refused_and_found[sqlite]",
@@ -192,8 +194,8 @@ PROTECTIONS = (
     ),
     Protection(
         "who is missing is looked for before it is posted again",
-        RESPONSE,
-        "    if chat().find_message(_channel(incident), message.marker, since=incident.created_at) is None:\n",
+        STEPS,
+        "    if chat().find_message(channel_of(incident), message.marker, since=incident.created_at) is None:\n",
         "    if True:\n",
         f"{FAULTS}test_who_is_missing_is_named_once_though_the_answer_was_lost[sqlite]",
     ),
@@ -227,21 +229,21 @@ PROTECTIONS = (
     ),
     Protection(
         "PagerDuty's broken connection means doubt",
-        PAGERDUTY,
+        CALLS,
         'broke before it answered.", code="broken", doubtful=writes)',
         'broke before it answered.", code="broken")',
         f"{LOST}[sqlite-note]",
     ),
     Protection(
         "PagerDuty's silence means doubt",
-        PAGERDUTY,
+        CALLS,
         'did not answer in time.", code="timeout", doubtful=writes)',
         'did not answer in time.", code="timeout")',
         f"{IN_DOUBT}[sqlite-answer-lost-hang]",
     ),
     Protection(
         "PagerDuty's 5xx means doubt",
-        PAGERDUTY,
+        CALLS,
         "return IntegrationError(said, code=code, doubtful=writes)",
         "return IntegrationError(said, code=code)",
         f"{IN_DOUBT}[sqlite-gateway-timeout]",
@@ -269,7 +271,7 @@ PROTECTIONS = (
     ),
     Protection(
         "PagerDuty's client makes one attempt",
-        PAGERDUTY,
+        CALLS,
         "    max_network_attempts = 0\n",
         "",
         f"{LOST}[sqlite-note]",
@@ -362,7 +364,7 @@ PROTECTIONS = (
     ),
     Protection(
         "PagerDuty's client does not wait by itself",
-        PAGERDUTY,
+        CALLS,
         "        self.retry = {429: 1}",
         "        self.retry = {}",
         f"{FAULTS}test_what_it_was_told_to_wait_for_is_remembered_over_a_restart[sqlite-page]",

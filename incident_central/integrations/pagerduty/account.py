@@ -76,7 +76,7 @@ def read_account(pager: PagerDuty, now: datetime) -> Account:
     services = [row for row in rows if not is_of_drill(row)]
     if pager.seconds_to_spare_it() > 0:
         raise IntegrationError("PagerDuty’s limit is nearly reached: what is left is for paging.")
-    window = {"since": now.isoformat(), "until": (now + AHEAD).isoformat()}
+    window: Json = {"since": now.isoformat(), "until": (now + AHEAD).isoformat()}
     with ThreadPoolExecutor(AT_THE_SAME_TIME) as threads:
         schedules = threads.submit(pager.rows, "/schedules", include=["final_schedule"], **window)
         users = threads.submit(pager.rows, "/users", include=["contact_methods", "notification_rules"])

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 from incident_central.findings import Finding
 from incident_central.integrations.base import IntegrationError, PagerUser
 from incident_central.integrations.pagerduty.account import AHEAD
-from incident_central.integrations.pagerduty.client import ACCOUNT_EXPIRED, PagerDuty, user_of
+from incident_central.integrations.pagerduty.calls import ACCOUNT_EXPIRED
+from incident_central.integrations.pagerduty.client import PagerDuty
 from incident_central.integrations.pagerduty.drill_names import is_of_drill
 from incident_central.integrations.pagerduty.findings import PAGERDUTY
+from incident_central.integrations.pagerduty.shapes import user_of
 
 Json = dict[str, Any]
 
@@ -182,7 +184,7 @@ def _check_off_call(pager: PagerDuty, user: PagerUser) -> Iterator[Finding]:
         yield PAGERDUTY.found("pagerduty.from-on-call", said, url=user.url, person=user.name, policies=listed)
 
 
-def _ahead() -> dict[str, str]:
+def _ahead() -> Json:
     now = datetime.now().astimezone()
     return {"since": now.isoformat(timespec="seconds"), "until": (now + AHEAD).isoformat(timespec="seconds")}
 

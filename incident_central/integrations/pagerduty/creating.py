@@ -92,7 +92,7 @@ def make(pager: PagerDuty, wanted: Wanted) -> Json:
 
 
 def _made(pager: PagerDuty, wanted: Wanted) -> Json:
-    row: Json = pager.make(wanted.path, {wanted.kind: wanted.body})[wanted.kind]
+    row: Json = pager.write(wanted.path, body={wanted.kind: wanted.body})[wanted.kind]
     return row
 
 

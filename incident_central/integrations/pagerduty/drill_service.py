@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from incident_central.integrations.base import IntegrationError, Page, PagerUser
-from incident_central.integrations.pagerduty.client import PagerDuty, page_of, user_of
+from incident_central.integrations.pagerduty.client import PagerDuty
 from incident_central.integrations.pagerduty.drill_names import drill_name, is_drill_of
+from incident_central.integrations.pagerduty.shapes import page_of, user_of
 
 Json = dict[str, Any]
 
@@ -78,7 +79,7 @@ def service_body(person_id: str, person_name: str, policy_id: str) -> Json:
 def make_policy(pager: PagerDuty, person: PagerUser) -> str:
     """The id of a new one. After a lost answer look with find_policy() first."""
     body = {"escalation_policy": policy_body(person.id, person.name)}
-    return str(pager.make("/escalation_policies", body)["escalation_policy"]["id"])
+    return str(pager.write("/escalation_policies", body=body)["escalation_policy"]["id"])
 
 
 def find_policy(pager: PagerDuty, person_id: str) -> str | None:
@@ -87,7 +88,8 @@ def find_policy(pager: PagerDuty, person_id: str) -> str | None:
 
 def make_service(pager: PagerDuty, person: PagerUser, policy_id: str) -> str:
     """The id of a new one. After a lost answer look with find_service() first."""
-    return str(pager.make("/services", {"service": service_body(person.id, person.name, policy_id)})["service"]["id"])
+    body = {"service": service_body(person.id, person.name, policy_id)}
+    return str(pager.write("/services", body=body)["service"]["id"])
 
 
 def find_service(pager: PagerDuty, person_id: str) -> str | None:

@@ -16,6 +16,14 @@ Json = dict[str, Any]
 SAME = {"acknowledgement": "acknowledge"}
 
 
+def oldest_first(rows: Iterable[Json]) -> list[LogEntry]:
+    """They come newest first, as far as is known; PagerDuty's times are whole seconds, so their order tells more."""
+    entries = [log_entry(row) for row in rows]
+    if entries and entries[0].at >= entries[-1].at:
+        entries.reverse()
+    return sorted(entries, key=lambda entry: entry.at)
+
+
 def log_entry(row: Json) -> LogEntry:
     channel = row.get("channel") or {}
     kind = str(row.get("type") or "").removesuffix("_reference").removesuffix("_log_entry")
