@@ -62,10 +62,10 @@ class SessionOwnership:
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self._connect = partial(psycopg.connect, **parameters, autocommit=True)
-        self._number, self.session = secrets.randbits(63), 1
+        self._number = secrets.randbits(63)
         with self._connect() as session:
-            row = session.execute("SELECT pg_backend_pid()").fetchone()
-            self.owner = f"{LOCK if row == (session.info.backend_pid,) else LEASE}{self._number}"
+            shown = session.execute("SELECT pg_backend_pid()").fetchone() == (session.info.backend_pid,)
+        self.owner, self.session = f"{LOCK if shown else LEASE}{self._number}", int(not shown)
         self._free_since: dict[str, float] = {}
 
     def dead(self, owners: Iterable[str]) -> dict[str, timedelta]:

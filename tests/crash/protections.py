@@ -499,8 +499,8 @@ PROTECTIONS = (
     Protection(
         "leases are on the database's clock",
         RUNNER,
-        "runner.ownership.owner, at + LEASE, None)",
-        'runner.ownership.owner, __import__("django.utils.timezone").utils.timezone.now() + LEASE, None)',
+        "mine = (state, owner, at + LEASE, None)",
+        'mine = (state, owner, __import__("django.utils.timezone").utils.timezone.now() + LEASE, None)',
         FROZEN,
     ),
     Protection(
