@@ -221,9 +221,9 @@ class Runner:
         rows = self._rows.filter(due).order_by("pk")
         if not (self.may_send and rows.exists()):
             return []
-        with transaction():
+        with transaction() as at:  # which waits for nobody's rows
             locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            return [self._take(row, now(), dead.get(row.owner, timedelta())) for row in locked]
+            return [self._take(row, at, dead.get(row.owner, timedelta())) for row in locked]
 
     def _take(self, row: StepRow, at: datetime, dead_for: timedelta) -> Attempt:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""

@@ -34,6 +34,7 @@ WITHOUT_DATABASE = "incident_central/web/without_database.py"
 INCIDENT_TABLES = "incident_central/incidents/migrations/0001_initial.py"
 
 KILLS = "tests/crash/test_kills.py::test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice[sqlite-0]"
+KILLS_ON_POSTGRESQL = KILLS.replace("sqlite", "postgresql")
 LATE_LOG = "tests/test_sync.py::test_a_log_that_tells_late_leaves_nothing_out_and_nothing_twice[sqlite]"
 LOST = "tests/test_trouble.py::test_an_answer_that_is_lost_after_the_work_was_done_doubles_nothing"
 IN_DOUBT = "tests/crash/test_faults.py::test_every_second_write_is_in_doubt"
@@ -429,8 +430,8 @@ PROTECTIONS = (
     Protection(
         "behind a pooler locks say nothing",
         OWNERSHIP,
-        "if row == (session.info.backend_pid,) else",
-        "if row else",
+        "fetchone() == (session.info.backend_pid,)",
+        "fetchone() is not None",
         f"{REPLICAS}test_behind_a_transaction_pooler_the_lease_alone_decides[postgresql]",
     ),
     Protection(
@@ -495,6 +496,20 @@ PROTECTIONS = (
         "cursor.execute(IF_FROZEN)",
         "cursor.execute('SELECT clock_timestamp()')",
         FROZEN,
+    ),
+    Protection(
+        "nothing is begun that could not be sent",
+        RUNNER,
+        "if _here is not None and _here.may_send else",
+        "if _here is not None else",
+        KILLS_ON_POSTGRESQL,
+    ),
+    Protection(
+        "nothing is claimed that could not be sent",
+        RUNNER,
+        "if not (self.may_send and rows.exists()):",
+        "if not rows.exists():",
+        KILLS_ON_POSTGRESQL,
     ),
     Protection(
         "leases are on the database's clock",
