@@ -113,21 +113,20 @@ def _advance(
     # Those that this version does not do any more are run, too: they say so.
     queued = [step for step in map(workflow.step, rows) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
-    owner = _here.ownership.owner if _here is not None and _here.may_send else ""
-    at = now() if there and ready else job.created_at
+    runner, at = _here, now() if there and ready else job.created_at
     new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
     for row in ready.values():
-        _claim(row, State.RUNNING, at, owner)
+        _claim(row, State.RUNNING, at, runner)
     insert(born)
-    if not owner:
-        connection.on_commit(wake, robust=True)
-    return [Attempt(row, step, at, new) for step, row in ready.items()] if owner else []
+    if runner is None:
+        wake()
+    return [Attempt(row, step, at, new) for step, row in ready.items()] if runner else []
 
 
-def _claim(row: StepRow, state: State, at: datetime, owner: str) -> None:
-    """Make it the owner's, or without one due for whoever runs steps. `at` is now, not when the locks were first waited
-    for: the lease begins then. Raises DoesNotExist where somebody else has claimed it since."""
-    mine = (state, owner, at + LEASE, None) if owner else (State.WAITING, "", None, at)
+def _claim(row: StepRow, state: State, at: datetime, runner: "Runner | None") -> None:
+    """Make it this process's, or, where no runner lives in it, due for whoever has one. `at` is now, not when the locks
+    were first waited for: the lease begins then. Raises DoesNotExist where somebody else has claimed it since."""
+    mine = (state, runner.ownership.owner, at + LEASE, None) if runner else (State.WAITING, "", None, at)
     row.fence, (row.state, row.owner, row.lease_until, row.run_at) = row.fence + 1, mine
     if row.pk:
         update(row, "fence", "state", "owner", "lease_until", "run_at", "doubtful_since", was={"fence": row.fence - 1})
@@ -167,7 +166,8 @@ class Runner:
     def stop(self, *, within: float = 10.0) -> None:
         """Take nothing new and let what is under way finish; what does not is looked up by the next owner."""
         global _here
-        _here, self._stopping, until = None, True, clock() + within
+        _here = None
+        self._stopping, until = True, clock() + within
         while self._active and clock() < until:
             time.sleep(0.02)
 
@@ -229,7 +229,7 @@ class Runner:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""
         step = self._workflows[row.job.workflow].step(row.name)
         row.doubtful_since = at - dead_for if row.state in UNDER_WAY else row.doubtful_since
-        _claim(row, State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self.ownership.owner)
+        _claim(row, State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self)
         return Attempt(row, step, at)
 
     def _until_next(self) -> float:

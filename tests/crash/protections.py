@@ -498,13 +498,6 @@ PROTECTIONS = (
         FROZEN,
     ),
     Protection(
-        "nothing is begun that could not be sent",
-        RUNNER,
-        "if _here is not None and _here.may_send else",
-        "if _here is not None else",
-        KILLS_ON_POSTGRESQL,
-    ),
-    Protection(
         "nothing is claimed that could not be sent",
         RUNNER,
         "if not (self.may_send and rows.exists()):",
@@ -514,8 +507,8 @@ PROTECTIONS = (
     Protection(
         "leases are on the database's clock",
         RUNNER,
-        "mine = (state, owner, at + LEASE, None)",
-        'mine = (state, owner, __import__("django.utils.timezone").utils.timezone.now() + LEASE, None)',
+        "runner.ownership.owner, at + LEASE, None)",
+        'runner.ownership.owner, __import__("django.utils.timezone").utils.timezone.now() + LEASE, None)',
         FROZEN,
     ),
     Protection(
