@@ -21,6 +21,7 @@ BASE = "incident_central/integrations/base.py"
 PAGERDUTY = "incident_central/integrations/pagerduty/client.py"
 CALLS = "incident_central/integrations/pagerduty/calls.py"
 SLACK = "incident_central/integrations/slack/client.py"
+SLACK_CALLS = "incident_central/integrations/slack/calls.py"
 STANDBY = "incident_central/incidents/standby.py"
 DRILL = "incident_central/drill/drilling.py"
 PLANNING = "incident_central/drill/planning.py"
@@ -251,21 +252,21 @@ PROTECTIONS = (
     ),
     Protection(
         "Slack's broken connection means doubt",
-        SLACK,
+        SLACK_CALLS,
         'broke before it answered.", code="broken", doubtful=writes)',
         'broke before it answered.", code="broken")',
         f"{LOST}[sqlite-summary]",
     ),
     Protection(
         "Slack's silence means doubt",
-        SLACK,
+        SLACK_CALLS,
         'did not answer in time.", code="timeout", doubtful=writes)',
         'did not answer in time.", code="timeout")',
         f"{IN_DOUBT}[sqlite-answer-lost-hang]",
     ),
     Protection(
         "Slack's 5xx means doubt",
-        SLACK,
+        SLACK_CALLS,
         "code=word or str(response.status_code), doubtful=writes)",
         "code=word or str(response.status_code))",
         f"{IN_DOUBT}[sqlite-gateway-timeout]",
@@ -279,7 +280,7 @@ PROTECTIONS = (
     ),
     Protection(
         "Slack's client makes one attempt",
-        SLACK,
+        SLACK_CALLS,
         ", retry_handlers=[])",
         ")",
         f"{LOST}[sqlite-summary]",
@@ -322,7 +323,7 @@ PROTECTIONS = (
     ),
     Protection(
         "a web page in Slack's place is not Slack's refusal",
-        SLACK,
+        SLACK_CALLS,
         "    if not word.isidentifier():",
         "    if not word:",
         f"{FAULTS}test_one_call_in_ten_fails_in_one_way_or_another[sqlite]",

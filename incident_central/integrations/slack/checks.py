@@ -40,7 +40,7 @@ def check_slack(
         yield SLACK.found("slack.token-missing", "Reports page and are recorded all the same.")
         return
     try:
-        identity = slack.ask("auth.test")
+        identity = slack.call("auth.test")
     except IntegrationError as error:
         yield _refused(error, api_url)
         if error.code not in TOKEN:
@@ -159,7 +159,7 @@ def _channel(slack: Slack, wanted: str) -> tuple[Json | None, bool]:
     for row in ours:
         if wanted in (row["id"], row["name"]):
             return row | {"is_member": True}, True
-    known = slack.ask("conversations.info", allowed={"channel_not_found"}, channel=wanted)
+    known = slack.call("conversations.info", allowed={"channel_not_found"}, channel=wanted)
     if known["ok"]:
         return known["channel"], True
     rows = slack.rows("conversations.list", "channels", most=MOST_CHANNELS, types="public_channel")
