@@ -22,7 +22,7 @@ from incident_central.integrations.base import BeforeSend, Closed, IntegrationEr
 Json = dict[str, Any]
 
 #: Connecting, and each read or write, in seconds. A call must end well within a step's lease.
-TIMEOUT = httpx2.Timeout(10, connect=4)
+TIMEOUT = httpx2.Timeout(9, connect=4)
 PAGE = 200
 
 TRY_AGAIN = {"service_unavailable", "internal_error", "request_timeout", "fatal_error"}
