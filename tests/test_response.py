@@ -80,6 +80,14 @@ def test_the_channel_has_a_topic_a_pinned_summary_and_bookmarks(hub: Hub, sandbo
     assert links == {"Incident": f"{hub.url}/incidents/{name}", "PagerDuty": hub.incident(name)["pagerduty_url"]}
 
 
+def test_calls_share_connections_that_are_kept(hub: Hub, sandbox: Sandbox) -> None:
+    for _ in range(2):
+        hub.finished(hub.dana.post("/report", report_form(hub)).incident)
+    for provider in ("pagerduty", "slack"):
+        calls = sandbox.calls(provider=provider)
+        assert len({call["port"] for call in calls}) < len(calls) / 2, provider
+
+
 def test_incidents_is_told_and_pagerduty_gets_the_channels_link(hub: Hub, sandbox: Sandbox) -> None:
     name = hub.dana.post("/report", report_form(hub)).incident
     hub.finished(name)

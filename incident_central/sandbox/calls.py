@@ -16,7 +16,8 @@ SHOWN_HEADERS = ("From", "Content-Type", "Accept", "User-Agent", "Idempotency-Ke
 
 @dataclass
 class Call:
-    """One call. `finished_at` stays None while it hangs; `status` stays None when no answer was sent."""
+    """One call. `finished_at` stays None while it hangs; `status` stays None when no answer was sent. What came over
+    one kept connection has the same `port`: the client's end of it."""
 
     id: int
     provider: str
@@ -26,6 +27,7 @@ class Call:
     query: dict[str, list[str]]
     headers: dict[str, str]
     body: object
+    port: int
     arrived_at: float
     finished_at: float | None = None
     status: int | None = None
@@ -51,13 +53,14 @@ class Calls:
         query: dict[str, list[str]],
         headers: Mapping[str, str],
         body: bytes,
+        port: int,
         arrived_at: float,
     ) -> Call:
         shown = {name: headers[name] for name in SHOWN_HEADERS if name in headers}
         read = readable_body(body, headers.get("Content-Type") or "")
         with self._lock:
             self._count += 1
-            call = Call(self._count, provider, method, http_method, path, query, shown, read, arrived_at)
+            call = Call(self._count, provider, method, http_method, path, query, shown, read, port, arrived_at)
             self._calls.append(call)
         return call
 

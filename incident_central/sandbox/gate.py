@@ -74,6 +74,7 @@ class Gate:
             query=request.query,
             headers=request.headers,
             body=request.body,
+            port=request.port,
             arrived_at=request.arrived_at,
         )
         fault = self.faults.pick(

@@ -127,6 +127,7 @@ class _Connection(BaseHTTPRequestHandler):
             query=parse_qs(target.query, keep_blank_values=True),
             headers=Headers(dict(self.headers.items())),
             body=self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+            port=self.client_address[1],
             arrived_at=self.arrived_at,
         )
         try:

@@ -32,13 +32,14 @@ class Headers(Mapping[str, str]):
 
 @dataclass(frozen=True)
 class Request:
-    """What arrived. `path` is decoded and without the query; `arrived_at` is time.time()."""
+    """What arrived. `path` is decoded and without the query; `port` is the client's; `arrived_at` is time.time()."""
 
     method: str
     path: str
     query: dict[str, list[str]]
     headers: Mapping[str, str]
     body: bytes
+    port: int
     arrived_at: float
 
 
