@@ -81,7 +81,7 @@ def test_the_channel_has_a_topic_a_pinned_summary_and_bookmarks(hub: Hub, sandbo
 
 
 def test_calls_share_connections_that_are_kept(hub: Hub, sandbox: Sandbox) -> None:
-    for _ in range(2):
+    for _ in range(3):
         hub.finished(hub.dana.post("/report", report_form(hub)).incident)
     for provider in ("pagerduty", "slack"):
         calls = sandbox.calls(provider=provider)
