@@ -194,6 +194,18 @@ def test_every_page_says_soon_that_slack_does_not_answer_and_that_it_does_again(
     eventually(lambda: "PagerDuty and Slack are answering" in hub.dana.get("/").text, within=30)
 
 
+def test_what_may_be_done_twice_is_not_said_to_be_looked_for(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("slack", "500", method="pins.add")
+    sandbox.fault("slack", "500", method="bookmarks.add")
+    name = report(hub)
+    eventually(lambda: {hub.steps(name)[step]["state"] for step in ("pin", "bookmark_incident")} == {"waiting"})
+    page = hub.dana.get(f"/incidents/{name}/responding").text
+    told = {step: page.split(step)[1].split("</li>")[0] for step in ("Pin the summary", "Bookmark this incident")}
+    assert "trouble on its side" in told["Pin the summary"]
+    assert "we look first" not in told["Pin the summary"]
+    assert "we look first" in told["Bookmark this incident"]
+
+
 def test_a_missing_scope_fails_its_step_says_which_and_stops_nothing_else(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.fault("slack", "missing-scope", method="pins.add", needed="pins:write")
     name = report(hub)

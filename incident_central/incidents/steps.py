@@ -25,6 +25,7 @@ def fresh(incident: Incident) -> Incident:
 
 
 def channel_of(incident: Incident) -> str:
+    """Its id in Slack. Raises NotNeeded where nobody knows it."""
     if incident.slack_channel_id is None:
         raise NotNeeded("The channel was opened by hand: we do not know which it is.")
     return incident.slack_channel_id

@@ -211,7 +211,8 @@ class Runner:
 
     def _claim_due(self) -> list[Attempt]:
         """Steps whose time has come, and steps under way with nobody behind them: an owner that died, a lease that ran
-        out, or an outcome that this very process could not write down."""
+        out, or an outcome that this very process could not write down. None while it may not send: each would be
+        refused, and put off for longer than the last time."""
         owners = StepRow.objects.filter(state__in=UNDER_WAY).order_by().values_list("owner", flat=True).distinct()
         dead = self.ownership.dead(owners)
         mine = [attempt.row.pk for attempt in self._active.copy()]

@@ -297,4 +297,4 @@ def _hint(action: Action, row: StepRow, *, nothing: bool) -> str:
     if row.state in SETTLED:
         return pressed
     waits = "It is kept, and done as soon as that works." if row.state == State.WAITING and row.error else ""
-    return " ".join(filter(None, [pressed, row.error, steps.tried(row), steps.doubt(row), waits]))
+    return " ".join(filter(None, [pressed, row.error, steps.tried(row), steps.doubt(row, ACTION), waits]))

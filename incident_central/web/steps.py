@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from incident_central.incidents.models import Incident, Responder, Status, listing
 from incident_central.incidents.response import RESPONSE
 from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow, job_steps
+from incident_central.jobs.workflow import Workflow
 from incident_central.web.by_hand import ByHand, by_hand
 from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import clock_with_seconds, seconds_left
@@ -131,15 +132,16 @@ def _hint(incident: Incident, row: StepRow, rows: Mapping[str, StepRow]) -> str:
         return f"Starts when {listing([WHEN_DONE[name] for name in awaited])}." if awaited else ""
     if row.state == State.LOOKING and not row.error:
         return f"The answer was lost: looking whether {'the page' if row.name == 'page' else 'it'} got through."
-    return " ".join(filter(None, [row.error, tried(row), doubt(row)]))
+    return " ".join(filter(None, [row.error, tried(row), doubt(row, RESPONSE)]))
 
 
 def tried(row: StepRow) -> str:
     return {0: "", 1: "Tried once.", 2: "Tried twice."}.get(row.attempts, f"Tried {row.attempts} times.")
 
 
-def doubt(row: StepRow) -> str:
-    if not row.doubtful_since:
+def doubt(row: StepRow, workflow: Workflow) -> str:
+    """Nothing where it is no matter: what may be done twice is simply done again."""
+    if not row.doubtful_since or workflow.step(row.name).look is None:
         return ""
     return (
         "Looking whether it got through." if row.state == State.LOOKING else "It may have got through: we look first."

@@ -22,6 +22,7 @@ PAGERDUTY = "incident_central/integrations/pagerduty/client.py"
 CALLS = "incident_central/integrations/pagerduty/calls.py"
 SLACK = "incident_central/integrations/slack/client.py"
 SLACK_CALLS = "incident_central/integrations/slack/calls.py"
+HTTP = "incident_central/integrations/http.py"
 STANDBY = "incident_central/incidents/standby.py"
 DRILL = "incident_central/drill/drilling.py"
 PLANNING = "incident_central/drill/planning.py"
@@ -231,14 +232,14 @@ PROTECTIONS = (
     ),
     Protection(
         "PagerDuty's broken connection means doubt",
-        CALLS,
+        HTTP,
         'broke before it answered.", code="broken", doubtful=writes)',
         'broke before it answered.", code="broken")',
         f"{LOST}[sqlite-note]",
     ),
     Protection(
         "PagerDuty's silence means doubt",
-        CALLS,
+        HTTP,
         'did not answer in time.", code="timeout", doubtful=writes)',
         'did not answer in time.", code="timeout")',
         f"{IN_DOUBT}[sqlite-answer-lost-hang]",
@@ -252,14 +253,14 @@ PROTECTIONS = (
     ),
     Protection(
         "Slack's broken connection means doubt",
-        SLACK_CALLS,
+        HTTP,
         'broke before it answered.", code="broken", doubtful=writes)',
         'broke before it answered.", code="broken")',
         f"{LOST}[sqlite-summary]",
     ),
     Protection(
         "Slack's silence means doubt",
-        SLACK_CALLS,
+        HTTP,
         'did not answer in time.", code="timeout", doubtful=writes)',
         'did not answer in time.", code="timeout")',
         f"{IN_DOUBT}[sqlite-answer-lost-hang]",

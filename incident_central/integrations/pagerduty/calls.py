@@ -14,12 +14,11 @@ import httpx2
 import pagerduty
 
 from incident_central.integrations.base import BeforeSend, Closed, IntegrationError, ahead, seconds_to_wait
+from incident_central.integrations.http import CONNECTIONS, TIMEOUT, network_error
 
 T = TypeVar("T")
 Json = dict[str, Any]
 
-#: Connecting, and each read or write, in seconds. A call must end well within a step's lease.
-TIMEOUT = httpx2.Timeout(9, connect=4)
 DUPLICATE = "matching dedup key already exists"
 INVALID_PRIORITY = "1020"
 ACCOUNT_EXPIRED = "2012"
@@ -28,7 +27,7 @@ KEPT_FOR_PAGING = 0.1
 
 
 class Calls:
-    """Thread-safe. Connections are kept open: a new TLS handshake costs more than all our own work.
+    """Thread-safe.
 
     Ids go where a path has {}: without them it names the kind of call, and kinds are what is limited.
     """
@@ -48,7 +47,7 @@ class Calls:
                 "request": [lambda request: before_send(), _note_time],
                 "response": [self._heed_limit, self._heed_clock],
             },
-            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90),
+            limits=CONNECTIONS,
             trust_env=not api_url.startswith("http://"),
         )
 
@@ -94,7 +93,7 @@ class Calls:
             return request()
         except pagerduty.Error as error:
             if error.response is None:
-                raise _network_error(error.__cause__, writes=writes) from error
+                raise network_error("PagerDuty", error.__cause__, writes=writes) from error
             failure = _error(error.response, writes=writes)
             if failure.retry_after is not None:
                 self._closed.until(call, seconds=failure.retry_after)
@@ -153,14 +152,6 @@ class _Client(pagerduty.RestApiV2Client):
 
 def _note_time(request: httpx2.Request) -> None:
     request.extensions["asked_at"] = time.time()
-
-
-def _network_error(cause: BaseException | None, *, writes: bool) -> IntegrationError:
-    if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
-        return IntegrationError("PagerDuty could not be reached.", code="unreachable")
-    if isinstance(cause, httpx2.TimeoutException):
-        return IntegrationError("PagerDuty did not answer in time.", code="timeout", doubtful=writes)
-    return IntegrationError("The connection to PagerDuty broke before it answered.", code="broken", doubtful=writes)
 
 
 def _error(response: httpx2.Response, *, writes: bool) -> IntegrationError:

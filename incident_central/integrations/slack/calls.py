@@ -18,11 +18,10 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from incident_central.integrations.base import BeforeSend, Closed, IntegrationError, ahead, seconds_to_wait
+from incident_central.integrations.http import CONNECTIONS, TIMEOUT, network_error
 
 Json = dict[str, Any]
 
-#: Connecting, and each read or write, in seconds. A call must end well within a step's lease.
-TIMEOUT = httpx2.Timeout(9, connect=4)
 PAGE = 200
 
 TRY_AGAIN = {"service_unavailable", "internal_error", "request_timeout", "fatal_error"}
@@ -83,7 +82,7 @@ class Calls:
             if allowed is not None and answer["error"] not in allowed:
                 raise failure from error
         except (SlackClientError, httpx2.HTTPError, ValueError) as error:
-            raise _network_error(error, writes=writes) from error
+            raise network_error("Slack", error, writes=writes) from error
         if not isinstance(answer, dict) or "ok" not in answer:
             raise IntegrationError("Slack answered something that is not its API's answer.", doubtful=writes)
         return answer
@@ -123,7 +122,7 @@ class _Web(WebClient):
         super().__init__(token, base_url=base_url, retry_handlers=[])
         self._kept = httpx2.Client(
             timeout=TIMEOUT,
-            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90),
+            limits=CONNECTIONS,
             trust_env=not base_url.startswith("http://"),
         )
 
@@ -180,11 +179,3 @@ def refusal(answer: Json) -> IntegrationError:
 
 def _retry_after(headers: Json) -> float | None:
     return seconds_to_wait(_header(headers, "retry-after"))
-
-
-def _network_error(error: Exception, *, writes: bool) -> IntegrationError:
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
-        return IntegrationError("Slack could not be reached.", code="unreachable")
-    if isinstance(error, httpx2.TimeoutException):
-        return IntegrationError("Slack did not answer in time.", code="timeout", doubtful=writes)
-    return IntegrationError("The connection to Slack broke before it answered.", code="broken", doubtful=writes)
