@@ -26,7 +26,7 @@ from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.latest_first import LatestFirst
 from incident_central.outside import CallFailed
-from incident_central.rows import fetch, fetch_all, insert, update
+from incident_central.rows import fetch, fetch_all, insert, update, update_all
 
 log = logging.getLogger(__name__)
 
@@ -115,21 +115,21 @@ def _advance(
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
     runner, at = _here, now() if there and ready else job.created_at
     new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
-    for row in ready.values():
-        _claim(row, State.RUNNING, at, runner)
+    _claim(list(ready.values()), State.RUNNING, at, runner)
     insert(born)
     if runner is None:
         wake()
     return [Attempt(row, step, at, new) for step, row in ready.items()] if runner else []
 
 
-def _claim(row: StepRow, state: State, at: datetime, runner: "Runner | None") -> None:
-    """Make it this process's, or, where no runner lives in it, due for whoever has one. `at` is now, not when the locks
-    were first waited for: the lease begins then. Raises DoesNotExist where somebody else has claimed it since."""
+def _claim(rows: Sequence[StepRow], state: State, at: datetime, runner: "Runner | None") -> None:
+    """Make them this process's, or, where no runner lives in it, due for whoever has one. `at` is now, not when the
+    locks were first waited for: the lease begins then. Raises DoesNotExist where one was claimed by somebody since."""
     mine = (state, runner.ownership.owner, at + LEASE, None) if runner else (State.WAITING, "", None, at)
-    row.fence, (row.state, row.owner, row.lease_until, row.run_at) = row.fence + 1, mine
-    if row.pk:
-        update(row, "fence", "state", "owner", "lease_until", "run_at", "doubtful_since", was={"fence": row.fence - 1})
+    for row in rows:
+        row.fence, (row.state, row.owner, row.lease_until, row.run_at) = row.fence + 1, mine
+    there, fields = [row for row in rows if row.pk], ("state", "owner", "lease_until", "run_at", "doubtful_since")
+    update_all(there, "fence", *fields, counted="fence")
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
@@ -230,7 +230,7 @@ class Runner:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""
         step = self._workflows[row.job.workflow].step(row.name)
         row.doubtful_since = at - dead_for if row.state in UNDER_WAY else row.doubtful_since
-        _claim(row, State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self)
+        _claim([row], State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self)
         return Attempt(row, step, at)
 
     def _until_next(self) -> float:
