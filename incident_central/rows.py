@@ -76,8 +76,10 @@ def update_all(rows: Sequence[Model], *names: str, counted: str = "") -> None:
     values = [[*_values(row, fields, add=False), row.pk, *before] for row, before in zip(rows, was, strict=True)]
     with connection.cursor() as cursor:
         statement = _update(model, fields, counted)
-        # Several travel together on PostgreSQL, which takes longer to prepare than one by itself.
-        cursor.executemany(statement, values) if len(rows) > 1 else cursor.execute(statement, values[0])
+        if len(rows) == 1:
+            cursor.execute(statement, values[0])
+        else:  # on PostgreSQL they travel together, which takes longer to prepare than one by itself
+            cursor.executemany(statement, values)
         if cursor.rowcount != len(rows):
             raise model.DoesNotExist  # type: ignore[attr-defined]
 
