@@ -79,9 +79,9 @@ def before_send() -> None:
 def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime | None = None) -> None:
     """Write the job and its steps, inside the caller's transaction; the first steps start when it commits.
 
-    They are born `running` and owned by this process, or, where no runner lives in it, due at once for whoever has one.
-    A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was begun then without
-    any row: its first steps may have been done already, so they are born doubtful.
+    They are born `running` and owned by this process, or, where no runner lives in it that may send, due at once for
+    whoever has one. A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was
+    begun then without any row: its first steps may have been done already, so they are born doubtful.
     """
     if not (new := list(Job.objects.raw(NEW_JOB, [workflow.name, key]))):
         return
@@ -93,9 +93,9 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
 
 
 def wake() -> None:
-    """Something became due: whoever runs steps looks now instead of at the next tick."""
+    """Something became due, or does as this is committed: whoever runs steps looks now instead of at the next tick."""
     if _here is not None:
-        _here.woken.set()
+        connection.on_commit(_here.woken.set)
     elif connection.vendor == "postgresql":
         connection.cursor().execute(f"NOTIFY {WORD}")
 
@@ -113,7 +113,8 @@ def _advance(
     # Those that this version does not do any more are run, too: they say so.
     queued = [step for step in map(workflow.step, rows) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
-    runner, at = _here, now() if there and ready else job.created_at
+    # Until it may send again, what is ready only becomes due: begun, it would be refused, and put off.
+    runner, at = _here if _here and _here.may_send else None, now() if there and ready else job.created_at
     new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
     _claim(list(ready.values()), State.RUNNING, at, runner)
     insert(born)
