@@ -36,7 +36,6 @@ WITHOUT_DATABASE = "incident_central/web/without_database.py"
 INCIDENT_TABLES = "incident_central/incidents/migrations/0001_initial.py"
 
 KILLS = "tests/crash/test_kills.py::test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice[sqlite-0]"
-KILLS_ON_POSTGRESQL = KILLS.replace("sqlite", "postgresql")
 LATE_LOG = "tests/test_sync.py::test_a_log_that_tells_late_leaves_nothing_out_and_nothing_twice[sqlite]"
 LOST = "tests/test_trouble.py::test_an_answer_that_is_lost_after_the_work_was_done_doubles_nothing"
 IN_DOUBT = "tests/crash/test_faults.py::test_every_second_write_is_in_doubt"
@@ -504,7 +503,14 @@ PROTECTIONS = (
         RUNNER,
         "if not (self.may_send and rows.exists()):",
         "if not rows.exists():",
-        KILLS_ON_POSTGRESQL,
+        f"{GONE}test_who_cannot_show_that_it_lives_sends_nothing",
+    ),
+    Protection(
+        "nothing is begun that could not be sent",
+        RUNNER,
+        "_here if _here and _here.may_send else None",
+        "_here",
+        f"{GONE}test_who_cannot_show_that_it_lives_sends_nothing",
     ),
     Protection(
         "leases are on the database's clock",
