@@ -492,6 +492,13 @@ PROTECTIONS = (
         f"{GONE}test_who_cannot_show_that_it_lives_sends_nothing",
     ),
     Protection(
+        "what was begun before is not sent by who cannot show that it lives",
+        RUNNER,
+        "clock() > attempt.deadline or (runner is not None and not runner.may_send)",
+        "clock() > attempt.deadline",
+        f"{GONE}test_what_was_begun_before_is_not_sent_by_who_cannot_show_that_it_lives",
+    ),
+    Protection(
         "who is frozen in a transaction lets go of its locks",
         DATABASE,
         "cursor.execute(IF_FROZEN)",

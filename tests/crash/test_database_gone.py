@@ -109,6 +109,30 @@ def test_who_cannot_show_that_it_lives_sends_nothing(make_own: Callable[..., Hub
     assert_everything_once(hub, sandbox, name)
 
 
+def test_what_was_begun_before_is_not_sent_by_who_cannot_show_that_it_lives(
+    make_own: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    sandbox, hub = unlimited, make_own()
+    hub.start()
+    sandbox.fault("slack", "slow", method="conversations.create", seconds=4)
+    # More than there are threads for: some channels are begun and wait for one.
+    names = report_all([hub], each=24)
+    eventually(lambda: len(_writes(sandbox, "POST /incidents")) == len(names))
+    with psycopg.connect(hub.database_url, autocommit=True) as session:
+        ((pid, number),) = session.execute(HOLDERS).fetchall()
+        with _waiting_for(hub, number):
+            session.execute("SELECT pg_terminate_backend(%s)", [pid])
+            eventually(lambda: "shows that this process lives broke" in hub.log)
+            sent = len(_writes(sandbox, "conversations.create"))
+            assert 0 < sent < len(names)
+            time.sleep(5)  # by then threads were free for the others
+            assert len(_writes(sandbox, "conversations.create")) == sent
+    sandbox.mend()
+    for name in names:
+        hub.finished(name)
+        assert_everything_once(hub, sandbox, name)
+
+
 def test_postgresql_gone_for_a_while(
     make_own: Callable[..., Hub], own_cluster: tuple[Cluster, Hub], unlimited: Sandbox, outage: float
 ) -> None:
