@@ -72,8 +72,9 @@ def update_all(rows: Sequence[Model], *names: str, counted: str = "") -> None:
         return
     model = type(rows[0])
     fields = _fields(model, names)
-    was = [[getattr(row, counted) - 1] if counted else [] for row in rows]
-    values = [[*_values(row, fields, add=False), row.pk, *before] for row, before in zip(rows, was, strict=True)]
+    values = [[*_values(row, fields, add=False), row.pk] for row in rows]
+    if counted:
+        values = [[*these, getattr(row, counted) - 1] for these, row in zip(values, rows, strict=True)]
     with connection.cursor() as cursor:
         statement = _update(model, fields, counted)
         if len(rows) == 1:
