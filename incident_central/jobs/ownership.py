@@ -5,7 +5,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ log = logging.getLogger(__name__)
 WORD = "incident_central_jobs"
 # An owner's name says whether a lock shows that it lives. Where none does, only its lease decides.
 LOCK, LEASE = "lock-", "lease-"
-#: For so long a lock has been free: by then, one who lives has taken it again.
-BELIEVED_AFTER = timedelta(seconds=0.9)
+#: For so many seconds a lock has been free: by then, one who lives has taken it again.
+BELIEVED_AFTER = 0.9
 
 
 class AlreadyRunning(Exception):
@@ -33,7 +32,7 @@ class FolderOwnership:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.owner, self.session = f"{LEASE}{secrets.randbits(63)}", 1
+        self.owner, self.session, self.decides_in = f"{LEASE}{secrets.randbits(63)}", 1, 1.0
         self._file = (folder / "lock").open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,9 +40,9 @@ class FolderOwnership:
             raise AlreadyRunning(str(folder)) from None
         self._alone_since = time.monotonic()
 
-    def dead(self, owners: Iterable[str]) -> dict[str, timedelta]:
-        """Those that are dead for certain, and for how long at least."""
-        return {owner: _age(self._alone_since) for owner in owners if owner != self.owner}
+    def dead(self, owners: Iterable[str]) -> dict[str, float]:
+        """Those that are dead for certain, and for how many seconds at least."""
+        return {owner: time.monotonic() - self._alone_since for owner in owners if owner != self.owner}
 
     def keep(self, heard: Callable[[], None]) -> None:
         """The open file is enough, and nobody else writes steps."""
@@ -65,14 +64,16 @@ class SessionOwnership:
         self._number = secrets.randbits(63)
         with self._connect() as session:
             shown = session.execute("SELECT pg_backend_pid()").fetchone() == (session.info.backend_pid,)
-        self.owner, self.session = f"{LOCK if shown else LEASE}{self._number}", int(not shown)
+        self.owner, self.session, self.decides_in = f"{LOCK if shown else LEASE}{self._number}", int(not shown), 1.0
         self._free_since: dict[str, float] = {}
 
-    def dead(self, owners: Iterable[str]) -> dict[str, timedelta]:
-        """Those that are dead for certain, and for how long at least."""
+    def dead(self, owners: Iterable[str]) -> dict[str, float]:
+        """Those that are dead for certain, and for how many seconds at least. `decides_in` says when to ask again."""
         others = [one for one in owners if one.startswith(LOCK) and one != self.owner]
         self._free_since = {one: self._free_since.get(one, time.monotonic()) for one in others if _is_free(one)}
-        return {owner: _age(since) for owner, since in self._free_since.items() if _age(since) > BELIEVED_AFTER}
+        free_for = {owner: time.monotonic() - since for owner, since in self._free_since.items()}
+        self.decides_in = min((BELIEVED_AFTER - s for s in free_for.values() if s < BELIEVED_AFTER), default=1.0)
+        return {owner: seconds for owner, seconds in free_for.items() if seconds >= BELIEVED_AFTER}
 
     def keep(self, heard: Callable[[], None]) -> None:
         """Hold the lock as long as the process lives, and call `heard` when one that runs no steps wrote one. Behind a
@@ -91,10 +92,6 @@ class SessionOwnership:
                     log.warning("the session that shows that this process lives broke: %s", error)
             self.session = 0
             time.sleep(0.1)
-
-
-def _age(since: float) -> timedelta:
-    return timedelta(seconds=time.monotonic() - since)
 
 
 def _is_free(owner: str) -> bool:

@@ -225,19 +225,20 @@ class Runner:
             return []
         with transaction() as at:  # which waits for nobody's rows
             locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            return [self._take(row, at, dead.get(row.owner, timedelta())) for row in locked]
+            return [self._take(row, at, dead.get(row.owner, 0.0)) for row in locked]
 
-    def _take(self, row: StepRow, at: datetime, dead_for: timedelta) -> Attempt:
+    def _take(self, row: StepRow, at: datetime, dead_for: float) -> Attempt:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""
         step = self._workflows[row.job.workflow].step(row.name)
-        row.doubtful_since = at - dead_for if row.state in UNDER_WAY else row.doubtful_since
+        row.doubtful_since = at - timedelta(seconds=dead_for) if row.state in UNDER_WAY else row.doubtful_since
         _claim([row], State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self)
         return Attempt(row, step, at)
 
     def _until_next(self) -> float:
-        """Seconds to the next due step, at most one: other processes write rows, too."""
+        """Seconds until a step is due or an owner may be found dead, at most one: other processes write rows, too."""
         next_up = self._rows.filter(state=State.WAITING).order_by("run_at").values_list("run_at", Now()).first()
-        return 1.0 if next_up is None else min(1.0, max(0.01, (next_up[0] - next_up[1]).total_seconds()))
+        due_in = 1.0 if next_up is None else max(0.01, (next_up[0] - next_up[1]).total_seconds())
+        return min(due_in, self.ownership.decides_in)
 
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 

@@ -110,7 +110,7 @@ PROTECTIONS = (
     Protection(
         "a step found running is in doubt",
         RUNNER,
-        "row.doubtful_since = at - dead_for if row.state in UNDER_WAY else row.doubtful_since",
+        "row.doubtful_since = at - timedelta(seconds=dead_for) if row.state in UNDER_WAY else row.doubtful_since",
         "",
         KILLS,
         ("--at", "left chat.postMessage"),
@@ -410,22 +410,22 @@ PROTECTIONS = (
     Protection(
         "SQLite: what a predecessor left is taken back at once",
         OWNERSHIP,
-        "return {owner: _age(self._alone_since) for owner in owners if owner != self.owner}",
+        "return {owner: time.monotonic() - self._alone_since for owner in owners if owner != self.owner}",
         "return {}",
         "tests/test_kills.py::test_killed_before_it_was_answered_and_sent_again_it_is_one_incident[sqlite]",
     ),
     Protection(
         "PostgreSQL: a free lock is taken over at once",
         OWNERSHIP,
-        "return {owner: _age(since) for owner, since in self._free_since.items() if _age(since) > BELIEVED_AFTER}",
+        "return {owner: seconds for owner, seconds in free_for.items() if seconds >= BELIEVED_AFTER}",
         "return {}",
         WORKERS,
     ),
     Protection(
         "but only after it was free for a while",
         OWNERSHIP,
-        "BELIEVED_AFTER = timedelta(seconds=0.9)",
-        "BELIEVED_AFTER = timedelta(0)",
+        "BELIEVED_AFTER = 0.9",
+        "BELIEVED_AFTER = 0.0",
         f"{REPLICAS}test_a_lock_that_is_free_for_a_moment_makes_nobody_look_dead[postgresql]",
     ),
     Protection(
