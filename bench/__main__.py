@@ -27,8 +27,8 @@ LONGEST = 3 * 3600  # seconds; then it ends by itself
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/bench", description="Measure the hub from outside, on this machine.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    report = commands.add_parser("report", help="all that is promised of speed, as a table (about 40 minutes)")
-    jobs = commands.add_parser("jobs", help="the jobs package beside other libraries (about half an hour)")
+    report = commands.add_parser("report", help="all that is promised of speed, as a table (about half an hour)")
+    jobs = commands.add_parser("jobs", help="the jobs package beside other libraries (about 20 minutes)")
     seen = commands.add_parser("home", help="the list of incidents and one incident (about 15 minutes)")
     libraries = list(dict.fromkeys(one.library for one in CONTESTANTS))
     jobs.add_argument("--only", nargs="+", choices=libraries, default=libraries, help="only these contestants")

@@ -4,7 +4,7 @@ from bench.figures import Measured, Row
 from bench.stage import PAGERDUTY, SLACK
 
 CALL = SLACK * 1000  # ms
-RESPONSE = (PAGERDUTY + 2 * SLACK) * 1000  # ms: no response is done sooner
+RESPONSE = (PAGERDUTY + 2 * SLACK) * 1000  # ms: one call to PagerDuty and two to Slack
 
 
 def rows(measured: Measured) -> list[Row]:

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import django
@@ -145,6 +146,7 @@ def _cannot_use_database(error: Exception) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="incident-central")
+    parser.add_argument("--version", action="version", version=version("incident-central"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the hub with the settings of the environment")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")

@@ -160,7 +160,7 @@ def secret_key(data_dir: Path) -> str:
 def database(url: str, data_dir: Path) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme in ("", "sqlite"):
-        folder = writable(data_dir)  # holds the lock even where the database is elsewhere
+        folder = writable(data_dir)  # the journal, the key and backups are there, wherever the database is
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": unquote(parts.path)[1:] or str(folder / "incident-central.sqlite3"),
