@@ -6,7 +6,9 @@ import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
+import psycopg
 from django.db import OperationalError, connection
 from django.db.transaction import atomic
 from django.utils import timezone
@@ -146,6 +148,32 @@ def check_writable() -> None:
     # Nobody reads the time at which a migration was applied. Written unchanged, it would not reach SQLite's disk.
     with transaction(urgent=True), connection.cursor() as cursor:
         cursor.execute("UPDATE django_migrations SET applied = CURRENT_TIMESTAMP WHERE name = '0001_initial'")
+
+
+# ── PostgreSQL's advisory locks ───────────────────────────────────────────────────────────────────
+
+
+def take_lock(session: psycopg.Connection[Any], number: int, *, former: int) -> int:
+    """Wait for the lock, and hold it as long as the session lasts; the server's process id of the session.
+
+    The server may go on for hours with a session that was cut off on its way, and with its locks: the `former` one, by
+    its process id, which had this lock for us, is ended. (Whoever else has got that id by now has not the lock.)
+    """
+    session.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks"
+        " WHERE locktype = 'advisory' AND pid = %s AND classid::bigint = %s AND objid::bigint = %s",
+        [former, number >> 32, number % 2**32],
+    )
+    session.execute("SELECT pg_advisory_lock(%s)", [number])
+    return session.info.backend_pid
+
+
+def is_free(number: int) -> bool:
+    """Whether no session holds that lock now."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        row: tuple[bool] = cursor.fetchone()
+        return row[0]
 
 
 def release_connection() -> None:

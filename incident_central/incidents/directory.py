@@ -137,11 +137,15 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
     """Replace the copy: readable by its owner alone, and never half written. Raises OSError."""
     text = serializers.serialize("json", snapshot.rows)
     handle, new = tempfile.mkstemp(dir=path.parent, prefix="snapshot-")  # of mode 0600; others may write one, too
-    with open(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(new).replace(path)
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(new).replace(path)
+    except BaseException:
+        Path(new).unlink(missing_ok=True)  # a disk that is full would only get fuller
+        raise
 
 
 def read_snapshot(path: Path) -> Snapshot | None:

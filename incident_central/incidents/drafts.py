@@ -22,8 +22,9 @@ from incident_central.incidents.models import Incident
 
 VERSION = 1  # of the file
 SLOTS = 4096
-#: The report, its content, when it was taken, and the name. No slot crosses a page of memory, so each is whole.
-SLOT = struct.Struct(">32s64sd80s72x")
+#: The report, its content, when it was taken, the name, and whether the journal has it. No slot crosses a page of
+#: memory, so each is whole.
+SLOT = struct.Struct(">32s64sd80s?71x")
 PATIENCE = 0.1  # seconds
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Draft:
     name: str
     digest: str  # of the report's content
     taken_at: datetime
+    is_journalled: bool  # so it may have been paged, whether or not the database has it
 
 
 class Drafts:
@@ -47,10 +49,11 @@ class Drafts:
         self._to_write: SimpleQueue[tuple[bytes, int, Future[None]]] = SimpleQueue()
         threading.Thread(target=self._write, daemon=True).start()
 
-    def note(self, draft: Incident) -> None:
+    def note(self, draft: Incident, *, is_journalled: bool) -> None:
         """Raises OSError, which a TimeoutError is: a disk that hangs is not waited for."""
         report, place = _place(draft.sender, draft.report_id)
-        slot = SLOT.pack(report, draft.digest.encode(), draft.created_at.timestamp(), draft.name.encode())
+        at, name = draft.created_at.timestamp(), draft.name.encode()
+        slot = SLOT.pack(report, draft.digest.encode(), at, name, is_journalled)
         written = Future[None]()
         self._to_write.put((slot, place, written))
         written.result(PATIENCE)
@@ -58,10 +61,10 @@ class Drafts:
     def find(self, sender: str, report_id: UUID) -> Draft | None:
         """As what a process of this folder took the report. Raises OSError, struct.error where the file was cut."""
         report, place = _place(sender, report_id)
-        noted, digest, taken_at, name = SLOT.unpack(os.pread(self._file, SLOT.size, place))
+        noted, digest, at, name, is_journalled = SLOT.unpack(os.pread(self._file, SLOT.size, place))
         if noted != report:
             return None
-        return Draft(name.rstrip(b"\0").decode(), digest.decode(), datetime.fromtimestamp(taken_at, UTC))
+        return Draft(name.rstrip(b"\0").decode(), digest.decode(), datetime.fromtimestamp(at, UTC), is_journalled)
 
     def _write(self) -> None:
         while True:
@@ -90,11 +93,11 @@ def open_drafts(folder: Path) -> None:
         log.warning("drafts are not noted, so a report that is sent again after a kill may page again: %s", error)
 
 
-def note(draft: Incident) -> None:
-    """It is about to be committed."""
+def note(draft: Incident, *, is_journalled: bool = False) -> None:
+    """It is about to be committed, or journalled."""
     try:
         if _here is not None:
-            _here.note(draft)
+            _here.note(draft, is_journalled=is_journalled)
     except (OSError, MemoryError) as error:
         log.warning("%s is not noted, so sent again after a kill it may page again: %r", draft.name, error)
 

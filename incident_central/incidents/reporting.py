@@ -7,6 +7,8 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,7 @@ from django.utils import timezone
 
 from incident_central.database import transaction
 from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
-from incident_central.incidents.drafts import note
+from incident_central.incidents.drafts import Draft, note, noted
 from incident_central.incidents.inviting import expected_responders
 from incident_central.incidents.models import Incident, Priority, Service
 from incident_central.incidents.naming import draw_name
@@ -120,14 +122,22 @@ def report_incident(
         if (earlier := _earlier(report)) is not None:
             return earlier
         raise
+    taken = _journalled_before(report, draft)
     for words in range(8):
         try:
             with transaction(urgent=True) as draft.created_at:
                 acceptance.raise_if_given_up()
-                draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
-                record(draft)
-                acceptance.commits(draft)
-                note(draft)
+                if taken is not None and words == 0:
+                    draft.id = taken.name
+                    record(draft, begun_at=taken.taken_at)
+                else:
+                    draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
+                    record(draft)
+                with _deciding:
+                    if (report.sender, report.report_id) in _left_to_journal:
+                        raise OperationalError("sent twice: the journal has it, since the database took too long")
+                    acceptance.commits(draft)
+                    note(draft)
         except IntegrityError:
             # Either the very same report came before, or the name is taken: draw another.
             acceptance.refused()
@@ -176,6 +186,31 @@ def same_or_different(report: Report, earlier: Incident | None) -> Incident | No
 def _digest(report: Report) -> str:
     content = [report.service_id, report.priority_id, clean(report.title), clean(report.description, lines=True)]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _journalled_before(report: Report, draft: Incident) -> Draft | None:
+    """By another process of this folder, which cannot ask the database, and may have paged it."""
+    taken = noted(report.sender, report.report_id)
+    return taken if taken is not None and taken.is_journalled and taken.digest == draft.digest else None
+
+
+_deciding = threading.Lock()
+_left_to_journal: set[tuple[str, UUID]] = set()
+
+
+@contextmanager
+def journalling(report: Report) -> Iterator[None]:
+    """What happens in here decides that the report goes to the journal: if the same was sent twice, and the other one
+    still waits for the database, that one is not written. Until not_journalled()."""
+    with _deciding:
+        yield
+        _left_to_journal.add((report.sender, report.report_id))
+
+
+def not_journalled(sender: str, report_id: UUID) -> None:
+    """It could not be, or is in the database by now."""
+    with _deciding:
+        _left_to_journal.discard((sender, report_id))
 
 
 _remembered: OrderedDict[tuple[str, UUID], Incident] = OrderedDict()

@@ -74,7 +74,7 @@ def page_failed(incident: Incident, error: CallFailed) -> bool:
         fresh(incident).priority_was_refused(error)
         return True
     if not error.permanent:
-        connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)))
+        connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)), robust=True)
     return False
 
 
@@ -120,7 +120,7 @@ def _channel_names(incident: Incident) -> list[str]:
 def slack_failed(incident: Incident, error: CallFailed) -> bool:
     """Where Slack does not answer, have that seen on every page soon. To be told to wait is an answer."""
     if not error.permanent and error.retry_after is None:
-        connection.on_commit(lambda: stale.sooner(stale.MEMBERS, within=timedelta(seconds=1)))
+        connection.on_commit(lambda: stale.sooner(stale.MEMBERS, within=timedelta(seconds=1)), robust=True)
     return False
 
 

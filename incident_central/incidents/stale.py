@@ -24,7 +24,7 @@ def mark(which: Q) -> None:
     hold one of those.
     """
     Incident.objects.filter(which, pagerduty_id__isnull=False).update(stale_since=Now())
-    connection.on_commit(wake)
+    connection.on_commit(wake, robust=True)  # it is read soon in any case
 
 
 def wake() -> None:

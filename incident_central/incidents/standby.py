@@ -19,7 +19,7 @@ from django.utils import timezone
 from incident_central.database import now, release_connection, transaction
 from incident_central.incidents import reporting
 from incident_central.incidents.directory import Snapshot, latest, read_snapshot, write_snapshot
-from incident_central.incidents.drafts import Draft, noted, open_drafts
+from incident_central.incidents.drafts import Draft, note, noted, open_drafts
 from incident_central.incidents.journal import Journal, abandoned_journals, open_journal
 from incident_central.incidents.models import Incident, Priority, Service
 from incident_central.incidents.naming import long_name
@@ -116,10 +116,17 @@ class Standby:
         with self._taking:
             if (earlier := reporting.remembered(report)) is not None:
                 return earlier
-            taken = None if draft else _taken_before(report)
-            incident = draft or _named(reporting.check(report, snapshot), report, taken)
-            slot, sendable_until = self._journal.keep(incident), 0.0 if taken else clock() + SENDABLE
-            kept = Kept(incident, self._journal, slot, sendable_until, since=_first_taken(incident))
+            with reporting.journalling(report):
+                taken = None if draft else _taken_before(report)
+                incident = draft or _named(reporting.check(report, snapshot), report, taken)
+                since = _first_taken(incident)
+                note(incident, is_journalled=True)
+            try:
+                slot = self._journal.keep(incident)
+            except BaseException:
+                reporting.not_journalled(report.sender, report.report_id)
+                raise
+            kept = Kept(incident, self._journal, slot, sendable_until=0.0 if taken else clock() + SENDABLE, since=since)
             self._kept[incident.name] = kept
             reporting.remember(incident)
         watch.suspect()
@@ -143,7 +150,7 @@ class Standby:
             self._kept[incident.name] = Kept(incident, journal, slot, sendable_until=0.0, since=_first_taken(incident))
 
     def _take_over_abandoned(self) -> None:
-        for journal in [one for one in self._abandoned if not one.incidents()]:
+        for journal in [one for one in self._abandoned if one.is_empty]:
             self._abandoned.remove(journal)
             journal.close()
         for journal in abandoned_journals(self._folder):
@@ -221,7 +228,6 @@ class Standby:
         if error.doubtful and kept.doubtful_since is None:
             kept.doubtful_since = clock()
         kept.next_at = clock() + pause(PAGE, kept.attempts, error)
-        kept.sendable_until = kept.next_at + SENDABLE
         if error.code == INVALID_PRIORITY and not kept.incident.priority_refused:
             kept.incident.priority_refused = True
             kept.next_at = 0.0
@@ -259,12 +265,12 @@ class Standby:
 
     def _bring_in_all(self) -> None:
         """Each for itself: one that the database does not take holds up no other."""
-        failed: Error | None = None
+        failed: Error | OSError | None = None
         for kept in list(self._kept.values()):
             if watch.writable and kept.busy.acquire(blocking=False):
                 try:
                     self._bring_in(kept)
-                except Error as error:
+                except (Error, OSError) as error:
                     failed = error
                 finally:
                     kept.busy.release()
@@ -288,6 +294,7 @@ class Standby:
                 there.also_paged_as(incident.name)
         kept.journal.free(kept.slot)
         del self._kept[incident.name]
+        reporting.not_journalled(incident.sender, incident.report_id)
         log.warning("%s was brought into the database", incident.name)
 
 

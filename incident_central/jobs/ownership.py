@@ -12,6 +12,8 @@ from typing import Any
 import psycopg
 from django.db import connection
 
+from incident_central.database import is_free, take_lock
+
 log = logging.getLogger(__name__)
 
 WORD = "incident_central_jobs"
@@ -69,8 +71,8 @@ class SessionOwnership:
 
     def dead(self, owners: Iterable[str]) -> dict[str, float]:
         """Those that are dead for certain, and for how many seconds at least. `decides_in` says when to ask again."""
-        others = [one for one in owners if one.startswith(LOCK) and one != self.owner]
-        self._free_since = {one: self._free_since.get(one, time.monotonic()) for one in others if _is_free(one)}
+        others = {one: int(one.removeprefix(LOCK)) for one in owners if one.startswith(LOCK) and one != self.owner}
+        self._free_since = {one: self._free_since.get(one, time.monotonic()) for one, n in others.items() if is_free(n)}
         free_for = {owner: time.monotonic() - since for owner, since in self._free_since.items()}
         self.decides_in = min((BELIEVED_AFTER - s for s in free_for.values() if s < BELIEVED_AFTER), default=1.0)
         return {owner: seconds for owner, seconds in free_for.items() if seconds >= BELIEVED_AFTER}
@@ -78,10 +80,11 @@ class SessionOwnership:
     def keep(self, heard: Callable[[], None]) -> None:
         """Hold the lock as long as the process lives, and call `heard` when one that runs no steps wrote one. Behind a
         transaction pooler nothing is held or heard; there the lease and the runner's own ticks must do."""
+        former = 0
         while self.owner.startswith(LOCK):
             try:
                 with self._connect() as session:
-                    session.execute("SELECT pg_advisory_lock(%s)", [self._number])
+                    former = take_lock(session, self._number, former=former)
                     session.execute(f"LISTEN {WORD}")
                     self.session = time.monotonic_ns()
                     heard()
@@ -92,12 +95,6 @@ class SessionOwnership:
                     log.warning("the session that shows that this process lives broke: %s", error)
             self.session = 0
             time.sleep(0.1)
-
-
-def _is_free(owner: str) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int(owner.removeprefix(LOCK))])
-        return bool(cursor.fetchone() == (True,))
 
 
 Ownership = FolderOwnership | SessionOwnership

@@ -96,7 +96,7 @@ def wake() -> None:
     """Something became due, or does as this is committed: whoever runs steps looks now instead of at the next tick."""
     if _here is not None:
         connection.on_commit(_here.woken.set)
-    elif connection.vendor == "postgresql":
+    if connection.vendor == "postgresql" and not (_here and _here.may_send):
         connection.cursor().execute(f"NOTIFY {WORD}")
 
 
@@ -225,7 +225,8 @@ class Runner:
             return []
         with transaction() as at:  # which waits for nobody's rows
             locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            return [self._take(row, at, dead.get(row.owner, 0.0)) for row in locked]
+            mine = [attempt.row.pk for attempt in self._active.copy()]  # those too that began while this waited
+            return [self._take(row, at, dead.get(row.owner, 0.0)) for row in locked if row.pk not in mine]
 
     def _take(self, row: StepRow, at: datetime, dead_for: float) -> Attempt:
         """In doubt since its owner died: what that one sent has been on its way for so long already."""

@@ -429,6 +429,13 @@ PROTECTIONS = (
         f"{REPLICAS}test_a_lock_that_is_free_for_a_moment_makes_nobody_look_dead[postgresql]",
     ),
     Protection(
+        "a session of ours that was cut off is ended",
+        DATABASE,
+        "[former, number >> 32, number % 2**32]",
+        "[0, number >> 32, number % 2**32]",
+        f"{GONE}test_who_was_cut_off_from_its_database_is_not_locked_out_by_itself[postgresql]",
+    ),
+    Protection(
         "behind a pooler locks say nothing",
         OWNERSHIP,
         "fetchone() == (session.info.backend_pid,)",
@@ -671,7 +678,7 @@ PROTECTIONS = (
     Protection(
         "a name is noted on disk before it is committed",
         REPORTING,
-        "                note(draft)\n",
+        "                    note(draft)\n",
         "",
         f"{JOURNAL_CRASH}test_killed_and_sent_again_while_the_database_is_gone_it_is_the_same[sqlite-open]",
     ),
@@ -688,6 +695,35 @@ PROTECTIONS = (
         "            reporting.remember(incident)\n        watch",
         "        watch",
         "tests/test_journal.py::test_the_form_opens_shows_who_is_on_call_and_says_what_is_wrong[sqlite]",
+    ),
+    Protection(
+        "of a report that is sent twice, one goes to the journal alone",
+        REPORTING,
+        "        _left_to_journal.add((report.sender, report.report_id))\n",
+        "",
+        f"{JOURNAL_CRASH}test_sent_twice_while_the_database_is_slow_it_is_one[sqlite-1.2]",
+    ),
+    Protection(
+        "what a neighbour has in the journal keeps its name",
+        REPORTING,
+        "return taken if taken is not None and taken.is_journalled and taken.digest == draft.digest else None",
+        "return None",
+        f"{JOURNAL_CRASH}test_a_neighbour_knows_what_went_to_the_journal[False-postgresql]",
+    ),
+    Protection(
+        "and is looked for first",
+        REPORTING,
+        "record(draft, begun_at=taken.taken_at)",
+        "record(draft)",
+        f"{JOURNAL_CRASH}test_a_neighbour_knows_what_went_to_the_journal[True-postgresql]",
+    ),
+    Protection(
+        "what waited in the journal is looked for, however certainly it was not sent",
+        STANDBY,
+        "        kept.next_at = clock() + pause(PAGE, kept.attempts, error)\n",
+        "        kept.next_at = clock() + pause(PAGE, kept.attempts, error)\n"
+        "        kept.sendable_until = kept.next_at + SENDABLE\n",
+        f"{JOURNAL_CRASH}test_what_another_may_have_paged_meanwhile_is_looked_for_however_certainly_we_have_not[sqlite]",
     ),
     Protection(
         "who reports is signed, and not for ever",

@@ -15,8 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.crash.relay import Relay
 from tests.crash.replicas import all_finished, report_all
-from tests.crash.test_worker import on_sqlite
+from tests.crash.test_worker import on_postgresql, on_sqlite
 from tests.processes import Browser, Cluster, Hub, Json, Sandbox, eventually, postgresql_binaries, report_form
 from tests.test_journal import LONG
 from tests.test_trouble import assert_everything_once
@@ -130,6 +131,23 @@ def test_what_was_begun_before_is_not_sent_by_who_cannot_show_that_it_lives(
     sandbox.mend()
     for name in names:
         hub.finished(name)
+        assert_everything_once(hub, sandbox, name)
+
+
+@on_postgresql
+def test_who_was_cut_off_from_its_database_is_not_locked_out_by_itself(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """The server goes on with the session that it does not know to be gone, and that has the lock."""
+    sandbox, hub = unlimited, make_hub()
+    with Relay(hub.database_url) as relay:
+        hub.database_url, direct = relay.url, hub.database_url
+        hub.start()
+        form = report_form(hub)
+        relay.cut()
+        name = eventually(lambda: hub.dana.post("/report", form).incident)
+        hub.database_url = direct
+        hub.finished_in_time(name)
         assert_everything_once(hub, sandbox, name)
 
 

@@ -19,7 +19,9 @@ import psycopg
 import pytest
 
 from tests.crash.lives import Lives
+from tests.crash.relay import Relay
 from tests.crash.test_worker import on_postgresql, on_sqlite
+from tests.pagerduty import ask
 from tests.processes import ADMIN, ROOT, Cluster, Hub, Sandbox, eventually, report_form
 from tests.test_journal import LONG, started, telling
 from tests.test_trouble import assert_everything_once
@@ -71,6 +73,86 @@ def test_sent_again_while_its_page_is_under_way_it_is_the_same(
     hub.finished_in_time(name)
     assert_everything_once(hub, sandbox, name)
     assert len(sandbox.pages) == 1
+
+
+@pytest.mark.parametrize("held", [1.1, 1.2, 1.3])
+def test_sent_twice_while_the_database_is_slow_it_is_one(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, held: float
+) -> None:
+    """The first waits for too long, and goes to the journal; for the second, sent later, the database comes in time."""
+    sandbox, hub = unlimited, started(make_hub)
+    form = report_form(hub)
+    with ThreadPoolExecutor(2) as clicks:
+        with _held(hub):
+            began = time.monotonic()
+            first = clicks.submit(hub.dana.post, "/report", form)
+            time.sleep(0.4)
+            second = clicks.submit(hub.dana.post, "/report", form)
+            time.sleep(began + held - time.monotonic())
+        name = first.result().incident
+        assert second.result().incident == name
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert [page["key"] for page in sandbox.pages] == [name]
+    assert [row["id"] for row in hub.rows("SELECT id FROM incidents")] == [name]
+
+
+@contextmanager
+def _held(hub: Hub) -> Iterator[None]:
+    """Nobody can write an incident."""
+    if not hub.database_url:
+        with hub.without_database():
+            yield
+        return
+    with psycopg.connect(hub.database_url) as other:
+        other.execute("LOCK TABLE incidents IN EXCLUSIVE MODE")
+        yield
+
+
+def test_what_another_may_have_paged_meanwhile_is_looked_for_however_certainly_we_have_not(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """PagerDuty has us wait for longer than our claim to the report lasts; another replica pages it then."""
+    sandbox, hub = unlimited, started(make_hub)
+    form = report_form(hub)
+    sandbox.fault("pagerduty", "429", method="POST /incidents", times=1, seconds=17)
+    with hub.without_database():
+        name = hub.dana.post("/report", form).incident
+        eventually(lambda: sandbox.calls("POST /incidents"))
+        service = {"id": form["service"], "type": "service_reference"}
+        page = {"type": "incident", "title": "Payments fail", "service": service, "incident_key": name}
+        paged = ask(sandbox, "/incidents", {"incident": page})["incident"]
+        sandbox.resolve(paged["id"], sandbox.user_id("Mei Tanaka"))
+        eventually(lambda: f"{name} was paged from the journal" in hub.log, within=30)
+    assert [one["id"] for one in sandbox.pages] == [paged["id"]]
+    hub.finished_in_time(name)
+
+
+@on_postgresql
+@pytest.mark.parametrize("resolved", [False, True])
+def test_a_neighbour_knows_what_went_to_the_journal(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, resolved: bool
+) -> None:
+    """Of two processes that share a folder one cannot reach the database, and the other gets the report again."""
+    sandbox, hub = unlimited, make_hub(SECRET_KEY="the same for both, as it should be")
+    with Relay(hub.database_url) as relay:
+        cut_off = Hub(sandbox, hub.folder, relay.url, hub.settings | {"BASE_URL": hub.url})
+        for one in (hub, cut_off):
+            one.start()
+            one.dana.get("/")
+        eventually(lambda: (hub.folder / "snapshot.json").exists())
+        form = report_form(hub)
+        relay.close()
+        name = cut_off.dana.post("/report", form).incident
+        assert LONG.fullmatch(name)
+        page = eventually(lambda: sandbox.page_of(name))
+        if resolved:
+            sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
+        assert hub.dana.post("/report", form).incident == name
+        hub.finished_in_time(name)
+        cut_off.kill()
+    assert [one["key"] for one in sandbox.pages] == [name]
+    assert len(hub.rows("SELECT id FROM incidents")) == 1
 
 
 def test_sent_again_after_a_restart_it_is_the_same(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
