@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests import pagerduty
 from tests.processes import PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 
 
@@ -57,6 +58,11 @@ def settled(hub: Hub, name: str) -> list[dict[str, Any]]:
 SETTLED = ("done", "off", "by-hand")
 
 
+def tried_in_vain(hub: Hub, name: str, step: str = "act") -> None:
+    """Once everything that was pressed was."""
+    eventually(lambda: all(steps(hub, one["id"])[step]["attempts"] >= 1 for one in actions(hub, name)))
+
+
 def entries(hub: Hub, name: str) -> list[str]:
     rows = hub.rows("SELECT text, body FROM incidents_timelineentry WHERE incident_id = %s ORDER BY id", name)
     return [f"{row['text']} {row['body']}".strip() for row in rows]
@@ -65,6 +71,15 @@ def entries(hub: Hub, name: str) -> list[str]:
 def person_id(hub: Hub, name: str) -> str:
     (row,) = hub.rows("SELECT id FROM incidents_person WHERE name = %s", name)
     return str(row["id"])
+
+
+def member_id(sandbox: Sandbox, name: str) -> str:
+    return next(str(one["id"]) for one in sandbox.state["slack"]["members"] if one["real_name"] == name)
+
+
+def summary(sandbox: Sandbox, name: str) -> str:
+    (message,) = sandbox.messages(name, f"{name}/summary")
+    return str(message["blocks"])
 
 
 def notes(sandbox: Sandbox, name: str) -> list[str]:
@@ -167,6 +182,92 @@ def test_an_answer_that_is_lost_after_the_work_was_done_does_it_once(hub: Hub, s
     assert len([one for one in notes(sandbox, name) if "through Incident Central, 2" in one]) == 1
 
 
+@pytest.mark.parametrize(("kind", "done"), [("acknowledge", "acknowledged"), ("resolve", "resolved")])
+def test_what_somebody_else_did_meanwhile_is_not_said_to_be_done_by_who_pressed(
+    hub: Hub, sandbox: Sandbox, kind: str, done: str
+) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="PUT /incidents/{id}")
+    act(hub, name, kind)
+    tried_in_vain(hub, name)  # as far as we know: a 500 may hide that it got through
+    pagerduty.act(sandbox, sandbox.page_of(name)["id"], kind)
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["nothing"]
+    hub.poll_now()
+    eventually(lambda: [one for one in entries(hub, name) if one.startswith(f"{done.capitalize()} by Mei Tanaka")])
+    row = hub.incident(name)
+    assert (row["status"], row["acknowledged_by"]) == (done, "Mei Tanaka" if kind == "acknowledge" else "")
+    assert not [one for one in notes(sandbox, name) if one.startswith(done.capitalize())]
+
+
+def test_what_others_do_by_the_api_is_theirs_though_somebody_pressed_before(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    act(hub, name, "acknowledge")
+    settled(hub, name)
+    act(hub, name, "escalate", level="2")  # so nobody has it any more
+    settled(hub, name)
+    status = {"incident": {"type": "incident_reference", "status": "acknowledged"}}
+    page = sandbox.page_of(name)["id"]
+    pagerduty.ask(sandbox, f"/incidents/{page}", status, method="PUT", as_user="oskar.lindqvist@example.com")
+    hub.poll_now()
+    eventually(lambda: "Acknowledged by Oskar Lindqvist" in entries(hub, name))
+    assert entries(hub, name).count("Acknowledged by Dana Okafor") == 1
+
+
+def test_nobody_is_paged_on_a_stale_view(hub: Hub, sandbox: Sandbox) -> None:
+    """What was pressed while PagerDuty was down, of what somebody acknowledged, or moved, before it came back."""
+    taken, moved = reported(hub), reported(hub)
+    sandbox.fault("pagerduty", "500", method="PUT /incidents/{id}")
+    act(hub, taken, "escalate", level="2")
+    act(hub, taken, "reassign", to=f"user:{person_id(hub, 'Jonas Weber')}")
+    act(hub, moved, "escalate", level="2")
+    tried_in_vain(hub, taken)
+    tried_in_vain(hub, moved)
+    pagerduty.act(sandbox, sandbox.page_of(taken)["id"], "acknowledge")
+    to = {"incident": {"type": "incident_reference", "escalation_policy": _policy_of(hub, "Search")}}
+    sandbox.mend()
+    pagerduty.ask(sandbox, f"/incidents/{sandbox.page_of(moved)['id']}", to, method="PUT")
+    before = len(writes(sandbox))
+    assert [one["outcome"] for one in settled(hub, taken)] == ["nothing", "nothing"]
+    assert [one["outcome"] for one in settled(hub, moved)] == ["nothing"]
+    assert len(writes(sandbox)) == before
+    assert "Mei Tanaka acknowledged it meanwhile, so nobody else was paged." in hub.dana.get(f"/incidents/{taken}").text
+    assert "It follows another escalation policy by now" in hub.dana.get(f"/incidents/{moved}").text
+
+
+def _policy_of(hub: Hub, service: str) -> dict[str, str]:
+    (row,) = hub.rows("SELECT policy_id FROM incidents_service WHERE name = %s", service)
+    return {"id": row["policy_id"], "type": "escalation_policy_reference"}
+
+
+def test_a_button_that_named_somebody_else_pages_nobody(hub: Hub, sandbox: Sandbox) -> None:
+    """A page that was left open while the next shift began."""
+    name = reported(hub)
+    shown = re.findall(
+        r'name="level" value="([^"]+)">Escalate to ([^,]+), level 2', hub.dana.get(f"/incidents/{name}").text
+    )
+    assert shown == [(f"2 {person_id(hub, 'Oskar Lindqvist')}", "Oskar Lindqvist")]
+    page = act(hub, name, "escalate", level=f"2 {person_id(hub, 'Jonas Weber')}")
+    assert page.status == 422
+    assert "Meanwhile that would page Oskar Lindqvist, level 2. Choose again." in page.text
+    assert actions(hub, name) == []
+    act(hub, name, "escalate", level=shown[0][0])
+    settled(hub, name)
+    assert sandbox.ringing == {"Oskar Lindqvist"}
+
+
+def test_each_thing_that_waits_is_shown_though_it_is_of_one_kind(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="POST /incidents/{id}/notes")
+    for text in ("First.", "Second."):
+        act(hub, name, "note", text=text)
+    tried_in_vain(hub, name, "note")
+    assert hub.dana.get(f"/incidents/{name}").text.count("It is kept, and done as soon as that works.") == 2
+    sandbox.mend()
+    settled(hub, name)
+    assert "It is kept" not in hub.dana.get(f"/incidents/{name}").text
+
+
 def test_while_pagerduty_is_down_it_is_kept_and_said_so_and_done_once_on_return(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     sandbox.fault("pagerduty", "down")
@@ -239,6 +340,7 @@ def test_wrong_service_pages_the_right_team_and_tells_the_first(hub: Hub, sandbo
     assert len(writes(sandbox)) == 1
     (message,) = [one for one in sandbox.messages(name) if "Moved from Checkout API to Search" in one["text"]]
     assert "Mei Tanaka: it is not Checkout API" in message["text"]
+    assert f"<@{member_id(sandbox, 'Mei Tanaka')}>" in message["text"], "she was woken for it"
     assert [one for one in notes(sandbox, name) if one.startswith("Moved from Checkout API to Search (Jonas Weber)")]
     assert "Jonas Weber" in sandbox.members_of(name)
     assert sandbox.channel_of(name)["topic"]["value"].startswith("P1 Search ·")
@@ -325,6 +427,7 @@ def test_taking_command_shows_on_the_page_in_the_channel_and_in_pagerduty(
         mei.post(f"/incidents/{name}/actions/command", {"press": str(uuid4())})
     assert len(settled(hub, name)) == 1
     assert sandbox.channel_of(name)["topic"]["value"].endswith("Commander: Mei Tanaka")
+    eventually(lambda: re.search(r"Commander[^}]*Mei Tanaka", summary(sandbox, name)))
     assert any("Mei Tanaka is in command." in one["text"] for one in sandbox.messages(name))
     assert any("Mei Tanaka put in command by Mei Tanaka" in one for one in notes(sandbox, name))
     assert "Mei Tanaka took command Before: Dana Okafor" in entries(hub, name)
@@ -364,6 +467,9 @@ def edited(hub: Hub, name: str, **changes: str) -> Page:
 def test_every_edit_is_in_the_timeline_with_what_was_there_before(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     assert edited(hub, name).incident == name
+    edited(hub, name, reporter_name="Noor Haddad", reporter_email="noor.haddad@example.com")
+    eventually(lambda: "Noor Haddad" in summary(sandbox, name))
+    edited(hub, name, reporter_name="Dana Okafor", reporter_email="dana.okafor@example.com")
     before = entries(hub, name)
     edited(hub, name, commander="mei.tanaka@example.com")
     settled(hub, name)

@@ -100,6 +100,29 @@ def test_nobody_acknowledging_for_five_minutes_is_shown_and_told_once(hub: Hub, 
     eventually(lambda: "<strong>Nobody has acknowledged" not in hub.dana.get(f"/incidents/{name}").text)
 
 
+def test_while_pagerduty_does_not_answer_nobody_is_said_not_to_have_acknowledged(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    sandbox.plant("pagerduty", "incidents", page, set={"status_changed_at": time.time() - 301})
+    hub.does("poll", "log")
+    sandbox.fault("pagerduty", "500", method="GET /incidents")
+    hub.does("poll", well=False)
+    hub.remind_now()
+    eventually(lambda: _reminded(hub))
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "What is shown here is what it said then: nobody had acknowledged." in text
+    assert "<strong>Nobody has acknowledged" not in text
+    assert text.partition('id="head"')[2].partition('id="actions"')[0].count('class="banner"') == 1
+    act(sandbox, page, "acknowledge")
+    sandbox.mend()
+    hub.does("poll")
+    hub.remind_now()
+    eventually(lambda: _reminded(hub))
+    eventually(lambda: _settled(hub, name))
+    assert said(sandbox, name, "Nobody has acknowledged") == []
+    told = "SELECT id FROM incidents_timelineentry WHERE incident_id = %s AND text = %s"
+    assert hub.rows(told, name, "Nobody had acknowledged for 5 minutes") == []
+
+
 def _reminded(hub: Hub) -> bool:
     (row,) = hub.rows("SELECT run_at FROM jobs_step WHERE name = 'remind'")
     return row["run_at"] is not None and not str(row["run_at"]).startswith("2020")

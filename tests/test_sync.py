@@ -365,6 +365,32 @@ def all_put_off(hub: Hub) -> bool:
     return not hub.rows(soon, late)
 
 
+def test_what_pagerduty_did_not_have_for_a_moment_is_followed_again(hub: Hub, sandbox: Sandbox) -> None:
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    page = sandbox.page_of(name)["id"]
+    hub.rows("UPDATE incidents SET missing_at = CURRENT_TIMESTAMP WHERE id = %s", name)  # as after a 404
+    hub.does("poll")
+    act(sandbox, page, "resolve")
+    hub.does("poll")
+    assert hub.incident(name)["status"] == "resolved"
+
+
+def test_when_its_log_alone_does_not_answer_the_pages_say_how_old_they_are(hub: Hub, sandbox: Sandbox) -> None:
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
+    sandbox.fault("pagerduty", "500", method="GET /log_entries")
+    hub.does("log", well=False)
+    told = "is not all here yet."
+    assert told not in hub.dana.get("/").text, "that may happen, and is soon made up for"
+    hub.rows("UPDATE jobs_step SET finished_at = '2020-01-01 00:00:00' WHERE name = 'log'")
+    eventually(lambda: told in hub.dana.get("/").text)
+    assert told in hub.dana.get(f"/incidents/{name}").text
+    sandbox.mend()
+    hub.does("log")
+    eventually(lambda: told not in hub.dana.get("/").text)
+
+
 def test_edits_by_the_api_are_shown(hub: Hub, sandbox: Sandbox) -> None:
     name, page = reported(hub, sandbox)
     edit(sandbox, page, title="Renamed by a script", priority=None)

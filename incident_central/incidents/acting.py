@@ -9,7 +9,7 @@
 that comes late would reopen what was resolved meanwhile. (fact sheet sections 0.3 and 7)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,8 +17,8 @@ from typing import Any
 from django.db.models import Q
 
 from incident_central.database import now
-from incident_central.incidents import inviting, response, stale, sync
-from incident_central.incidents.models import Action, Incident, Status, names
+from incident_central.incidents import inviting, people, response, stale, sync
+from incident_central.incidents.models import Action, Incident, Status, names, our_user_id
 from incident_central.incidents.steps import ON_ITS_WAY, PAGED_BY_HAND, nothing, without_slack
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Message, Page
@@ -43,6 +43,8 @@ class Doing:
     #: On an incident that is resolved it would reopen it, or be refused.
     only_open: bool = True
     only_acknowledged: bool = False
+    #: The ids of those who made it so, where people are told who it was.
+    by: Callable[[Page], Collection[str]] | None = None
 
 
 def _assigned_to_them(page: Page, asked: Asked) -> bool:
@@ -65,11 +67,13 @@ DOING = {
     Kind.ACKNOWLEDGE: Doing(
         lambda page, asked: pager().acknowledge(page.id),
         lambda page, asked: page.status == Status.ACKNOWLEDGED,
+        by=lambda page: [one.id for one in page.acknowledged_by],
     ),
     Kind.RESOLVE: Doing(
         lambda page, asked: pager().resolve(page.id),
         lambda page, asked: page.status == Status.RESOLVED,
         only_open=False,
+        by=lambda page: [page.status_changed_by],
     ),
     Kind.ESCALATE: Doing(
         lambda page, asked: pager().escalate(page.id, level=asked["level"]),
@@ -118,10 +122,14 @@ def act(action: Action) -> Record:
 
 
 def look_whether_acted(action: Action) -> Record | None:
-    asked_at = now()
+    """What is so already may be so by somebody else: then it is not said to be the work of who pressed."""
+    doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
-    is_so = DOING[Kind(action.kind)].is_so(page, action.asked)
-    return (lambda: _acted(action, page, asked_at)) if is_so else None
+    if not doing.is_so(page, action.asked):
+        return None
+    if doing.by is not None and our_user_id() not in doing.by(page):
+        return lambda: _came_to_nothing(action, page, asked_at, _why_not(doing, page, action.asked))
+    return lambda: _acted(action, page, asked_at)
 
 
 def read_again(action: Action, error: CallFailed) -> bool:
@@ -136,6 +144,10 @@ def _why_not(doing: Doing, page: Page, asked: Asked) -> str:
     """Why it is not to be done any more, as PagerDuty is now; empty when it is."""
     if page.status == Status.RESOLVED and doing.only_open:
         return RESOLVED
+    if asked.get("status") == Status.TRIGGERED and page.status == Status.ACKNOWLEDGED:
+        return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
+    if doing is DOING[Kind.ESCALATE] and asked.get("policy", page.escalation_policy_id) != page.escalation_policy_id:
+        return "It follows another escalation policy by now, so this would have paged somebody else."
     if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
         return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
     if not doing.is_so(page, asked):
@@ -147,9 +159,12 @@ def _why_not(doing: Doing, page: Page, asked: Asked) -> str:
 
 def _acted(action: Action, page: Page, asked_at: datetime) -> None:
     action.outcome, action.reached = Outcome.DONE, action.asked.get("people", [one.id for one in page.assigned])
-    if action.kind == Kind.ACKNOWLEDGE and page.acknowledged_by:
-        action.done_as = page.acknowledged_by[-1].id
-    action.save(update_fields=["outcome", "reached", "done_as"])
+    if action.kind == Kind.ACKNOWLEDGE:
+        action.done_as = our_user_id()
+    elif action.kind == Kind.ESCALATE and page.assigned:  # where it waited, others may be on call by now
+        action.reached = [one.id for one in page.assigned]
+        action.told = f"Escalated to {names(page.assigned)}, level {action.asked['level']}"
+    action.save(update_fields=["outcome", "reached", "done_as", "told"])
     _take_over(action, page, asked_at)
 
 
@@ -207,13 +222,17 @@ def message_of(action: Action) -> Message:
     paragraphs = [
         f"{action.told}, says {action.who}." if action.kind == Kind.MOVE else f"{action.told} by {action.who}."
     ]
+    mentions: tuple[str, ...] = ()
     if action.kind == Kind.MOVE:
         paragraphs.append(_for_the_first_team(action.asked))
+        first_team = action.incident.responders.filter(name__in=action.asked["before"])
+        mentions = tuple(people.member_ids(first_team.values_list("email", flat=True)).values())
     elif action.kind == Kind.COMMAND:
         paragraphs = [f"{action.asked['name']} is in command."]
     elif action.kind == Kind.ME_TOO:
         paragraphs = [f"{action.who} sees it too.", action.asked["saw"]]
-    return Message(marker=f"{action.incident_id}/action/{action.pk}", paragraphs=tuple(paragraphs))
+    marker = f"{action.incident_id}/action/{action.pk}"
+    return Message(marker=marker, paragraphs=tuple(paragraphs), mentions=mentions)
 
 
 def _for_the_first_team(asked: Asked) -> str:

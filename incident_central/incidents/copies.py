@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -45,6 +46,12 @@ class Person(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def our_user_id() -> str:
+    """Of the PagerDuty user by whom we act there; empty until the directory has been read."""
+    ours = Person.objects.filter(email=settings.PAGERDUTY_FROM_EMAIL.lower())
+    return ours.values_list("pk", flat=True).first() or ""
 
 
 class Member(models.Model):

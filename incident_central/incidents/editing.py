@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from uuid import UUID
 
 from incident_central.database import transaction
+from incident_central.incidents import news
 from incident_central.incidents.models import Action, Incident
 from incident_central.incidents.pressing import Press, press
 from incident_central.incidents.text import clean
@@ -63,12 +64,14 @@ def edit(name: str, typed: Ours, shown: Ours, *, who: str, email: str, sender: s
     errors = _errors(name, typed, changed)
     if errors:
         raise CannotEdit(errors)
-    with transaction():
+    with transaction() as at:
         incident = Incident.objects.select_for_update().get(pk=name)
         _change_reporter(incident, typed, changed, who)
         _change_channel(incident, typed, changed, who)
         _change_links(incident, typed, changed, who)
         incident.save()
+        if changed & {"reporter_name", "reporter_email", "channel"}:
+            news.changed(incident, news.FACTS, at=at)
     if "commander" in changed:
         given = {"email": [typed.commander]}
         press(incident, Press(press_id, sender, who, email, Action.Kind.COMMAND, given))
@@ -102,11 +105,11 @@ def _errors(name: str, typed: Ours, changed: set[str]) -> dict[str, str]:
 
 def _change_reporter(incident: Incident, typed: Ours, changed: set[str], who: str) -> None:
     before = f"{incident.reporter_name} {incident.reporter_email}".strip()
+    if "reporter_email" in changed and incident.incident_commander_email == incident.reporter_email:
+        incident.commander_name = incident.commander  # who leads stays the same
     if "reporter_name" in changed:
         incident.reporter_name = typed.reporter_name
     if "reporter_email" in changed:
-        if incident.incident_commander_email == incident.reporter_email:
-            incident.commander_name = incident.commander  # who leads stays the same
         incident.reporter_email = typed.reporter_email
     incident.edited("reporter", before=before, after=f"{incident.reporter_name} {incident.reporter_email}", by=who)
 
@@ -116,7 +119,8 @@ def _change_channel(incident: Incident, typed: Ours, changed: set[str], who: str
         return
     before = f"#{incident.slack_channel_name} {incident.slack_channel_url}" if incident.slack_channel_url else ""
     found = CHANNEL.fullmatch(typed.channel)
-    incident.slack_channel_id = found[1] if found else None
+    if incident.slack_channel_id != (channel_id := found[1] if found else None):
+        incident.slack_channel_id, incident.summary_ts = channel_id, ""  # the summary is in the other one
     incident.slack_channel_url = typed.channel or None
     incident.slack_channel_name = typed.channel_name if found else None
     after = f"#{incident.slack_channel_name} {incident.slack_channel_url}" if found else ""

@@ -24,6 +24,7 @@ from incident_central.incidents.copies import Person as Person
 from incident_central.incidents.copies import Priority as Priority
 from incident_central.incidents.copies import Service as Service
 from incident_central.incidents.copies import Team as Team
+from incident_central.incidents.copies import our_user_id as our_user_id
 from incident_central.incidents.corrections import Correction as Correction
 from incident_central.incidents.corrections import OtherEmail as OtherEmail
 from incident_central.incidents.in_words import Kind as Kind
@@ -430,11 +431,13 @@ class Incident(models.Model):
             self._note(text, kind=Kind.CHANGE)
 
     def _with_who_pressed_it(self, entry: LogEntry) -> LogEntry:
-        """What came by the API and was pressed here is our From user's in PagerDuty's log, too."""
+        """What was pressed here is our From user's in PagerDuty's log, too."""
         kind = {"acknowledge": Action.Kind.ACKNOWLEDGE, "resolve": Action.Kind.RESOLVE}.get(entry.kind)
-        if kind is None or entry.channel != "api":
+        if kind is None or entry.actor_id != our_user_id():
             return entry
-        action = self.actions.filter(kind=kind, pressed_at__lte=entry.at + SLACK).first()
+        pressed = self.actions.filter(kind=kind, pressed_at__lte=entry.at + SLACK)
+        # It may be told before what did it is known to be done.
+        action = pressed.exclude(outcome=Action.Outcome.NOTHING).first()
         return entry if action is None else replace(entry, actor=action.who)
 
     def _with_who_pressed(self, page: Page) -> Page:

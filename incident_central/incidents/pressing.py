@@ -2,8 +2,8 @@
 
 What `Action.asked` holds, by kind:
 
-    escalate       level, people
-    reassign       user or policy, people
+    escalate       level, people, policy, status
+    reassign       user or policy, people, status
     wrong-service  service, policy, was, before: names
     priority       priority
     note           text
@@ -12,6 +12,8 @@ What `Action.asked` holds, by kind:
     command        name, email
     me-too         saw
     member         responder, name, member, is: a name
+
+`status` and an escalation's `policy` are those of the incident as it was pressed.
 """
 
 import json
@@ -25,7 +27,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from incident_central.database import transaction
-from incident_central.incidents import correcting, people
+from incident_central.incidents import correcting, news, people
 from incident_central.incidents.acting import ACTION, DOING
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
@@ -117,6 +119,7 @@ def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action
     incident.asked(action)
     if pressed.kind == Kind.COMMAND:
         incident.command_taken(wanted.asked["name"], wanted.asked["email"], by=pressed.who)
+        news.changed(incident, news.FACTS, at=action.pressed_at)
     elif pressed.kind == Kind.MEMBER:
         _say_who(incident, wanted.asked, pressed)
     runner.begin(ACTION, str(action.pk), action)
@@ -159,7 +162,7 @@ def _content(wanted: Wanted) -> dict[str, Any]:
 
 def _content_of(asked: dict[str, Any]) -> dict[str, Any]:
     """Without what depends on the moment."""
-    return {name: value for name, value in asked.items() if name not in ("message", "people", "before")}
+    return {name: value for name, value in asked.items() if name not in ("message", "people", "before", "status")}
 
 
 # ── what is asked for ─────────────────────────────────────────────────────────────────────────────
@@ -175,12 +178,25 @@ def _resolve(incident: Incident, pressed: Press) -> Wanted:
 
 def _escalate(incident: Incident, pressed: Press) -> Wanted:
     levels = incident.on_call_now()
-    level = int(pressed.one("level")) if pressed.one("level").isdecimal() else 0
+    number, _, shown = pressed.one("level").partition(" ")
+    level = int(number) if number.isdecimal() else 0
     if level not in levels:
         raise CannotAct("Choose the level to page: somebody must be on call there.")
     who = f"{_named(levels[level])}, level {level}"
-    asked = {"level": level, "people": [one.person_id for one in levels[level]]}
+    if shown and pressed.one("level") != level_as_shown(level, levels[level]):
+        raise CannotAct(f"Meanwhile that would page {who}. Choose again.")
+    people = [one.person_id for one in levels[level]]
+    asked = {"level": level, "people": people, "policy": _followed(incident), "status": incident.status}
     return Wanted(f"Escalate to {who}", f"Escalated to {who}", asked)
+
+
+def level_as_shown(level: int, on_calls: Sequence[OnCall]) -> str:
+    """As a button sends it: whoever presses it means these people."""
+    return " ".join([str(level), *sorted(one.person_id for one in on_calls)])
+
+
+def _followed(incident: Incident) -> str | None:
+    return None if incident.followed_policy is None else incident.followed_policy.pk
 
 
 def _reassign(incident: Incident, pressed: Press) -> Wanted:
@@ -196,7 +212,7 @@ def _reassign(incident: Incident, pressed: Press) -> Wanted:
         if person is None:
             raise CannotAct("Choose a person, or a team’s escalation policy.")
         who, asked = person.name, {"user": id_, "people": [id_]}
-    return Wanted(f"Reassign to {who}", f"Reassigned to {who}", asked)
+    return Wanted(f"Reassign to {who}", f"Reassigned to {who}", asked | {"status": incident.status})
 
 
 def _wrong_service(incident: Incident, pressed: Press) -> Wanted:

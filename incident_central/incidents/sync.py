@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Work that is not begun so long after its time has nobody to do it.
 OVERDUE = timedelta(seconds=60)
+#: What happened in PagerDuty is read within so long as a rule; after that, pages say that it has not been.
+READ_WITHIN = timedelta(seconds=30)
 
 #: How often PagerDuty is asked of its own accord; and while webhooks arrive, that is, one did lately.
 POLLED_EVERY, SLOWLY = timedelta(seconds=15), timedelta(seconds=30)
@@ -106,6 +108,8 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
 
 def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
     """What it says now, and tell its channel of what is new in that."""
+    if incident.missing_at is not None:
+        Incident.objects.filter(pk=incident.pk).update(missing_at=None)
     status, before = incident.status, news.facts(incident)
     incident.paged(page, asked_at=asked_at)
     if incident.status != status:
@@ -126,22 +130,22 @@ def poll(_: object) -> Record:
     found: list[Page] = []
     if len(gone) > 1 and _by_themselves.take(1):
         found = [page for page in pager().resolved_lately() if gone.pop(page.id, None) is not None]
-    missing = []
-    for incident in gone.values():
-        if not _by_themselves.take(1):
-            break
-        page = _read_page(incident)
+    missing, unread = [], list(gone.values())
+    while unread and _by_themselves.take(1):
+        page = _read_page(incident := unread.pop(0))
         if page is None:
             missing.append(incident.pk)
         else:
             found.append(page)
-    return lambda: _polled(listed, found, missing, asked_at)
+    left = [incident.pk for incident in unread]
+    return lambda: _polled(listed, found, missing, left, asked_at)
 
 
-def _polled(listed: list[Page], found: list[Page], missing: list[str], asked_at: datetime) -> None:
+def _polled(listed: list[Page], found: list[Page], missing: list[str], left: list[str], asked_at: datetime) -> None:
     importing.take_in(listed)
     refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
+    Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
     stale.run_again(stale.POLL, after=_pace())
 
 
@@ -171,11 +175,15 @@ def _pace() -> timedelta:
 
 
 def remind(_: object) -> Record:
-    """Write down, and tell the channel once, that nobody has acknowledged for too long. Asks nobody outside."""
+    """Write down, and tell the channel once, that nobody has acknowledged for too long; while PagerDuty does not say
+    how it is, later. Asks nobody outside."""
     return _remind
 
 
 def _remind() -> None:
+    poll = freshness().get(stale.POLL)
+    if poll is None or poll.failing or poll.read_at is None or behind_since() is not None:
+        return  # somebody may have acknowledged without our knowing
     waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=now() - news.UNACKNOWLEDGED)
     for incident in waiting.exclude(reminded_of=F("status_changed_at")).order_by("id").select_for_update():
         incident.nobody_acknowledged(int(news.UNACKNOWLEDGED.total_seconds() / 60))
@@ -205,7 +213,7 @@ def heard(webhook_id: str, told: Heard, *, body: bytes, signatures: str) -> None
         if is_new and told.page_id:
             stale.mark(Q(pagerduty_id=told.page_id))
         if is_new and told.is_of_new_page and settings.PAGERDUTY_IMPORT_INCIDENTS:
-            connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)))
+            connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)), robust=True)
 
 
 def refused(why: str) -> None:
@@ -359,3 +367,13 @@ def freshness() -> dict[str, Freshness]:
         row.name: Freshness(row.finished_at, row.error, overdue=row.run_at is not None and row.run_at < late)
         for row in rows
     }
+
+
+def behind_since() -> datetime | None:
+    """Since when something that happened in PagerDuty waits to be read, where that is longer than it takes: more
+    happened than it lets us ask for, or it answers other questions, but not these."""
+    waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by("stale_since")
+    fresh = freshness()
+    unread = [fresh[name].read_at for name in (stale.POLL_LOG, stale.CHANGED) if name in fresh and fresh[name].error]
+    since = min(filter(None, [waiting.values_list("stale_since", flat=True).first(), *unread]), default=None)
+    return since if since is not None and since < now() - READ_WITHIN else None

@@ -188,6 +188,7 @@ class Page:
     escalation_policy_id: str | None
     assigned_by_hand: bool  # to people by name: nobody else is paged after them
     status_changed_at: datetime
+    status_changed_by: str  # the id of who or what did
     updated_at: datetime
     merged_into: Reference | None  # the page that this one was resolved for
 
@@ -215,6 +216,7 @@ class LogEntry:
     at: datetime
     summary: str
     actor: str  # a person's name; empty for what happened by itself
+    actor_id: str  # that person's, or of the service or integration that did it
     channel: str  # how it came: website, mobile, api, timeout, …
     people: tuple[Reference, ...]  # whom it is about
     text: str  # what somebody wrote

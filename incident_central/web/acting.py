@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -25,7 +25,7 @@ from incident_central.incidents.models import (
     Status,
     listing,
 )
-from incident_central.incidents.pressing import HOURS, CannotAct, Press, press
+from incident_central.incidents.pressing import HOURS, CannotAct, Press, level_as_shown, press
 from incident_central.incidents.text import clean
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
@@ -42,7 +42,6 @@ Kind, Outcome = Action.Kind, Action.Outcome
 
 #: What came of a press stays beside the buttons for so long; after that it is in the timeline.
 NEWS = timedelta(minutes=1)
-SHOWN = 20  # actions looked at
 
 FOLLOW_UPS = {
     "note": "Say in PagerDuty who it was",
@@ -140,6 +139,7 @@ def _form(request: SignedIn, incident: Incident, pressed: Press, *, refused: str
 class Level:
     number: int
     names: str
+    shown: str  # what the button sends: the level, and who was shown on it
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Acting:
 def acting_on(incident: Incident) -> Acting:
     """The same for all readers."""
     levels = incident.on_call_now()
-    pressed = list(incident.actions.all()[:SHOWN])
+    pressed = list(incident.actions.defer("asked"))
     lines = _lines(pressed) if pressed else []
     too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who") if pressed else ()
     return Acting(
@@ -227,7 +227,7 @@ def _next_levels(incident: Incident, levels: dict[int, list[OnCall]]) -> list[Le
     found = {number: [one.person.name for one in people] for number, people in levels.items()}
     reached = _reached(incident, found)
     above = [number for number in found if number > reached] or list(found)
-    return [Level(number, listing(found[number])) for number in above]
+    return [Level(number, listing(found[number]), level_as_shown(number, levels[number])) for number in above]
 
 
 def _reached(incident: Incident, levels: dict[int, list[str]]) -> int:
@@ -237,30 +237,29 @@ def _reached(incident: Incident, levels: dict[int, list[str]]) -> int:
 
 
 def _lines(actions: Iterable[Action]) -> list[Line]:
-    """The latest of each kind, what needs somebody first."""
+    """What is not done, and the latest news of each kind; what needs somebody first."""
     by_id = {str(one.pk): one for one in actions}
-    rows = StepRow.objects.filter(job__workflow=ACTION.name, job__key__in=by_id).select_related("job")
+    is_news = Q(finished_at__gt=timezone.now() - NEWS)
+    rows = StepRow.objects.filter(~Q(state__in=SETTLED) | is_news, job__workflow=ACTION.name, job__key__in=by_id)
+    rows = rows.select_related("job")
     job_steps: dict[str, dict[str, StepRow]] = {}
     for row in rows.order_by("pk"):
         job_steps.setdefault(row.job.key, {})[row.name] = row
     lines: list[Line] = []
     seen: set[str] = set()
     for key, action in by_id.items():
-        if action.kind not in seen:
-            lines += [_line(action, row) for row in _worth_showing(action, job_steps.get(key, {}))]
+        shown = _worth_showing(action, job_steps.get(key, {}), is_latest=action.kind not in seen)
+        lines += [_line(action, row) for row in shown]
         seen.add(action.kind)
     return sorted(lines, key=lambda line: line.fix is None)
 
 
-def _worth_showing(action: Action, rows: Mapping[str, StepRow]) -> list[StepRow]:
-    """The step that matters, while it is news; the others only when they go wrong."""
+def _worth_showing(action: Action, rows: Mapping[str, StepRow], *, is_latest: bool) -> list[StepRow]:
+    """The step that matters, until it is done, and while that is news; the others only when they go wrong."""
     main = "act" if action.kind in DOING else "note" if action.kind == Kind.NOTE else ""
-    found = []
-    for row in rows.values():
-        settled_lately = row.finished_at is not None and row.finished_at > timezone.now() - NEWS
-        if (row.state not in SETTLED or settled_lately) if row.name == main else _unhappy(row):
-            found.append(row)
-    return found
+    return [
+        row for row in rows.values() if (is_latest or row.state not in SETTLED if row.name == main else _unhappy(row))
+    ]
 
 
 def _unhappy(row: StepRow) -> bool:

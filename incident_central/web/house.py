@@ -1,6 +1,7 @@
 """What every page says about the whole house: how many incidents are open, and whether the tools answer."""
 
 from collections import Counter
+from datetime import datetime
 from functools import cached_property
 
 from django.conf import settings
@@ -11,12 +12,13 @@ from incident_central.incidents.models import Status
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.search import open_now
 from incident_central.incidents.search_sql import CAP
-from incident_central.incidents.sync import Freshness, freshness
+from incident_central.incidents.sync import Freshness, behind_since, freshness
 from incident_central.web.choices import Lately
 from incident_central.web.templatetags.times import age
 
 #: When the tools were last read; asked for at most once a second, however many people look.
 _freshness = Lately(freshness, seconds=1.0)
+_behind_since = Lately(behind_since, seconds=1.0)
 #: What the doctor knows for certain to be broken, in a sentence.
 _broken = Lately(lambda: would_keep(one.found for one in Trouble.objects.broken()), seconds=1.0)
 
@@ -73,6 +75,11 @@ class House:
     @property
     def pagerduty(self) -> Freshness | None:
         return None if missing_settings() else self.freshness.get("poll")
+
+    @property
+    def behind(self) -> datetime | None:
+        """Since when what PagerDuty told is not all here, though it answers."""
+        return None if missing_settings() else _behind_since()
 
     @property
     def slack(self) -> Freshness | None:

@@ -34,6 +34,7 @@ def log_entry(row: Json) -> LogEntry:
         at=datetime.fromisoformat(row["created_at"]),
         summary=row.get("summary") or "",
         actor=_actor(row.get("agent") or {}),
+        actor_id=str((row.get("agent") or {}).get("id") or ""),
         channel=str(channel.get("type") or ""),
         people=tuple(_people(row)),
         text=_text(row, channel, kind),

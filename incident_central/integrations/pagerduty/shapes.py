@@ -95,6 +95,7 @@ def page_of(row: Json) -> Page:
         escalation_policy_id=(row.get("escalation_policy") or {}).get("id"),
         assigned_by_hand=row.get("assigned_via") == "direct_assignment",
         status_changed_at=_time(row.get("last_status_change_at") or row["created_at"]) or datetime.now(UTC),
+        status_changed_by=(row.get("last_status_change_by") or {}).get("id") or "",
         updated_at=_time(row.get("updated_at") or row["created_at"]) or datetime.now(UTC),
         merged_into=_merged_into(row),
     )
