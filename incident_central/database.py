@@ -172,8 +172,8 @@ def is_free(number: int) -> bool:
     """Whether no session holds that lock now."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        row: tuple[bool] = cursor.fetchone()
-        return row[0]
+        taken: tuple[bool] = cursor.fetchone()
+        return taken[0]
 
 
 def release_connection() -> None:
