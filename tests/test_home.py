@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -290,6 +290,32 @@ def test_what_was_there_before_the_search_is_filed_by_the_migration(make_hub: Ca
         wanted = {row["id"] for row in rows if lets_through(row, asked, {})}
         assert wanted
         assert set(names_on(hub.dana.get(address(asked)))) == wanted
+
+
+#: Some are composed of letters and marks, and may be so in two ways; in some alphabets there is one way alone.
+ALPHABETS = "Сергей ёлка Αθήνας 서울 データベース हिन्दी می\u200cخواهم Café".split()
+WAYS: list[Literal["NFC", "NFD"]] = ["NFC", "NFD"]
+
+
+def test_words_of_any_alphabet_are_found_however_they_are_composed(hub: Hub) -> None:
+    titles = [unicodedata.normalize(way, " ".join(ALPHABETS)) for way in WAYS]
+    both = {hub.dana.post("/report", report_form(hub, title=title)).incident for title in titles}
+    for name in both:
+        hub.finished(name)
+    for word in ALPHABETS:
+        for text in (word, word.upper()):
+            for way in WAYS:
+                assert both <= found(hub, unicodedata.normalize(way, text)), f"{text}, {way}"
+    assert both <= found(hub, "cafe")
+    for part in ("Серг", "θήνας", "서", "データ", "デ", "हि", "हिन"):
+        for way in WAYS:
+            assert not both & found(hub, unicodedata.normalize(way, part)), f"whole words: {part}, {way}"
+
+
+def test_a_word_ends_at_an_emoji(hub: Hub) -> None:
+    name = hub.dana.post("/report", report_form(hub, title="⚠️Wallaby👍🏽")).incident
+    hub.finished(name)
+    assert name in found(hub, "wallaby")
 
 
 # ── live ──────────────────────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,10 @@
 """What may be asked of the list of incidents, and a place in it."""
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
+from incident_central.incidents.migrations._search import NO_MARKS
 from incident_central.incidents.models import Status
 
 
@@ -41,6 +41,14 @@ class Position:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words to look for: without accents, parted at whatever is no letter or digit."""
-    plain = "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one))
-    return tuple(dict.fromkeys(re.findall(r"[^\W_]+", plain.lower())))
+    """The words to look for, parted at whatever is no letter, digit or mark of one.
+
+    Case and accents stay: each database leaves out of them what it left out of its own words.
+    """
+    parted = "".join(one if _is_of_a_word(one) else " " for one in unicodedata.normalize("NFC", text))
+    return tuple(dict.fromkeys(word for word in parted.split() if any(one.isalnum() for one in word)))
+
+
+def _is_of_a_word(character: str) -> bool:
+    is_mark = unicodedata.category(character) in ("Mn", "Mc") and character not in NO_MARKS
+    return is_mark or character.isalnum()

@@ -6,6 +6,7 @@ each is read by itself in that order, and what was found is merged. What trigger
 `migrations/_search.py`.
 """
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -106,12 +107,13 @@ def _is_assigned(person: str) -> Sql:
 
 
 def _found_by_postgresql(filters: Filters) -> Sql:
-    return Sql("w.words @@ plainto_tsquery('pg_catalog.simple', %s)", (" ".join(filters.words),))
+    query = "plainto_tsquery('pg_catalog.simple', incidents_plain(%s))"
+    return Sql(f"w.words @@ {query}", (" ".join(filters.words),))
 
 
 def _match(filters: Filters) -> str:
     """For FTS5. What incidents are filed under are words, too, so that rare ones among many are found at once."""
-    told = ["{own people} : (" + " AND ".join(f'"{word}"' for word in filters.words) + ")"]
+    told = ["{own people} : (" + " AND ".join(map(_spelt, filters.words)) + ")"]
     filed = [
         ("s", filters.services if filters.services is not None else ()),
         ("p", filters.priorities),
@@ -121,6 +123,12 @@ def _match(filters: Filters) -> str:
         if values:
             told.append("filed : (" + " OR ".join(f'"{kind}{value.encode().hex()}"' for value in values) + ")")
     return " AND ".join(told)
+
+
+def _spelt(word: str) -> str:
+    """FTS5 takes accents from Latin letters, and composes no others: a word is there composed or decomposed."""
+    spellings = dict.fromkeys([word, unicodedata.normalize("NFD", word)])
+    return "(" + " OR ".join(f'"{one}"' for one in spellings) + ")"
 
 
 class Open:

@@ -2,7 +2,8 @@
 
 Triggers keep it, so that no writer can forget it. Django does not know these tables. On SQLite it makes a table anew to
 alter a column, and loses its triggers thereby: a later migration that alters `incidents` or `incidents_responder` calls
-`drop` before and `make` afterwards. What was there already is filed by `make`.
+`drop` before and `make` afterwards, and so does one for whatever is changed here. What was there already is filed by
+`make`.
 
 `incidents_assigned` holds resolved incidents by the names in `incidents.assigned`, in the order of the list.
 `incidents_words` is the index of words. On SQLite its documents are numbered in the order of the list, too
@@ -19,6 +20,9 @@ A_MILLISECOND = 1_000_000  # room for so many incidents that were resolved in th
 #: Columns of `incidents` that are searched, or that it is filed under.
 COLUMNS = """title, description, reporter_name, reporter_email, incident_commander_email, acknowledged_by, assigned,
              status, resolved_at, created_at, service_id, priority_id"""
+
+#: Marks, but of how an emoji looks: words are parted at them.
+NO_MARKS = "\ufe0e\ufe0f"
 
 
 def make(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -76,8 +80,9 @@ SQLITE = [
            PRIMARY KEY (name, resolved_at, incident_id)) WITHOUT ROWID""",
     "CREATE INDEX incidents_assigned_to ON incidents_assigned (incident_id)",
     "CREATE TABLE incidents_place (docid integer PRIMARY KEY, incident_id text NOT NULL UNIQUE)",
-    """CREATE VIRTUAL TABLE incidents_words
-       USING fts5(own, people, filed, tokenize = 'unicode61 remove_diacritics 2')""",
+    # Marks are of the word that they stand in: else words that are decomposed, or in Hindi, would be parted at them.
+    f"""CREATE VIRTUAL TABLE incidents_words USING fts5(own, people, filed,
+        tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc' separators '{NO_MARKS}'")""",
     f"""CREATE INDEX incidents_odd ON incidents (resolved_at DESC, id DESC, created_at, service_id, priority_id)
         WHERE status = 'resolved' AND {ODD.replace("i.", "")}""",
     f"CREATE TRIGGER incidents_inserted AFTER INSERT ON incidents BEGIN {FILE.format(id='id')} END",
@@ -117,7 +122,7 @@ DROP_SQLITE = [
 # ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────
 
 #: Between words. Without it, the parser would keep addresses and hyphenated words in one piece.
-PUNCTUATION = "!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~‘’‚“”„«»‹›–—…·•¿¡§°\u00a0"
+PUNCTUATION = "!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~‘’‚“”„«»‹›–—…·•¿¡§°\u00a0\u200c\u200d" + NO_MARKS
 
 POSTGRESQL = [
     """CREATE TABLE incidents_assigned (
@@ -136,12 +141,14 @@ POSTGRESQL = [
     """CREATE INDEX incidents_odd ON incidents (resolved_at DESC, id DESC, created_at, service_id, priority_id)
        WHERE status = 'resolved' AND resolved_at - created_at NOT BETWEEN interval '-24 hours' AND interval '168 hours'
     """,
-    # Parted into words, without accents. A word that is too long for an index is left out by to_tsvector.
-    f"""CREATE FUNCTION incidents_plain(given text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+    # Parted into words, without accents: so is what is looked for. Immutable, since a database keeps its encoding: what
+    # is looked for is worked out once, not for each row. In capitals a final sigma is like any other. A word that is too
+    # long for an index is left out by to_tsvector.
+    f"""CREATE FUNCTION incidents_plain(given text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
         BEGIN
             given := translate(left(given, 100000), '{PUNCTUATION}', repeat(' ', {len(PUNCTUATION) - 1}));
             IF getdatabaseencoding() = 'UTF8' THEN
-                given := regexp_replace(normalize(given, NFD), '[\\u0300-\\u036f]', '', 'g');
+                given := replace(regexp_replace(normalize(given, NFD), '[\\u0300-\\u036f]', '', 'g'), 'ς', 'σ');
             END IF;
             RETURN given;
         END $$""",
