@@ -455,6 +455,19 @@ def test_me_too_is_counted_with_what_the_person_saw(hub: Hub, sandbox: Sandbox, 
     assert len([one for one in sandbox.messages(name) if "sees it too" in one["text"]]) == 1, "nothing was said"
 
 
+@pytest.mark.parametrize("kind", ["command", "me-too"])
+def test_an_incident_is_found_by_the_name_of_who_took_command_or_sees_it_too(hub: Hub, kind: str) -> None:
+    name = reported(hub, title="Numbats")
+    email = f"{kind}@example.com"  # which says nothing of the name
+    hub.command("manage", "createadmin", email, "--name", "Quentin Bettong", "--password-stdin", stdin=PASSWORD)
+    quentin = Browser(hub.url)
+    quentin.sign_in(email, PASSWORD)
+    assert name not in quentin.get("/?q=numbats+bettong").text
+    quentin.post(f"/incidents/{name}/actions/{kind}", {"press": str(uuid4())})
+    settled(hub, name)
+    assert name in quentin.get("/?q=numbats+bettong").text
+
+
 def edited(hub: Hub, name: str, **changes: str) -> Page:
     """Dana's answers to the edit form, as it was shown to her but for some changes."""
     page = hub.dana.get(f"/incidents/{name}/edit")

@@ -4,7 +4,7 @@ from incident_central.incidents.migrations import _search
 
 
 class Migration(migrations.Migration):
-    """Words of every alphabet are found; what is there is filed anew."""
+    """Words of every alphabet, commanders' names and who pressed “Me too” are found; what is there is filed anew."""
 
     dependencies = [("incidents", "0007_directory_version")]
 

@@ -1,14 +1,14 @@
 """What the database itself keeps so that incidents are found quickly: words, and who was assigned.
 
 Triggers keep it, so that no writer can forget it. Django does not know these tables. On SQLite it makes a table anew to
-alter a column, and loses its triggers thereby: a later migration that alters `incidents` or `incidents_responder` calls
-`drop` before and `make` afterwards, and so does one for whatever is changed here. What was there already is filed by
-`make`.
+alter a column, and loses its triggers thereby: a later migration that alters `incidents`, `incidents_responder` or
+`incidents_action` calls `drop` before and `make` afterwards, and so does one for whatever is changed here. What was
+there already is filed by `make`.
 
 `incidents_assigned` holds resolved incidents by the names in `incidents.assigned`, in the order of the list.
 `incidents_words` is the index of words. On SQLite its documents are numbered in the order of the list, too
 (`incidents_place`): what was resolved last has the highest number but for what is open, which comes above OPEN_FROM.
-Responders' names are indexed as they are added; nothing changes them afterwards.
+Names of responders and of who pressed “Me too” are indexed as they are added; nothing changes them afterwards.
 """
 
 from django.apps.registry import Apps
@@ -18,8 +18,8 @@ OPEN_FROM = 1 << 62
 A_MILLISECOND = 1_000_000  # room for so many incidents that were resolved in the same one
 
 #: Columns of `incidents` that are searched, or that it is filed under.
-COLUMNS = """title, description, reporter_name, reporter_email, incident_commander_email, acknowledged_by, assigned,
-             status, resolved_at, created_at, service_id, priority_id"""
+COLUMNS = """title, description, reporter_name, reporter_email, commander_name, incident_commander_email,
+             acknowledged_by, assigned, status, resolved_at, created_at, service_id, priority_id"""
 
 #: Marks, but of how an emoji looks: words are parted at them.
 NO_MARKS = "\ufe0e\ufe0f"
@@ -60,12 +60,14 @@ INSERT INTO incidents_assigned (name, resolved_at, incident_id, service_id, prio
 INSERT INTO incidents_words (rowid, own, people, filed)
     SELECT p.docid,
         i.id || ' ' || i.title || ' ' || i.description,
-        i.reporter_name || ' ' || i.reporter_email || ' ' || coalesce(i.incident_commander_email, '') || ' ' ||
-            i.acknowledged_by || ' ' ||
+        i.reporter_name || ' ' || i.reporter_email || ' ' || i.commander_name || ' ' ||
+            coalesce(i.incident_commander_email, '') || ' ' || i.acknowledged_by || ' ' ||
             coalesce((SELECT group_concat(one.value, ' ')
                       FROM json_each(CASE WHEN json_valid(i.assigned) THEN i.assigned ELSE '[]' END) one), '') || ' ' ||
             coalesce((SELECT group_concat(r.name || ' ' || r.email, ' ')
-                      FROM incidents_responder r WHERE r.incident_id = i.id), ''),
+                      FROM incidents_responder r WHERE r.incident_id = i.id), '') || ' ' ||
+            coalesce((SELECT group_concat(a.who || ' ' || a.email, ' ')
+                      FROM incidents_action a WHERE a.incident_id = i.id AND a.kind = 'me-too'), ''),
         CASE WHEN {ODD} THEN 'odd ' ELSE '' END ||
             's' || hex(i.service_id) || ' p' || hex(coalesce(i.priority_id, '')) || ' ' ||
             coalesce((SELECT group_concat('a' || hex(one.value), ' ')
@@ -100,6 +102,8 @@ SQLITE = [
        END""",
     f"""CREATE TRIGGER incidents_responder_inserted AFTER INSERT ON incidents_responder
         BEGIN {FILE.format(id="incident_id")} END""",
+    f"""CREATE TRIGGER incidents_action_inserted AFTER INSERT ON incidents_action WHEN NEW.kind = 'me-too'
+        BEGIN {FILE.format(id="incident_id")} END""",
 ]
 
 DROP_SQLITE = [
@@ -111,6 +115,7 @@ DROP_SQLITE = [
             "incidents_deleted",
             "incidents_renamed",
             "incidents_responder_inserted",
+            "incidents_action_inserted",
         )
     ),
     "DROP INDEX IF EXISTS incidents_odd",
@@ -158,10 +163,12 @@ POSTGRESQL = [
     """CREATE FUNCTION incidents_index_words(of_incident text) RETURNS void LANGUAGE sql AS $$
            INSERT INTO incidents_words (incident_id, words, resolved_at, service_id, priority_id, created_at, assigned)
            SELECT i.id, to_tsvector('pg_catalog.simple', incidents_plain(concat_ws(' ',
-               i.id, i.title, i.description, i.reporter_name, i.reporter_email, i.incident_commander_email,
-               i.acknowledged_by,
+               i.id, i.title, i.description, i.reporter_name, i.reporter_email, i.commander_name,
+               i.incident_commander_email, i.acknowledged_by,
                (SELECT string_agg(one, ' ') FROM incidents_names(i.assigned) one),
-               (SELECT string_agg(r.name || ' ' || r.email, ' ') FROM incidents_responder r WHERE r.incident_id = i.id)
+               (SELECT string_agg(r.name || ' ' || r.email, ' ') FROM incidents_responder r WHERE r.incident_id = i.id),
+               (SELECT string_agg(a.who || ' ' || a.email, ' ')
+                FROM incidents_action a WHERE a.incident_id = i.id AND a.kind = 'me-too')
            ))), CASE i.status WHEN 'resolved' THEN i.resolved_at END, i.service_id, i.priority_id, i.created_at,
            ARRAY(SELECT incidents_names(i.assigned))
            FROM incidents i WHERE i.id = of_incident
@@ -179,7 +186,7 @@ POSTGRESQL = [
            PERFORM incidents_index_words(NEW.id);
            RETURN NULL;
        END $$""",
-    """CREATE FUNCTION incidents_file_responders() RETURNS trigger LANGUAGE plpgsql AS $$
+    """CREATE FUNCTION incidents_file_people() RETURNS trigger LANGUAGE plpgsql AS $$
        DECLARE
            one text;
        BEGIN
@@ -193,13 +200,17 @@ POSTGRESQL = [
     f"""CREATE TRIGGER incidents_written AFTER INSERT OR UPDATE OF {COLUMNS} ON incidents
         FOR EACH ROW EXECUTE FUNCTION incidents_file()""",
     """CREATE TRIGGER incidents_responder_inserted AFTER INSERT ON incidents_responder
-       REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION incidents_file_responders()""",
+       REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION incidents_file_people()""",
+    """CREATE TRIGGER incidents_action_inserted AFTER INSERT ON incidents_action
+       REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION incidents_file_people()""",
 ]
 
 DROP_POSTGRESQL = [
+    "DROP TRIGGER IF EXISTS incidents_action_inserted ON incidents_action",
     "DROP TRIGGER IF EXISTS incidents_responder_inserted ON incidents_responder",
     "DROP TRIGGER IF EXISTS incidents_written ON incidents",
-    "DROP FUNCTION IF EXISTS incidents_file_responders, incidents_file, incidents_index_words",
+    "DROP FUNCTION IF EXISTS incidents_file_people, incidents_file, incidents_index_words",
+    "DROP FUNCTION IF EXISTS incidents_file_responders",  # what the first of them was called before
     "DROP FUNCTION IF EXISTS incidents_names, incidents_plain",
     "DROP INDEX IF EXISTS incidents_odd",
     "DROP TABLE IF EXISTS incidents_words, incidents_assigned",
