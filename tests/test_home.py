@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import history
+from tests.doctor import level, policy_id, schedule_id, user_id
 from tests.processes import PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -400,6 +401,40 @@ def test_the_on_call_page_has_every_service_and_every_person(full: Hub) -> None:
     for row in full.rows(people):
         assert row["name"] in unescape(by_person)
     assert "+1" not in by_team + by_person, "no phone numbers"
+
+
+def test_a_level_that_nobody_is_on_yet_says_until_when(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    begins = NOW.replace(second=0) + timedelta(hours=6)
+    turn = {"user_id": user_id("jonas.weber"), "start": begins.timestamp(), "end": begins.timestamp() + 3600}
+    rota = schedule_id("Storefront primary")
+    sandbox.plant("pagerduty", "schedules", rota, set={"user_ids": [], "overrides": [turn]})
+    levels = [user_id("lucia.paredes"), rota, schedule_id("Payments primary"), user_id("priya.nair")]
+    rules = [level(target, number=number) for number, target in enumerate(levels, 1)]
+    sandbox.plant("pagerduty", "policies", policy_id("Platform"), set={"rules": rules})
+    hub = make_hub(TIME_ZONE=str(LISBON))
+    hub.start()
+    eventually(lambda: hub.rows("SELECT 1 FROM incidents_service LIMIT 1"))
+    local = begins.astimezone(LISBON)
+    from_then = f"{local:%H:%M}" if local.date() == datetime.now(LISBON).date() else f"tomorrow {local:%H:%M}"
+
+    (checkout,) = _lines(hub, "/on-call", "Checkout API")
+    assert re.search(rf"level 1: nobody until {from_then} Oskar Lindqvist until .+?, level 2", checkout)
+    assert f"Jonas Weber from {from_then}" in checkout
+    assert "Dana Okafor after 10 min" in checkout
+    (identity,) = _lines(hub, "/on-call", "Identity")
+    nobody = f"level 2: nobody until {from_then}, then level 3: nobody within a day"
+    assert f"{nobody}, then Priya Nair after 5 min" in identity
+    (jonas,) = _lines(hub, "/on-call?by=person", "Jonas Weber")
+    assert re.search(rf"Checkout API[^)]* level 1, from {from_then}", jonas)
+    (payments,) = _lines(hub, "/on-call", "Payments")
+    assert payments == "Payments Nobody is on call"
+
+
+def _lines(hub: Hub, path: str, about: str) -> list[str]:
+    """Rows of the page's tables that begin with this, in words."""
+    rows = re.findall(r"<tr>(.*?)</tr>", hub.dana.get(path).text, re.DOTALL)
+    texts = [" ".join(unescape(re.sub(r"<br>", " ", re.sub(r"</?(?!br)[^>]+>", "", row))).split()) for row in rows]
+    return [text for text in texts if text.startswith(about)]
 
 
 def test_looking_asks_nobody_outside(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:

@@ -12,6 +12,7 @@ from incident_central.incidents.directory import Database
 from incident_central.incidents.models import EscalationPolicy, OnCall, Service
 from incident_central.web.house import House
 from incident_central.web.security import SignedIn, signed_in
+from incident_central.web.templatetags.times import hand_over
 from incident_central.web.who_answers import services_by_team
 
 
@@ -22,14 +23,33 @@ class Level:
     number: int
     now: list[OnCall]
     next: list[OnCall]
-    minutes: int | None  # before this level is tried, after the one below
+    minutes: int | None  # before this level is tried, after the one before it that reaches somebody
+
+    @property
+    def nobody(self) -> str:
+        """What is said of it while nobody is on it."""
+        until = f"until {hand_over(start)}" if self.next and (start := self.next[0].start) else "within a day"
+        return f"level {self.number}: nobody {until}"
 
 
 @dataclass(frozen=True)
 class ServiceOnCall:
     service: Service
-    levels: list[Level]
+    levels: list[Level]  # none where nobody is on any within a day
     why_unusable: str
+
+    @property
+    def first(self) -> list[Level]:
+        """The one that is paged first, behind those that PagerDuty passes over."""
+        return self.levels[: next((n for n, level in enumerate(self.levels, 1) if level.now), len(self.levels))]
+
+    @property
+    def next(self) -> list[OnCall]:
+        return [one for level in self.first for one in level.next]
+
+    @property
+    def others(self) -> list[Level]:
+        return self.levels[len(self.first) :]
 
 
 @dataclass(frozen=True)
@@ -73,13 +93,17 @@ def _by_team(directory: Database, now: datetime) -> list[tuple[str, list[Service
 
 
 def _levels(policy: EscalationPolicy | None, now: datetime) -> list[Level]:
+    """All that it has, those that nobody is on now, too; none where nobody is on any within a day."""
     if policy is None:
         return []
-    coming = _coming(policy, now)
-    return [
-        Level(number, people, coming.get(number, []), _minutes(policy, number))
-        for number, people in policy.on_call_at(now).items()
-    ]
+    on_call, coming = policy.on_call_at(now), _coming(policy, now)
+    levels, minutes = [], None
+    for number in range(1, max([len(policy.minutes), *on_call, *coming]) + 1):
+        people = on_call.get(number, [])
+        levels.append(Level(number, people, coming.get(number, []), minutes if people else None))
+        if people:
+            minutes = policy.minutes[number - 1] if number <= len(policy.minutes) else None
+    return levels if on_call or coming else []
 
 
 def _coming(policy: EscalationPolicy, now: datetime) -> dict[int, list[OnCall]]:
@@ -90,11 +114,6 @@ def _coming(policy: EscalationPolicy, now: datetime) -> dict[int, list[OnCall]]:
         if not begun or begun[0].start == one.start:
             begun.append(one)
     return found
-
-
-def _minutes(policy: EscalationPolicy, number: int) -> int | None:
-    before = policy.minutes[: number - 1]
-    return before[-1] if number > 1 and len(before) == number - 1 else None
 
 
 def _by_person(directory: Database, now: datetime) -> list[PersonOnCall]:
