@@ -262,7 +262,10 @@ def test_each_thing_that_waits_is_shown_though_it_is_of_one_kind(hub: Hub, sandb
     for text in ("First.", "Second."):
         act(hub, name, "note", text=text)
     tried_in_vain(hub, name, "note")
-    assert hub.dana.get(f"/incidents/{name}").text.count("It is kept, and done as soon as that works.") == 2
+    page = hub.dana.get(f"/incidents/{name}").text
+    assert page.count("It is kept, and done as soon as that works.") == 2
+    assert "Add note: First." in page
+    assert "Add note: Second." in page
     sandbox.mend()
     settled(hub, name)
     assert "It is kept" not in hub.dana.get(f"/incidents/{name}").text

@@ -20,6 +20,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from textwrap import shorten
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -242,7 +243,7 @@ def _add_note(incident: Incident, pressed: Press) -> Wanted:
     text = _text(pressed, "text")
     if not text:
         raise CannotAct("Write the note first.")
-    return Wanted("Add note", "Note", {"text": text})
+    return Wanted(f"Add note: {shorten(text, 40, placeholder='…')}", "Note", {"text": text})
 
 
 def _more_people(incident: Incident, pressed: Press) -> Wanted:

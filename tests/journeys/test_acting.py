@@ -34,6 +34,18 @@ def test_a_note_half_typed_survives_while_the_page_goes_on(dana: Page, hub: Hub,
     expect(dana.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
 
 
+def test_a_menu_stays_on_the_screen_however_wide_that_is(dana: Page, hub: Hub) -> None:
+    name = report(dana)
+    hub.finished(name)
+    dana.goto(f"/incidents/{name}")
+    for width in range(1300, 340, -60):
+        dana.set_viewport_size({"width": width, "height": 1600})
+        for menu in dana.locator(".actions details.menu").all():
+            menu.locator("summary").first.click()
+            expect(menu.locator(":scope > :not(summary)")).to_be_in_viewport(ratio=1.0)
+            menu.locator("summary").first.click()
+
+
 def test_what_was_left_out_under_a_hand_follows_once_it_is_gone(dana: Page, hub: Hub, sandbox: Sandbox) -> None:
     name = report(dana)
     hub.finished(name)

@@ -30,6 +30,14 @@ function halfDone(element) {
     || [...element.querySelectorAll("textarea")].some((one) => one.value !== one.defaultValue);
 }
 
+// A menu that would leave the screen opens the other way.
+document.addEventListener("toggle", ({ target }) => {
+  if (!target.matches(".actions details.menu[open]")) return;
+  target.classList.remove("end");
+  const { right } = target.querySelector(":scope > :not(summary)").getBoundingClientRect();
+  target.classList.toggle("end", right > document.documentElement.clientWidth);
+}, true);
+
 let unfolded = [];
 let leftOut = false;
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
