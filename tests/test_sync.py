@@ -7,7 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.error import HTTPError
+from uuid import uuid4
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -258,6 +260,36 @@ def test_what_happens_by_itself_says_so(hub: Hub, sandbox: Sandbox) -> None:
     act(sandbox, page, "reopen", "Oskar Lindqvist")
     sandbox.advance(61)
     shown(hub, name, "Resolved by PagerDuty: it was open for longer than the service allows", ">Resolved</span>")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "Resolved by its monitoring (Checkout API)"),
+        ({"integration": "Datadog"}, "Resolved by its monitoring (Datadog)"),
+        ({"channel": "email"}, "Resolved by its monitoring (Checkout API)"),
+        ({"channel": "nagios", "integration": "Icinga"}, "Resolved by its monitoring (Icinga)"),
+    ],
+)
+def test_what_monitoring_resolves_is_told_as_its_doing(
+    hub: Hub, sandbox: Sandbox, given: dict[str, str], words: str
+) -> None:
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "resolve", "", **given)
+    text = shown(hub, name, words, ">Resolved</span>")
+    assert "open for longer" not in text
+    told = eventually(lambda: [one["text"] for one in sandbox.messages(name) if one["text"].startswith("Resolved")])
+    assert len(told) == 1
+    assert told[0].startswith("Resolved. "), "the channel and the reporter hear nothing of a time-out, either"
+
+
+def test_what_dana_resolved_before_is_not_hers_when_monitoring_resolves_it_again(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    hub.dana.post(f"/incidents/{name}/actions/resolve", {"press": str(uuid4())})
+    eventually(lambda: incident(sandbox, page)["status"] == "resolved")
+    act(sandbox, page, "reopen")
+    act(sandbox, page, "resolve", "")
+    shown(hub, name, "Resolved by Dana Okafor", "Resolved by its monitoring (Checkout API)")
 
 
 def test_an_acknowledgement_that_runs_out_is_told(hub: Hub, sandbox: Sandbox) -> None:

@@ -17,6 +17,7 @@ BY_WAY_OF = {
     "website": " on PagerDuty’s website",
 }
 NOTIFIED_BY = {"phone": " by phone call", "sms": " by text message", "push": " by push", "email": " by e-mail"}
+TIMED_OUT = " by PagerDuty: it was open for longer than the service allows"
 FIELDS = {"incident_type": "type", "conference_bridge": "conference bridge"}
 
 
@@ -103,8 +104,12 @@ def _unacknowledged(entry: LogEntry) -> Told:
 
 
 def _resolved(entry: LogEntry) -> Told:
-    why = _by(entry) or " by PagerDuty: it was open for longer than the service allows"
+    why = _by(entry) or (TIMED_OUT if entry.channel in ("timeout", "auto") else _by_monitoring(entry))
     return Told(Kind.STATUS, f"Resolved{why}{_how(entry)}", entry.text, (status_fact(Status.RESOLVED),))
+
+
+def _by_monitoring(entry: LogEntry) -> str:
+    return " by its monitoring" + (f" ({entry.machine})" if entry.machine else "")
 
 
 def _reopened(entry: LogEntry) -> Told:

@@ -217,6 +217,7 @@ class LogEntry:
     summary: str
     actor: str  # a person's name; empty for what happened by itself
     actor_id: str  # that person's, or of the service or integration that did it
+    machine: str  # name of the service or integration whose doing it was; empty for a person's
     channel: str  # how it came: website, mobile, api, timeout, …
     people: tuple[Reference, ...]  # whom it is about
     text: str  # what somebody wrote

@@ -121,9 +121,15 @@ def test_people_act_in_pagerduty_itself_by_the_pages_forms(
     assert responder["state"] == "joined"
 
 
-def test_monitoring_opens_an_incident_by_the_pages_form(sandbox: RunningSandbox) -> None:
+def test_monitoring_opens_an_incident_and_resolves_it_by_the_pages_forms(sandbox: RunningSandbox) -> None:
     send(sandbox, "/pagerduty/incidents", title="Disk is full", service="Search")
-    assert re.search(r"#\d+ Disk is full Triggered Search · Jonas Weber", words(page(sandbox).replace("<br>", " ")))
+    html = page(sandbox)
+    assert re.search(r"#\d+ Disk is full Triggered Search · Jonas Weber", words(html.replace("<br>", " ")))
+    resolve = re.search(r'<form method="post" action="(/pagerduty/incidents/\w+/resolve)">', html)
+    assert resolve
+    send(sandbox, resolve[1])
+    assert re.search(r"#\d+ Disk is full Resolved", words(page(sandbox)))
+    assert "Resolve by monitoring" not in words(page(sandbox))
 
 
 def test_webhooks_are_shown_as_they_go_and_a_subscription_can_be_switched_off(

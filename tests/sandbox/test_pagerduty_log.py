@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from incident_central.sandbox.company import FROM_USER
 from tests.sandbox.asking import act, change, create, kinds_of, log_of, reference
 from tests.sandbox.specification import check
@@ -54,6 +56,29 @@ def test_what_happens_by_itself_is_told_as_the_services_doing(sandbox: RunningSa
     for kind in ("unacknowledge", "escalate", "exhaust_escalation_path", "resolve"):
         entry = entry_of(pager, incident, kind)
         assert (entry["agent"]["summary"], entry["channel"]["type"]) == ("Data Warehouse", "timeout")
+
+
+@pytest.mark.parametrize(
+    ("given", "agent", "channel"),
+    [
+        ({}, ("service_reference", "Checkout API"), "api"),
+        ({"integration": "Datadog"}, ("integration_reference", "Datadog"), "api"),
+        ({"channel": "nagios"}, ("service_reference", "Checkout API"), "nagios"),
+        ({"channel": "email", "integration": "Mail"}, ("integration_reference", "Mail"), "email"),
+    ],
+)
+def test_monitoring_resolves_as_the_service_or_as_an_integration_of_it(
+    sandbox: RunningSandbox, pager: LocalPagerDuty, given: dict[str, str], agent: tuple[str, str], channel: str
+) -> None:
+    incident = create(pager)
+    act(sandbox, incident, "resolve", "", **given)
+    entry = entry_of(pager, incident, "resolve")
+    assert (entry["agent"]["type"], entry["agent"]["summary"]) == agent
+    assert entry["channel"] == {"type": channel}
+    assert "timeout" not in entry["summary"]
+    check("GET /incidents/{id}/log_entries", pager.get(f"/incidents/{incident['id']}/log_entries"))
+    now = pager.rget(f"/incidents/{incident['id']}")
+    assert (now["status"], now["last_status_change_by"]["type"]) == ("resolved", "service_reference")
 
 
 def test_types_that_are_not_in_the_description_may_be_left_out(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:

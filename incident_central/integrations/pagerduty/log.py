@@ -25,7 +25,8 @@ def oldest_first(rows: Iterable[Json]) -> list[LogEntry]:
 
 
 def log_entry(row: Json) -> LogEntry:
-    channel = row.get("channel") or {}
+    channel, agent = row.get("channel") or {}, row.get("agent") or {}
+    name, is_person = agent.get("summary") or agent.get("name") or "", "user" in str(agent.get("type"))
     kind = str(row.get("type") or "").removesuffix("_reference").removesuffix("_log_entry")
     return LogEntry(
         id=row["id"],
@@ -33,8 +34,9 @@ def log_entry(row: Json) -> LogEntry:
         kind=SAME.get(kind, kind),
         at=datetime.fromisoformat(row["created_at"]),
         summary=row.get("summary") or "",
-        actor=_actor(row.get("agent") or {}),
-        actor_id=str((row.get("agent") or {}).get("id") or ""),
+        actor=name if is_person else "",
+        actor_id=str(agent.get("id") or ""),
+        machine="" if is_person else name,
         channel=str(channel.get("type") or ""),
         people=tuple(_people(row)),
         text=_text(row, channel, kind),
@@ -43,11 +45,6 @@ def log_entry(row: Json) -> LogEntry:
         notified_by=str((channel.get("notification") or {}).get("type") or "").partition("_")[0],
         sources=tuple(_reference(one) for one in row.get("source_incidents") or ()),
     )
-
-
-def _actor(agent: Json) -> str:
-    """A person's name. Services and integrations are agents too, and mean that nobody pressed anything."""
-    return (agent.get("summary") or agent.get("name") or "") if "user" in str(agent.get("type")) else ""
 
 
 def _people(row: Json) -> Iterable[Reference]:

@@ -27,6 +27,8 @@ from incident_central.sandbox.pagerduty.records import (
 ESCALATE, DELEGATE, REASSIGN = "escalate", "delegate", "assign"
 EVENTS = {ESCALATE: "incident.escalated", DELEGATE: "incident.delegated", REASSIGN: "incident.reassigned"}
 REOPENED = "incident.reopened"
+# By which channel a service resolves, in the words of the log.
+DOORS = {"timeout": "by timeout", "api": "through the API", "email": "through e-mail", "nagios": "through Nagios"}
 
 
 def run_due(account: Account) -> None:
@@ -144,16 +146,27 @@ def resolve(
     at: float,
     channel: str = "api",
     resolution: str | None = None,
+    integration: str | None = None,
 ) -> None:
-    """The end; `by` None is the service's auto-resolve time-out."""
+    """The end; `by` None is the service's doing: its auto-resolve time-out or, by another channel, what a monitoring
+    tool told it. `integration`: name of the one by which that came."""
     _set_status(incident, RESOLVED, by=by or incident.service_id, at=at)
     incident.resolved_at = at
     incident.assignments, incident.acknowledgements = [], []
     incident.escalates_at = incident.unacknowledges_at = incident.resolves_at = None
     account.open.pop(incident.id, None)
-    who = account.users[by].name if by is not None else "timeout"
-    agent = by or incident.service_id
-    log(account, incident, "resolve", f"Resolved by {who}", at=at, agent=agent, channel=channel, note=resolution)
+    who = f"by {account.users[by].name}" if by is not None else DOORS[channel]
+    log(
+        account,
+        incident,
+        "resolve",
+        f"Resolved {who}",
+        at=at,
+        agent=by or incident.service_id,
+        channel=channel,
+        note=resolution,
+        integration=integration,
+    )
     announce(account, incident, "incident.resolved", at=at, agent=by, channel=channel)
 
 

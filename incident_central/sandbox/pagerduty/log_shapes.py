@@ -26,7 +26,7 @@ def log_entry_json(shapes: Shapes, entry: LogEntry, incident_json: IncidentJson)
     shape: Json = {
         **_head(shapes, entry),
         "created_at": shapes.time(entry.at),
-        "agent": agent_link(shapes, entry.agent_id or incident.service_id),
+        "agent": _agent(shapes, incident, entry),
         "channel": _channel(shapes, incident, entry),
         "service": shapes.service_link(incident.service_id),
         "incident": incident_json(Shapes(account, UTC), incident) if "incidents" in shapes.include else link,
@@ -55,6 +55,14 @@ def log_entry_json(shapes: Shapes, entry: LogEntry, incident_json: IncidentJson)
 
 # Fields that an entry shows as they are.
 PLAIN = ("acknowledgement_timeout", "changeset", "message", "note")
+
+
+def _agent(shapes: Shapes, incident: Incident, entry: LogEntry) -> Json:
+    agent_id, integration = entry.agent_id or incident.service_id, entry.more.get("integration")
+    if integration is None:
+        return agent_link(shapes, agent_id)
+    service = shapes.account.services[agent_id]
+    return {**shapes.integration(service, str(integration)), "type": "integration_reference"}
 
 
 def agent_link(shapes: Shapes, agent_id: str) -> Json:

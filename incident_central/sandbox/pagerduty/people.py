@@ -23,14 +23,18 @@ from incident_central.sandbox.pagerduty.records import (
 
 Given = Mapping[str, Any]
 WEBSITE, PHONE = "website", "mobile"
+MONITORING = ("api", "email", "nagios")  # the channels by which it tells
 
 
 def press(account: Account, incident_id: str, action: str, given: Given) -> None:
-    """Do something to an incident, by id or number, as `given["user"]`."""
+    """Do something to an incident, by id or number, as `given["user"]`; without one, as monitoring, which resolves."""
     with account.lock:
         incident = account.incident(incident_id)
         if incident is None:
             raise ValueError("No such incident. Start over may have put it away.")
+        if action == "resolve" and not given.get("user"):
+            _recover(account, incident, given)
+            return
         user = account.users[_id_of(account.users, given.get("user"))]
         if action not in ACTIONS:
             raise ValueError(f"Nobody can {action} an incident. People can: {', '.join(ACTIONS)}.")
@@ -55,6 +59,16 @@ def open_incident(account: Account, given: Given) -> Incident:
         user = account.users[user_id] if user_id else None
         origin = BY_WEBSITE if user else BY_MONITORING
         return incidents.create(account, body, requester=user, origin=origin)
+
+
+def _recover(account: Account, incident: Incident, given: Given) -> None:
+    """A monitoring tool says that all is well again: by a `channel`, as the service or as its `integration`."""
+    channel, integration = given.get("channel") or "api", given.get("integration") or None
+    if channel not in MONITORING:
+        raise ValueError(f"Monitoring resolves by one of: {', '.join(MONITORING)}.")
+    if incident.is_open:
+        now = account.clock.now()
+        escalation.resolve(account, incident, by=None, at=now, channel=channel, integration=integration)
 
 
 def _acknowledge(account: Account, incident: Incident, user: User, given: Given) -> None:

@@ -222,7 +222,8 @@ class ResponderRequest:
 
 @dataclass(frozen=True)
 class LogEntry:
-    """`type` without "_log_entry"; `agent_id` of a user or a service, None is PagerDuty itself.
+    """`type` without "_log_entry"; `agent_id` of a user or a service, None is PagerDuty itself. Where `more` names an
+    integration, that one of the service is the agent.
 
     `channel` is a type, such as "api", "website" or "timeout"; `channel_more` what else the channel tells, and
     `more` what else the entry does. Ids in them are those of users, services, policies and priorities.

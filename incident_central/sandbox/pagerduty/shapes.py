@@ -172,10 +172,10 @@ class Shapes:
             "incident_urgency_rule": self._urgency_rule(service),
             "acknowledgement_timeout": service.acknowledgement_timeout,
             "auto_resolve_timeout": service.auto_resolve_timeout,
-            "integrations": [self._integration(service, name) for name in service.integrations],
+            "integrations": [self.integration(service, name) for name in service.integrations],
         }
 
-    def _integration(self, service: Service, name: str) -> Json:
+    def integration(self, service: Service, name: str) -> Json:
         path = f"{self.account.api_url}/services/{service.id}/integrations/{fixed_id('integration', service.id, name)}"
         return {
             "id": path.rpartition("/")[2],
