@@ -15,14 +15,34 @@ def subscriptions(sandbox: Sandbox) -> list[Json]:
     return found
 
 
-def subscribe(sandbox: Sandbox, url: str) -> str:
+def subscribe(sandbox: Sandbox, url: str) -> Json:
     wanted = {
         "type": "webhook_subscription",
         "delivery_method": {"type": "http_delivery_method", "url": url},
         "events": ["incident.resolved"],
         "filter": {"type": "account_reference"},
     }
-    return str(ask(sandbox, "/webhook_subscriptions", {"webhook_subscription": wanted})["webhook_subscription"]["id"])
+    made: Json = ask(sandbox, "/webhook_subscriptions", {"webhook_subscription": wanted})["webhook_subscription"]
+    return made
+
+
+def switch_off(sandbox: Sandbox, who: str) -> None:
+    """As PagerDuty does after three that nobody took, or as somebody does on its website."""
+    (one,) = subscriptions(sandbox)
+    if who == "PagerDuty":
+        sandbox.control(f"/webhooks/{one['id']}/disable", {})
+    else:
+        off = {"webhook_subscription": {"active": False}}
+        ask(sandbox, f"/webhook_subscriptions/{one['id']}", off, method="PUT")
+    assert not is_on(sandbox)
+
+
+def is_on(sandbox: Sandbox) -> bool:
+    (one,) = subscriptions(sandbox)
+    return one["active"] and not one["delivery_method"]["temporarily_disabled"]
+
+
+BY_WHOM = pytest.mark.parametrize("who", ["PagerDuty", "somebody"])
 
 
 @pytest.fixture
@@ -45,8 +65,8 @@ def test_it_subscribes_once_keeps_the_secret_and_sees_a_test_arrive(own_hub: Hub
 
 
 def test_one_whose_secret_is_lost_is_replaced_and_those_of_others_stay(own_hub: Hub, sandbox: Sandbox) -> None:
-    lost = subscribe(sandbox, f"{own_hub.url}{PATH}")
-    somebody_elses = subscribe(sandbox, "http://127.0.0.1:1/webhooks/pagerduty")
+    lost = subscribe(sandbox, f"{own_hub.url}{PATH}")["id"]
+    somebody_elses = subscribe(sandbox, "http://127.0.0.1:1/webhooks/pagerduty")["id"]
     assert own_hub.command("setup", "webhook").returncode == 0
     there = {one["id"] for one in subscriptions(sandbox)}
     assert lost not in there
@@ -84,18 +104,51 @@ def test_what_is_missing_is_said_in_one_line(make_hub: MakeHub, settings: dict[s
     assert run.stderr.count("\n") == 1
 
 
-def test_one_that_pagerduty_switched_off_is_enabled_and_what_was_missed_is_read(own_hub: Hub, sandbox: Sandbox) -> None:
-    assert own_hub.command("setup", "webhook").returncode == 0
-    name = own_hub.dana.post("/report", report_form(own_hub)).incident
-    own_hub.finished(name)
+@BY_WHOM
+@pytest.mark.parametrize("made_by", ["a command", "hand"])
+def test_one_that_is_switched_off_is_enabled_and_what_was_missed_is_read(
+    make_hub: MakeHub, sandbox: Sandbox, made_by: str, who: str
+) -> None:
+    hub = make_hub()
+    if made_by == "hand":
+        made = subscribe(sandbox, f"{hub.url}{PATH}")
+        hub.settings["PAGERDUTY_WEBHOOK_SECRET"] = made["delivery_method"]["secret"]
+    hub.start()
+    if made_by == "a command":
+        assert hub.command("setup", "webhook").returncode == 0
+    name = hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(name)
     page = sandbox.page_of(name)["id"]
-    (one,) = subscriptions(sandbox)
-    sandbox.control(f"/webhooks/{one['id']}/disable", {})
+    switch_off(sandbox, who)
     act(sandbox, page, "acknowledge")
     act(sandbox, page, "note", content="Said while it was off")
-    own_hub.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = 'webhooks'")
-    eventually(lambda: not subscriptions(sandbox)[0]["delivery_method"]["temporarily_disabled"])
-    eventually(lambda: own_hub.incident(name)["status"] == "acknowledged", within=5)
-    eventually(lambda: "Said while it was off" in own_hub.dana.get(f"/incidents/{name}").text, within=5)
+    hub.does("webhooks")
+    assert is_on(sandbox)
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged", within=5)
+    eventually(lambda: "Said while it was off" in hub.dana.get(f"/incidents/{name}").text, within=5)
     act(sandbox, page, "resolve")
-    eventually(lambda: own_hub.incident(name)["status"] == "resolved", within=5)
+    eventually(lambda: hub.incident(name)["status"] == "resolved", within=5)
+
+
+@BY_WHOM
+def test_one_that_is_switched_off_is_enabled_by_the_command_which_says_so(
+    own_hub: Hub, sandbox: Sandbox, who: str
+) -> None:
+    own_hub.command("setup", "webhook")
+    switch_off(sandbox, who)
+    again = own_hub.command("setup", "webhook")
+    said = f"PagerDuty sends webhooks to {own_hub.url}{PATH} again: they were switched off."
+    assert again.stdout == f"{said}\nIts test arrived.\n"
+    assert is_on(sandbox)
+
+
+def test_a_secret_without_a_subscription_is_left_to_the_doctor_and_one_that_leads_elsewhere_alone(
+    make_hub: MakeHub, sandbox: Sandbox
+) -> None:
+    hub = make_hub(PAGERDUTY_WEBHOOK_SECRET="a secret that PagerDuty showed once")
+    hub.start()
+    hub.does("webhooks")
+    subscribe(sandbox, "http://127.0.0.1:1/webhooks/pagerduty")
+    switch_off(sandbox, "somebody")
+    hub.does("webhooks")
+    assert not is_on(sandbox)

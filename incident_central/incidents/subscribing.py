@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from incident_central.database import now, transaction
 from incident_central.incidents import stale
 from incident_central.incidents.models import Webhook, WebhookSubscription
-from incident_central.incidents.tools import pager
+from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import IntegrationError, Subscription
 from incident_central.jobs.workflow import Record
 
@@ -36,8 +36,8 @@ def address() -> str:
 def set_up() -> str:
     """Have exactly one subscription of ours, whose secret is known here. What was done, in a sentence.
 
-    Safe to repeat. One that leads to us and whose secret nobody knows is of no use, and is replaced. Raises ValueError,
-    IntegrationError.
+    Safe to repeat. One that leads to us and whose secret nobody knows is of no use, and is replaced. One that is
+    switched off is enabled. Raises ValueError, IntegrationError.
     """
     url, there = address(), pager().subscriptions()
     ours = set(WebhookSubscription.objects.values_list("id", flat=True))
@@ -45,14 +45,16 @@ def set_up() -> str:
     for one in there:
         if one not in good[:1] and (one.url == url or one.id in ours):
             pager().unsubscribe(one.id)
-    if good:
-        if not good[0].enabled:
-            pager().enable(good[0].id)
-        _keep_only(good[0])
+    if not good:
+        made = pager().subscribe(url)
+        _keep_only(made)
+        return f"PagerDuty now sends webhooks to {url}."
+    _keep_only(good[0])
+    if good[0].enabled:
         return f"PagerDuty sends webhooks to {url} already."
-    made = pager().subscribe(url)
-    _keep_only(made)
-    return f"PagerDuty now sends webhooks to {url}."
+    pager().enable(good[0])
+    _read_what_was_missed()
+    return f"PagerDuty sends webhooks to {url} again: they were switched off."
 
 
 def _keep_only(one: Subscription) -> None:
@@ -82,18 +84,24 @@ def _arrived_since(began: datetime) -> bool:
 
 
 def tend(_: object) -> Record:
-    """Enable our subscription where PagerDuty has switched it off, and forget webhooks of long ago. Safe to repeat."""
+    """Enable what sends us webhooks where it is switched off, and forget webhooks of long ago. Safe to repeat.
+
+    Who switched it off does not matter: whoever wants no webhooks deletes the subscription. Where the settings have a
+    secret, somebody may have made it by hand: no row tells of that one, but it leads to us.
+    """
     ours = set(WebhookSubscription.objects.values_list("id", flat=True))
-    if not ours:
+    url = address() if settings.PAGERDUTY_WEBHOOK_SECRETS and settings.BASE_URL else None
+    if not ours and url is None:
         return _tended
-    there = {one.id: one for one in pager().subscriptions() if one.id in ours}
-    if not there:
+    spare_pager()
+    there = [one for one in pager().subscriptions() if one.id in ours or one.url == url]
+    if ours and not there:
         said = "PagerDuty has our webhook subscription no more. Run `incident-central setup webhook`."
         raise IntegrationError(said, permanent=True)
-    disabled = [one.id for one in there.values() if not one.enabled]
-    for subscription_id in disabled:
-        log.warning("PagerDuty had switched our webhook subscription off: enabling it, and reading what was missed")
-        pager().enable(subscription_id)
+    disabled = [one for one in there if not one.enabled]
+    for one in disabled:
+        log.warning("our webhook subscription was switched off: enabling it, and reading what was missed")
+        pager().enable(one)
     return _read_what_was_missed if disabled else _tended
 
 

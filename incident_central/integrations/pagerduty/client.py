@@ -224,9 +224,16 @@ class PagerDuty(Calls):
         answer = self.write("/webhook_subscriptions", body={"webhook_subscription": subscription})
         return subscription_of(answer["webhook_subscription"])
 
-    def enable(self, subscription_id: str) -> None:
-        """End a temporary disablement. Safe to repeat."""
-        self.press("/webhook_subscriptions/{}/enable", subscription_id)
+    def enable(self, subscription: Subscription) -> None:
+        """Have it send again, whoever switched it off. Safe to repeat.
+
+        (PUT /webhook_subscriptions/{id}, and POST …/enable, which ends a temporary disablement alone)
+        """
+        if not subscription.active:
+            body = {"webhook_subscription": {"active": True}}
+            self.write("/webhook_subscriptions/{}", subscription.id, body=body, method="PUT")
+        if subscription.given_up:
+            self.press("/webhook_subscriptions/{}/enable", subscription.id)
 
     def unsubscribe(self, subscription_id: str) -> None:
         """Safe to repeat: what is gone raises a permanent error with code 404."""

@@ -109,9 +109,15 @@ def _merged_into(row: Json) -> Reference | None:
 
 
 def subscription_of(row: Json) -> Subscription:
+    """(fact sheet section 0.6: one flag is on top, the other one in the delivery method)"""
     method = row["delivery_method"]
-    enabled = not method.get("temporarily_disabled")
-    return Subscription(row["id"], method.get("url") or "", enabled, method.get("secret") or "")
+    return Subscription(
+        row["id"],
+        method.get("url") or "",
+        active=row.get("active") is not False,
+        given_up=bool(method.get("temporarily_disabled")),
+        secret=method.get("secret") or "",
+    )
 
 
 def _reference(row: Json) -> Reference:
