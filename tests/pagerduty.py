@@ -92,10 +92,10 @@ def signed(body: bytes, *secrets: str) -> str:
     return ",".join("v1=" + hmac.new(one.encode(), body, hashlib.sha256).hexdigest() for one in secrets)
 
 
-def send(hub: Hub, body: bytes, signature: str, *, webhook_id: str = "", method: str = "POST") -> int:
+def send(hub: Hub, body: bytes, signature: str, *, webhook_id: str = "", method: str = "POST", **headers: str) -> int:
     """Post a webhook; the status of the answer."""
     connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=10)
-    headers = {"Content-Type": "application/json", "X-Webhook-Id": webhook_id or uuid4().hex}
+    headers = {"Content-Type": "application/json", "X-Webhook-Id": webhook_id or uuid4().hex} | headers
     try:
         connection.request(method, PATH, body, headers | {"X-PagerDuty-Signature": signature})
         return connection.getresponse().status

@@ -168,5 +168,21 @@ def test_a_flood_is_taken_while_people_read_pages_and_report(hub: Hub, sandbox: 
     assert read < 20, "read once for many"
 
 
+@pytest.mark.parametrize("host", ["incidents.elsewhere.example", "no name at all", ""])
+def test_one_that_is_sent_to_another_name_is_put_off_and_never_refused(hub: Hub, secret: str, host: str) -> None:
+    body = event("Q0UNKNOWN")
+    assert send(hub, body, signed(body, secret), Host=host) == 503
+    assert hub.dana.get("/", Host=host).status == 400, "for people it is as it was"
+    assert send(hub, body, signed(body, secret)) == 202
+
+
+def test_the_doctor_is_told_of_one_that_was_sent_to_another_name(make_hub: Callable[..., Hub]) -> None:
+    hub = make_hub()
+    hub.start()
+    assert send(hub, event("Q0UNKNOWN"), "v1=0", Host="incidents.elsewhere.example") == 503
+    (refused,) = hub.rows("SELECT why FROM incidents_refusedwebhook")
+    assert "see ALLOWED_HOSTS" in refused["why"]
+
+
 def test_a_webhook_is_a_post_and_nothing_else(hub: Hub) -> None:
     assert send(hub, b"", "", method="GET") == 405

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import threading
 
+from django.core.exceptions import DisallowedHost
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -37,9 +38,7 @@ def pagerduty(request: HttpRequest) -> HttpResponse:
     try:
         return _pagerduty(request)
     except sync.NotFromPagerDuty as reason:
-        if REFUSALS.take(1):
-            _tell(str(reason))
-        return _later(str(reason))
+        return _refused(str(reason))
     except Error:
         return _later("The database does not answer.")
     finally:
@@ -55,6 +54,19 @@ def _pagerduty(request: HttpRequest) -> HttpResponse:
     require_writable()
     within(PATIENCE, lambda: sync.heard(webhook_id, told, body=body, signatures=signatures))
     return HttpResponse(status=202)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """For what Django itself would refuse with 400, before anybody looked at the signature."""
+    if isinstance(exception, DisallowedHost):
+        return _refused("it was sent to a name that is none of ours: see ALLOWED_HOSTS in docs/configuration.md")
+    return _refused("it is no request that makes sense")
+
+
+def _refused(why: str) -> HttpResponse:
+    if REFUSALS.take(1):
+        _tell(why)
+    return _later(why)
 
 
 def _tell(why: str) -> None:
