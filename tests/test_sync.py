@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 from urllib.error import HTTPError
@@ -326,6 +327,7 @@ def test_a_hub_that_was_away_reads_what_it_missed(make_hub: Callable[..., Hub], 
     hub = make_hub()
     hub.start()
     name, page = reported(hub, sandbox)
+    hub.read_log_now()
     eventually(lambda: hub.rows("SELECT * FROM incidents_readupto"))
     hub.stop()
     act(sandbox, page, "acknowledge")
@@ -337,6 +339,66 @@ def test_a_hub_that_was_away_reads_what_it_missed(make_hub: Callable[..., Hub], 
     wanted = {one["id"] for one in ask(sandbox, f"/incidents/{page}/log_entries", limit=100)["log_entries"]}
     eventually(lambda: wanted <= {row["log_entry_id"] for row in timeline(hub, name)})
     assert len([text for text in texts(hub, name) if text.startswith("Note by")]) == 131  # one is our own
+
+
+@pytest.mark.parametrize("order", ["newest first", "oldest first"])
+def test_a_log_that_is_too_much_to_be_read_at_once_is_caught_up_with_in_few_calls(
+    make_hub: Callable[..., Hub], quiet_sandbox: Sandbox, order: str
+) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    hub.sandbox = sandbox
+    sandbox.switch(log_order=order)
+    hub.start()
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "acknowledge")
+    hub.read_log_now()
+    eventually(lambda: hub.rows("SELECT * FROM incidents_readupto"))
+    hub.stop()
+    with ThreadPoolExecutor(8) as pool:
+        for notes in (50, 1200, 50):  # it is quiet for a while, then comes a storm, then it is quiet again
+            list(pool.map(lambda number: act(sandbox, page, "note", content=f"Note {number}"), range(notes)))
+            sandbox.advance(300)
+    sandbox.control("/calls", method="DELETE")
+    hub.start()
+    hub.read_log_now()
+    wanted = {one["id"] for one in all_of_log(sandbox, page)}
+    eventually(lambda: wanted <= {row["log_entry_id"] for row in timeline(hub, name)}, within=60)
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    assert len([text for text in texts(hub, name) if text.startswith("Note by")]) == 1301  # one is our own
+    assert len(sandbox.calls("GET /log_entries")) < 60
+
+
+def test_a_storm_of_this_minute_is_read_as_far_as_few_calls_tell_and_for_good_when_it_is_over(
+    make_hub: Callable[..., Hub], quiet_sandbox: Sandbox
+) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    hub.sandbox = sandbox
+    hub.start()
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "acknowledge")
+    hub.does("log")
+    hub.stop()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: act(sandbox, page, "note", content=f"Note {number}"), range(1200)))
+    sandbox.control("/calls", method="DELETE")
+    hub.start()
+    for _ in range(3):
+        hub.does("log")
+    assert len(sandbox.calls("GET /log_entries")) <= 4 * 5, "it may have been read once by itself"
+    assert len([text for text in texts(hub, name) if text.startswith("Note by")]) >= 500
+    sandbox.advance(300)
+    hub.read_log_now()
+    wanted = {one["id"] for one in all_of_log(sandbox, page)}
+    eventually(lambda: wanted <= {row["log_entry_id"] for row in timeline(hub, name)}, within=60)
+
+
+def all_of_log(sandbox: Sandbox, page: str) -> list[Json]:
+    found: list[Json] = []
+    while True:
+        part = ask(sandbox, f"/incidents/{page}/log_entries", limit=100, offset=len(found))
+        found += part["log_entries"]
+        if not part["more"]:
+            return found
 
 
 def test_what_was_resolved_together_is_read_as_a_list(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:

@@ -4,8 +4,6 @@
 """
 
 import logging
-import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +16,7 @@ from django.db.models.functions import Now
 from incident_central.database import now, transaction
 from incident_central.incidents import copying, importing, models, news, periodic, stale, subscribing
 from incident_central.incidents.models import Incident, RefusedWebhook, Status, Webhook, WebhookSubscription
+from incident_central.incidents.pace import Budget, Parts
 from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import (
     IntegrationError,
@@ -43,12 +42,15 @@ HEARD_LATELY = timedelta(minutes=5)
 LATE = timedelta(minutes=2)
 #: Where the first reading of the log begins. Incidents that are open have theirs read from its own beginning.
 BEGINNING = timedelta(hours=1)
-#: After a long absence the log is read in parts: as long as the one, and as large as the other at most.
-LONGEST_PART, SHORTEST_PART, MOST_ENTRIES = timedelta(hours=1), timedelta(seconds=1), 1000
+#: Whether what begins or ends a part of the log is in it is not documented: so much of it is read twice.
+OVERLAP = timedelta(seconds=1)
 
-#: Calls that reading single incidents may make, and makes for each, of PagerDuty’s 960 a minute. In its worst minute,
-#: twice the first, it stays below a quarter with the poll (8 a minute) and the directory (6 to 73).
+#: Calls that reading single incidents may make, and makes for each, of PagerDuty’s 960 a minute; those by which the log
+#: is caught up with are among them. In its worst minute, twice the first, it stays below a quarter with the poll (8 a
+#: minute) and the directory (6 to 73).
 CALLS_A_MINUTE, CALLS_EACH = 75, 2
+#: Incidents of which something was heard come before the log of long ago.
+LEFT_BY_LOG = CALLS_A_MINUTE / 2
 #: What PagerDuty says it does not have is asked for again after so long.
 MISSING_FOR = timedelta(hours=1)
 #: Incidents read in one go, so that the first of them are not shown late.
@@ -56,26 +58,9 @@ MOST_INCIDENTS = 5
 
 LOG = "log"
 
-
-class Budget:
-    """So many calls a minute, and at most as many at once."""
-
-    def __init__(self, calls: int) -> None:
-        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
-        self._lock = threading.Lock()
-
-    def take(self, calls: int) -> bool:
-        with self._lock:
-            passed, self._at = time.monotonic() - self._at, time.monotonic()
-            self._left = min(self._calls, self._left + passed * self._calls / 60)
-            if self._left < calls:
-                return False
-            self._left -= calls
-            return True
-
-
-#: For incidents that are read by themselves.
+#: For incidents that are read by themselves, and for the log where one call does not tell all of it.
 _by_themselves = Budget(CALLS_A_MINUTE)
+_parts = Parts()
 
 
 # ── incidents ─────────────────────────────────────────────────────────────────────────────────────
@@ -228,33 +213,32 @@ def refused(why: str) -> None:
 def poll_log(_: object) -> Record:
     """Read the account's log from where the last reading ended, and a little before: entries may show up late.
 
-    Where it ended is said by PagerDuty's own times, so a clock of ours that is behind costs only a longer part.
+    What is too much to be read at once is read in parts, the oldest first. A part that turns out to be too long is kept
+    as far as it was read, and read again in halves. All times are by PagerDuty's clock.
     """
     spare_pager()
     mark = models.ReadUpTo.objects.filter(name=LOG).first()
-    since = min(mark.at, now()) - LATE if mark else now() - BEGINNING
-    entries, until = _part_of_log(since)
-    return lambda: _log_polled(entries, until, is_first=mark is None)
+    since = min(mark.at, pager().now()) - LATE if mark else pager().now() - BEGINNING
+    until = _parts.end(since, settled=pager().now() - LATE)
+    entries = pager().log_entries(since=since, until=until, most=_parts.most(since, until))
+    _by_themselves.took(rows=len(entries))
+    read_up_to, goes_on, settled = max((entry.at for entry in entries), default=None), False, pager().now() - LATE
+    if not _parts.was_all(len(entries), since=since, until=until, settled=settled):
+        read_up_to, goes_on = since + LATE, _parts.end(since, settled=settled) is not None
+    elif until is not None:
+        read_up_to, goes_on = until - OVERLAP + LATE, True
+    return lambda: _log_polled(entries, read_up_to, is_first=mark is None, goes_on=goes_on)
 
 
-def _part_of_log(since: datetime) -> tuple[list[LogEntry], datetime | None]:
-    """The entries, and up to when they are all that there are; None where that is now."""
-    until = since + LONGEST_PART if now() - since > LONGEST_PART else None
-    while True:
-        entries = pager().log_entries(since=since, until=until, most=MOST_ENTRIES)
-        if len(entries) < MOST_ENTRIES or (until is not None and until - since <= SHORTEST_PART):
-            return entries, until
-        until = since + ((until or now()) - since) / 2
-
-
-def _log_polled(entries: list[LogEntry], until: datetime | None, *, is_first: bool) -> None:
+def _log_polled(entries: list[LogEntry], read_up_to: datetime | None, *, is_first: bool, goes_on: bool) -> None:
+    """What is older than `read_up_to` by LATE has been read for good."""
     refresh((), entries, asked_at=now())
-    last = until or max((entry.at for entry in entries), default=None)
-    if last is not None:
-        models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": last})
+    if read_up_to is not None:
+        models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": read_up_to})
     if is_first:
         stale.mark(~Q(status=Status.RESOLVED) & Q(whole_log_read=False))
-    stale.run_again(stale.POLL_LOG, after=timedelta(seconds=1) if until is not None else _pace())
+    at_once = goes_on and _by_themselves.take(1, leaving=LEFT_BY_LOG)
+    stale.run_again(stale.POLL_LOG, after=stale.AT_ONCE if at_once else _pace())
 
 
 # ── what is stale ─────────────────────────────────────────────────────────────────────────────────
@@ -293,6 +277,7 @@ def _read(incident: Incident) -> Reading:
         logged = incident.timeline.filter(log_entry_id__isnull=False)
         since = logged.aggregate(last=Max("at"))["last"] if incident.whole_log_read else None
         entries = pager().log_of(page.id, since=since - LATE if since else None)
+        _by_themselves.took(rows=len(entries))
     return Reading(incident, page, tuple(entries), asked_at)
 
 

@@ -779,8 +779,8 @@ PROTECTIONS = (
     Protection(
         "the log is read from where the last reading ended",
         SYNC,
-        "since = min(mark.at, now()) - LATE if mark else now() - BEGINNING",
-        "since = now()",
+        "since = min(mark.at, pager().now()) - LATE if mark else pager().now() - BEGINNING",
+        "since = pager().now()",
         "tests/test_sync.py::test_a_hub_that_was_away_reads_what_it_missed[sqlite]",
     ),
     Protection(

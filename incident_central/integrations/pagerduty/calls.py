@@ -7,6 +7,7 @@ IntegrationError that says what failed; trying again belongs to the step that ca
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
@@ -108,6 +109,10 @@ class Calls:
         (`ratelimit-remaining`, `ratelimit-limit` and `ratelimit-reset` of the last answer; fact sheet section 4)
         """
         return max(0.0, self._spare_until - time.monotonic())
+
+    def now(self) -> datetime:
+        """The time by PagerDuty's clock, as far as its last answer tells."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock_ahead)
 
     def _heed_limit(self, response: httpx2.Response) -> None:
         names = ("ratelimit-remaining", "ratelimit-limit", "ratelimit-reset")

@@ -1,0 +1,74 @@
+"""How much PagerDuty is asked: so many calls a minute, and so much of its log at once.
+
+Both are known to one process and forgotten with it: that costs some calls and loses nothing.
+"""
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+#: Rows of a list that PagerDuty tells in one call.
+A_CALL = 100
+#: Entries of the log that are read at once; in parts, one call tells those of each, but for the shortest.
+MOST_AT_ONCE, MOST_IN_SHORTEST = 5 * A_CALL, 20 * A_CALL
+SHORTEST_PART = timedelta(seconds=2)  # PagerDuty's times are whole seconds, and one of them is read twice
+#: What is left when the log has been read up to so long ago is read at once.
+NEARLY_ALL = timedelta(seconds=30)
+
+
+class Budget:
+    """So many calls a minute, and at most as many at once."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, calls: int, *, leaving: float = 0) -> bool:
+        """Whether so many may be made now, with as many left for others as `leaving` says."""
+        with self._lock:
+            passed, self._at = time.monotonic() - self._at, time.monotonic()
+            self._left = min(self._calls, self._left + passed * self._calls / 60)
+            if self._left < calls + leaving:
+                return False
+            self._left -= calls
+            return True
+
+    def took(self, *, rows: int) -> None:
+        """A list was read. Its first call is counted otherwise; what so many rows took besides is owed."""
+        with self._lock:
+            self._left -= max(0, -(-rows // A_CALL) - 1)
+
+
+class Parts:
+    """The log in parts, where there is too much of it to be read at once. How long they may be, the last ones tell."""
+
+    def __init__(self) -> None:
+        self._length: timedelta | None = None  # None: all that there is
+        self._too_much_until = datetime.min.replace(tzinfo=UTC)
+
+    def end(self, since: datetime, *, settled: datetime) -> datetime | None:
+        """Up to when to read; None is all that there is. Of what is not settled more may show up: it is never cut."""
+        if self._length is None or settled - since <= NEARLY_ALL:
+            return None
+        length = self._length
+        if since < self._too_much_until:  # where its first half was not, the rest of it still is
+            length = min(length, max((self._too_much_until - since) / 2, SHORTEST_PART))
+        return min(since + length, settled)
+
+    def most(self, since: datetime, until: datetime | None) -> int:
+        """How many entries to read at most."""
+        if until is None:
+            return MOST_AT_ONCE
+        return A_CALL if until - since > SHORTEST_PART else MOST_IN_SHORTEST
+
+    def was_all(self, entries: int, *, since: datetime, until: datetime | None, settled: datetime) -> bool:
+        """Whether so many entries are all that there are; and learn from them how long the next part may be."""
+        length = (until or settled) - since
+        if entries >= self.most(since, until) and (until is None or length > SHORTEST_PART):
+            self._length, self._too_much_until = max(length / 2, SHORTEST_PART), until or settled
+            return False
+        if until is None:
+            self._length = None
+        elif entries < A_CALL / 3:
+            self._length = 2 * length
+        return True
