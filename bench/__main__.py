@@ -29,7 +29,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     report = commands.add_parser("report", help="all that is promised of speed, as a table (about half an hour)")
     jobs = commands.add_parser("jobs", help="the jobs package beside other libraries (about 20 minutes)")
-    seen = commands.add_parser("home", help="the list of incidents and one incident (about 15 minutes)")
+    seen = commands.add_parser("home", help="the list of incidents and one incident (about 10 minutes)")
     libraries = list(dict.fromkeys(one.library for one in CONTESTANTS))
     jobs.add_argument("--only", nargs="+", choices=libraries, default=libraries, help="only these contestants")
     for command in (report, seen, jobs):
