@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ WRONG = [
     ("HEARTBEAT_URL", f"http://watcher.example.com/{SECRET}", "must begin with https://"),
     ("TRUSTED_PROXIES", "the proxy", "must be addresses or networks, such as 10.0.0.5 or 172.18.0.0/16"),
 ]
+
+
+def test_it_tells_its_version_whatever_is_set() -> None:
+    told = command("--version", DATABASE_URL="wrong")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (told.returncode, told.stdout) == (0, f"{version}\n")
 
 
 @pytest.mark.parametrize(("name", "value", "fix"), WRONG, ids=lambda text: text.replace(SECRET, "SECRET"))
