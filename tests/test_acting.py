@@ -50,7 +50,7 @@ def settled(hub: Hub, name: str) -> list[dict[str, Any]]:
         left = [f"{row['name']} {row['state']} {row['error']}" for row in rows if row["state"] not in SETTLED]
         assert found, "no action"
         assert not left, left
-        return found
+        return actions(hub, name)  # as they are now: what was read before may have been written since
 
     return eventually(look)
 
