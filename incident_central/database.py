@@ -153,19 +153,21 @@ def check_writable() -> None:
 # ── PostgreSQL's advisory locks ───────────────────────────────────────────────────────────────────
 
 
-def take_lock(session: psycopg.Connection[Any], number: int, *, former: int) -> int:
-    """Wait for the lock, and hold it as long as the session lasts; the server's process id of the session.
+def take_lock(session: psycopg.Connection[Any], number: int, *, former: list[int]) -> None:
+    """Wait for the lock, and hold it as long as the session lasts.
 
-    The server may go on for hours with a session that was cut off on its way, and with its locks: the `former` one, by
-    its process id, which had this lock for us, is ended. (Whoever else has got that id by now has not the lock.)
+    The server may go on for hours with a session that was cut off on its way, and with its locks: the `former` ones,
+    by their process ids, that may have this lock for us are ended. (Whoever else has got such an id by now has not the
+    lock.) From now on this session is one of them.
     """
     session.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_locks"
-        " WHERE locktype = 'advisory' AND pid = %s AND classid::bigint = %s AND objid::bigint = %s",
+        " WHERE locktype = 'advisory' AND pid = ANY(%s) AND classid::bigint = %s AND objid::bigint = %s",
         [former, number >> 32, number % 2**32],
     )
+    former.append(session.info.backend_pid)  # before: it may get the lock, and be cut off before we hear of it
     session.execute("SELECT pg_advisory_lock(%s)", [number])
-    return session.info.backend_pid
+    del former[:-1]
 
 
 def is_free(number: int) -> bool:

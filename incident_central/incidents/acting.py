@@ -160,7 +160,7 @@ def _why_not(doing: Doing, page: Page, asked: Asked) -> str:
 def _acted(action: Action, page: Page, asked_at: datetime) -> None:
     action.outcome, action.reached = Outcome.DONE, action.asked.get("people", [one.id for one in page.assigned])
     if action.kind == Kind.ACKNOWLEDGE:
-        action.done_as = our_user_id()
+        action.done_as = our_user_id() or ""
     elif action.kind == Kind.ESCALATE and page.assigned:  # where it waited, others may be on call by now
         action.reached = [one.id for one in page.assigned]
         action.told = f"Escalated to {names(page.assigned)}, level {action.asked['level']}"

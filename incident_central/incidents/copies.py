@@ -48,10 +48,10 @@ class Person(models.Model):
         return self.name
 
 
-def our_user_id() -> str:
-    """Of the PagerDuty user by whom we act there; empty until the directory has been read."""
-    ours = Person.objects.filter(email=settings.PAGERDUTY_FROM_EMAIL.lower())
-    return ours.values_list("pk", flat=True).first() or ""
+def our_user_id() -> str | None:
+    """Of the PagerDuty user by whom we act there; None until the directory has been read."""
+    ours = Person.objects.filter(email=settings.PAGERDUTY_FROM_EMAIL.lower()).order_by("-listed")
+    return ours.values_list("pk", flat=True).first()
 
 
 class Member(models.Model):

@@ -124,6 +124,7 @@ class Standby:
             try:
                 slot = self._journal.keep(incident)
             except BaseException:
+                note(incident)  # so whoever takes it now has nothing to look for
                 reporting.not_journalled(report.sender, report.report_id)
                 raise
             kept = Kept(incident, self._journal, slot, sendable_until=0.0 if taken else clock() + SENDABLE, since=since)

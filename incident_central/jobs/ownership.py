@@ -80,11 +80,11 @@ class SessionOwnership:
     def keep(self, heard: Callable[[], None]) -> None:
         """Hold the lock as long as the process lives, and call `heard` when one that runs no steps wrote one. Behind a
         transaction pooler nothing is held or heard; there the lease and the runner's own ticks must do."""
-        former = 0
+        former: list[int] = []
         while self.owner.startswith(LOCK):
             try:
                 with self._connect() as session:
-                    former = take_lock(session, self._number, former=former)
+                    take_lock(session, self._number, former=former)
                     session.execute(f"LISTEN {WORD}")
                     self.session = time.monotonic_ns()
                     heard()

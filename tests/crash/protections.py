@@ -432,7 +432,7 @@ PROTECTIONS = (
         "a session of ours that was cut off is ended",
         DATABASE,
         "[former, number >> 32, number % 2**32]",
-        "[0, number >> 32, number % 2**32]",
+        "[[], number >> 32, number % 2**32]",
         f"{GONE}test_who_was_cut_off_from_its_database_is_not_locked_out_by_itself[postgresql]",
     ),
     Protection(
