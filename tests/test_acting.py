@@ -10,12 +10,12 @@ from tests import pagerduty
 from tests.processes import PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 
 
-@pytest.fixture(scope="session")
-def mei(one_hub: Hub) -> Browser:
+@pytest.fixture
+def mei(hub: Hub) -> Browser:
     """Mei, signed in."""
     email = "mei.tanaka@example.com"
-    one_hub.command("manage", "createadmin", email, "--name", "Mei Tanaka", "--password-stdin", stdin=PASSWORD)
-    browser = Browser(one_hub.url)
+    hub.command("manage", "createadmin", email, "--name", "Mei Tanaka", "--password-stdin", stdin=PASSWORD)
+    browser = Browser(hub.url)
     browser.sign_in(email, PASSWORD)
     return browser
 
