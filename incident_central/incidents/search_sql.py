@@ -37,7 +37,45 @@ class Sql:
     values: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True)
+class Table:
+    """Resolved incidents, each once for what they are filed under."""
+
+    told: str
+    name: str  # in a query
+    key: str
+    indexes: dict[tuple[str, ...], str]  # in the order of the list, by the columns that are equal in it
+
+
+INCIDENTS = Table(
+    "incidents i",
+    "i",
+    "id",
+    {
+        (): "resolved_first",
+        ("service_id",): "resolved_by_service",
+        ("priority_id",): "resolved_by_priority",
+        ("service_id", "priority_id"): "resolved_by_both",
+    },
+)
+ASSIGNED = Table(
+    "incidents_assigned a",
+    "a",
+    "incident_id",
+    {
+        ("name",): "sqlite_autoindex_incidents_assigned_1",
+        ("name", "service_id"): "incidents_assigned_by_service",
+        ("name", "priority_id"): "incidents_assigned_by_priority",
+    },
+)
+
+
 NOBODY = Sql("SELECT 0")
+#: Not as usual: see USUALLY. The texts are those of the index.
+_ODD = {
+    "sqlite": "abs(julianday(i.resolved_at) - julianday(i.created_at) - 3) > 4",
+    "postgresql": "i.resolved_at - i.created_at NOT BETWEEN interval '-24 hours' AND interval '168 hours'",
+}
 #: What is read of an incident for a line of the list.
 _LINE = """
     i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at, i.service_id, i.priority_id, i.assigned,
@@ -212,15 +250,20 @@ class Resolved:
 
     def count(self) -> Sql:
         by_words = self.filters.words and connection.vendor == "sqlite"
-        found = self._by_sqlite_words(CAP + 1) if by_words else self._merged(CAP + 1)
+        found = self._by_sqlite_words(CAP + 1) if by_words else self._together(CAP + 1)
         return Sql(f"SELECT count(*) FROM (SELECT 1 FROM ({found.sql}) f LIMIT {CAP + 1}) counted", found.values)
 
     def _merged(self, limit: int) -> Sql:
+        """SQLite reads of each stream only what comes into the list; PostgreSQL plans a sort of some of each sooner."""
+        found = self._together(limit)
+        if connection.vendor == "sqlite":
+            return Sql(f"{found.sql} ORDER BY resolved_at DESC, id DESC LIMIT {limit}", found.values)
+        return found
+
+    def _together(self, limit: int) -> Sql:
+        """Of all streams; on PostgreSQL so many of each."""
         found = list(self._streams(limit))
-        return Sql(
-            " UNION ALL ".join(f"SELECT * FROM ({one.sql}) f{n}" for n, one in enumerate(found)),
-            tuple(value for one in found for value in one.values),
-        )
+        return Sql(" UNION ALL ".join(one.sql for one in found), tuple(value for one in found for value in one.values))
 
     @property
     def _ranged(self) -> bool:
@@ -232,17 +275,13 @@ class Resolved:
         filters = self.filters
         if filters.words:
             yield self._postgresql_words(limit)
-        elif filters.assigned:
-            yield self._assigned(limit)
         else:
             yield from self._filed(limit)
         if self._ranged:
-            odd = [Sql(_ODD[connection.vendor]), self._not_usual(), *_common(filters, "i")]
-            odd += [_is_assigned(filters.assigned)] if filters.assigned else []
-            yield self._stream(odd, limit, index="incidents_odd")
+            yield self._odd()
 
     def _filed(self, limit: int) -> Iterator[Sql]:
-        """Under a service, a priority, both or neither."""
+        """Under a person, a service, a priority, some of them or none."""
         pairs = self._apart()
         if len(pairs) > 1 and connection.vendor == "postgresql":
             yield from self._laterally(pairs, limit)
@@ -259,26 +298,36 @@ class Resolved:
                 services, priorities = ([pair[column] for pair in some] for column in (0, 1))
                 yield Sql(
                     f"""SELECT f.* FROM unnest(%s::text[], %s::text[]) v(service, priority)
-                    CROSS JOIN LATERAL ({each.sql}) f""",
+                    CROSS JOIN LATERAL {each.sql} f""",
                     (services, priorities, *each.values),
                 )
 
     def _of_pair(self, service: Sql, priority: Sql, *, pair: Pair, limit: int) -> Sql:
         """`pair` says which of the two there are; `service` and `priority` stand for their values in the query."""
-        conditions, along = self._usual("i"), []
+        filters, table = self.filters, ASSIGNED if self.filters.assigned else INCIDENTS
+        conditions, along = self._usual(table.name), []
+        if filters.assigned:
+            conditions.append(Sql("a.name = %s", (filters.assigned,)))
+            along.append("name")
+        else:
+            conditions.append(Sql("i.status = 'resolved'"))
         if pair[0] is not None:
-            conditions.append(Sql(f"i.service_id = {service.sql}", service.values))
-            along.append("i.service_id")
+            conditions.append(Sql(f"{table.name}.service_id = {service.sql}", service.values))
+            along.append("service_id")
         if pair[1] is not None:
-            is_it = Sql(f"i.priority_id = {priority.sql}", priority.values) if pair[1] else Sql("i.priority_id IS NULL")
-            conditions.append(is_it)
-            along.append("i.priority_id")
+            column = f"{table.name}.priority_id"
+            conditions.append(
+                Sql(f"{column} = {priority.sql}", priority.values) if pair[1] else Sql(f"{column} IS NULL")
+            )
+            along.append("priority_id")
         rest = self._rest(service=pair[0], priority=pair[1])
-        return self._stream([*conditions, *_common(rest, "i")], limit, along=along)
+        return self._stream(table, [*conditions, *_common(rest, table.name)], limit, along=along)
 
     def _apart(self) -> list[Pair]:
         services: Sequence[str | None] = [None] if self.filters.services is None else self.filters.services
         priorities: Sequence[str | None] = self.filters.priorities or [None]
+        if self.filters.assigned and self.filters.services:
+            priorities = [None]  # looked at along the way: no person has so many of one service
         if len(services) * len(priorities) <= READ_APART:
             return list(product(services, priorities)) or [(None, None)]
         return [(None, one) for one in priorities] if len(priorities) <= READ_APART else [(None, None)]
@@ -303,31 +352,34 @@ class Resolved:
         usual = _all(self._usual("i"))
         return Sql(f"NOT ({usual.sql})", usual.values)
 
-    def _stream(self, conditions: Sequence[Sql], limit: int, *, along: Sequence[str] = (), index: str = "") -> Sql:
+    def _stream(self, table: Table, conditions: list[Sql], limit: int, *, along: Sequence[str]) -> Sql:
         """`along` are columns that are equal in all rows. In the order, they tell PostgreSQL which index it is."""
-        found = [Sql("i.status = 'resolved'"), *conditions]
         if self.after is not None:
-            values = (_time(self.after.resolved_at), self.after.name)
-            found.append(Sql("(i.resolved_at, i.id) < (%s, %s)", values))
-        where = _all(found)
-        order = ", ".join([*along, "i.resolved_at DESC", "i.id DESC"])
-        by = _by(index or _INDEX[tuple(along)])
-        return Sql(
-            f"SELECT {self._columns} FROM incidents i {by} WHERE {where.sql} ORDER BY {order} LIMIT {limit}",
-            where.values,
-        )
+            conditions = [*conditions, self._after(table, self.after)]
+        where, name = _all(conditions), table.name
+        columns = self._columns if table is INCIDENTS else "a.incident_id AS id, a.resolved_at"
+        found = f"SELECT {columns} FROM {table.told} {_by(table.indexes[tuple(along)])} WHERE {where.sql}"
+        if connection.vendor == "postgresql":
+            order = ", ".join(
+                [*(f"{name}.{one}" for one in along), f"{name}.resolved_at DESC", f"{name}.{table.key} DESC"]
+            )
+            found = f"({found} ORDER BY {order} LIMIT {limit})"
+        return Sql(found, where.values)
 
-    def _assigned(self, limit: int) -> Sql:
-        found = [Sql("a.name = %s", (self.filters.assigned,)), *self._usual("a"), *_common(self.filters, "a")]
+    def _odd(self) -> Sql:
+        """All that were created in the range and not resolved as usual: few, and in no order."""
+        conditions = [Sql("i.status = 'resolved'"), Sql(_ODD[connection.vendor]), self._not_usual()]
+        if self.filters.assigned:
+            conditions.append(_is_assigned(self.filters.assigned))
         if self.after is not None:
-            values = (_time(self.after.resolved_at), self.after.name)
-            found.append(Sql("(a.resolved_at, a.incident_id) < (%s, %s)", values))
-        where = _all(found)
-        return Sql(
-            f"""SELECT a.incident_id AS id, a.resolved_at FROM incidents_assigned a WHERE {where.sql}
-            ORDER BY a.name, a.resolved_at DESC, a.incident_id DESC LIMIT {limit}""",
-            where.values,
-        )
+            conditions.append(self._after(INCIDENTS, self.after))
+        where = _all([*conditions, *_common(self.filters, "i")])
+        columns = self._columns if not self.filters.assigned else "i.id, i.resolved_at"
+        return Sql(f"SELECT {columns} FROM incidents i {_by('incidents_odd')} WHERE {where.sql}", where.values)
+
+    def _after(self, table: Table, after: Position) -> Sql:
+        told = f"({table.name}.resolved_at, {table.name}.{table.key}) < (%s, %s)"
+        return Sql(told, (_time(after.resolved_at), after.name))
 
     def _postgresql_words(self, limit: int) -> Sql:
         """PostgreSQL knows how often a word occurs, and chooses whether to sort or to look along the list."""
@@ -380,17 +432,3 @@ class Resolved:
                 WHERE incident_id = %s AND docid / {A_MILLISECOND} = %s)""",
             (millisecond * A_MILLISECOND, self.after.name, millisecond),
         )
-
-
-#: By the columns that are equal in it; see Incident.Meta.
-_INDEX = {
-    (): "resolved_first",
-    ("i.service_id",): "resolved_by_service",
-    ("i.priority_id",): "resolved_by_priority",
-    ("i.service_id", "i.priority_id"): "resolved_by_both",
-}
-#: Not as usual: see USUALLY. The texts are those of the index.
-_ODD = {
-    "sqlite": "abs(julianday(i.resolved_at) - julianday(i.created_at) - 3) > 4",
-    "postgresql": "i.resolved_at - i.created_at NOT BETWEEN interval '-24 hours' AND interval '168 hours'",
-}

@@ -132,7 +132,9 @@ class _Reading:
 
     def _created(self) -> tuple[datetime | None, datetime | None]:
         days = self._days()
-        since = None if days is None else timezone.now() - timedelta(days=days)
+        # To the minute: what is put together for a filter is kept for as long as it stays the same.
+        now = timezone.now().replace(second=0, microsecond=0)
+        since = None if days is None else now - timedelta(days=days)
         first, last = self._date("from", "from {}"), self._date("until", "until {}")
         if first is not None and last is not None and last < first:
             self._wrong("until", f"{last} is before {first}: nothing can lie in between")

@@ -5,7 +5,8 @@ alter a column, and loses its triggers thereby: a later migration that alters `i
 `incidents_action` calls `drop` before and `make` afterwards, and so does one for whatever is changed here. What was
 there already is filed by `make`.
 
-`incidents_assigned` holds resolved incidents by the names in `incidents.assigned`, in the order of the list.
+`incidents_assigned` holds resolved incidents by the names in `incidents.assigned`, in the order of the list; once more
+by name and service, and by name and priority.
 `incidents_words` is the index of words. On SQLite its documents are numbered in the order of the list, too
 (`incidents_place`): what was resolved last has the highest number but for what is open, which comes above OPEN_FROM.
 Names of responders and of who pressed “Me too” are indexed as they are added; nothing changes them afterwards.
@@ -81,11 +82,15 @@ SQLITE = [
            service_id text NOT NULL, priority_id text, created_at datetime NOT NULL,
            PRIMARY KEY (name, resolved_at, incident_id)) WITHOUT ROWID""",
     "CREATE INDEX incidents_assigned_to ON incidents_assigned (incident_id)",
+    """CREATE INDEX incidents_assigned_by_service
+       ON incidents_assigned (name, service_id, resolved_at, incident_id, priority_id, created_at)""",
+    """CREATE INDEX incidents_assigned_by_priority
+       ON incidents_assigned (name, priority_id, resolved_at, incident_id, service_id, created_at)""",
     "CREATE TABLE incidents_place (docid integer PRIMARY KEY, incident_id text NOT NULL UNIQUE)",
     # Marks are of the word that they stand in: else words that are decomposed, or in Hindi, would be parted at them.
     f"""CREATE VIRTUAL TABLE incidents_words USING fts5(own, people, filed,
         tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc' separators '{NO_MARKS}'")""",
-    f"""CREATE INDEX incidents_odd ON incidents (resolved_at DESC, id DESC, created_at, service_id, priority_id)
+    f"""CREATE INDEX incidents_odd ON incidents (created_at, resolved_at, id, service_id, priority_id)
         WHERE status = 'resolved' AND {ODD.replace("i.", "")}""",
     f"CREATE TRIGGER incidents_inserted AFTER INSERT ON incidents BEGIN {FILE.format(id='id')} END",
     f"CREATE TRIGGER incidents_updated AFTER UPDATE OF {COLUMNS} ON incidents BEGIN {FILE.format(id='id')} END",
@@ -136,6 +141,10 @@ POSTGRESQL = [
            service_id text NOT NULL, priority_id text, created_at timestamptz NOT NULL,
            PRIMARY KEY (name, resolved_at, incident_id) INCLUDE (service_id, priority_id, created_at))""",
     "CREATE INDEX incidents_assigned_to ON incidents_assigned (incident_id)",
+    """CREATE INDEX incidents_assigned_by_service
+       ON incidents_assigned (name, service_id, resolved_at, incident_id) INCLUDE (priority_id, created_at)""",
+    """CREATE INDEX incidents_assigned_by_priority
+       ON incidents_assigned (name, priority_id, resolved_at, incident_id) INCLUDE (service_id, created_at)""",
     # With what else may be asked for at the same time, so that words are looked for in one table.
     """CREATE TABLE incidents_words (
            incident_id text PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE ON UPDATE CASCADE, words tsvector NOT NULL,
@@ -143,7 +152,7 @@ POSTGRESQL = [
            assigned text[] NOT NULL)""",
     "CREATE INDEX incidents_words_in ON incidents_words USING gin (words)",
     "CREATE INDEX incidents_words_order ON incidents_words (resolved_at DESC, incident_id DESC)",
-    """CREATE INDEX incidents_odd ON incidents (resolved_at DESC, id DESC, created_at, service_id, priority_id)
+    """CREATE INDEX incidents_odd ON incidents (created_at, resolved_at, id, service_id, priority_id)
        WHERE status = 'resolved' AND resolved_at - created_at NOT BETWEEN interval '-24 hours' AND interval '168 hours'
     """,
     # Parted into words, without accents: so is what is looked for. Immutable, since a database keeps its encoding: what
