@@ -1,10 +1,11 @@
 """Rows, read and written as the ORM does it, but each statement is put together once.
 
-For what a storm of reports does over and over: the ORM takes longer to put such a statement together than the database
-takes to run it. docs/benchmarks.md has what that is worth.
+For what a storm of reports does over and over, and for a page that everybody looks at: the ORM takes longer to put such
+a statement together than the database takes to run it. docs/benchmarks.md has what that is worth.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -21,19 +22,28 @@ def fetch(model: type[Row], key: object, *, held: bool = False) -> Row:
     """get(pk=key); with `held`, select_for_update().get(pk=key). Raises DoesNotExist."""
     if held and not connection.in_atomic_block:
         raise TransactionManagementError("A row is held until the end of a transaction: there is none.")
-    query = _select(model, model._meta.pk.name)
     hold = " FOR UPDATE" if held and connection.vendor != "sqlite" else ""
-    for row in model._default_manager.raw(query + hold, [key]):
+    for row in _read(model, _select(model, model._meta.pk.name) + hold, key):
         return row
     raise model.DoesNotExist  # type: ignore[attr-defined]  # each model has its own
 
 
 def fetch_all(model: type[Row], name: str, owner: Model) -> list[Row]:
     """filter(name=owner).order_by("pk"), and each row knows its owner."""
-    rows = list(model._default_manager.raw(_select(model, name), [owner.pk]))
+    rows = _read(model, _select(model, name), owner.pk)
     for row in rows:
         setattr(row, name, owner)
     return rows
+
+
+def aware(moment: datetime | None) -> datetime | None:
+    """As a cursor gives it. SQLite keeps no time zone: it is UTC."""
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def as_if_read(row: Model, name: str, related: list[Any]) -> None:
+    """`row.name.all()` is this list from now on, as after prefetch_related()."""
+    row.__dict__.setdefault("_prefetched_objects_cache", {})[name] = related
 
 
 def insert(rows: Sequence[Model]) -> None:
@@ -85,6 +95,19 @@ def update_all(rows: Sequence[Model], *names: str, counted: str = "") -> None:
             raise model.DoesNotExist  # type: ignore[attr-defined]
 
 
+def _read(model: type[Row], query: str, value: Any) -> list[Row]:
+    names, converters = _reading(model)
+    rows = []
+    with connection.cursor() as cursor:
+        cursor.execute(query, [value])
+        for found in cursor.fetchall():
+            read = list(found)
+            for at, converter, column in converters:
+                read[at] = converter(read[at], column, connection)
+            rows.append(model.from_db(DEFAULT_DB_ALIAS, names, read))
+    return rows
+
+
 def _is_default(row: Model, field: "Field[Any, Any]") -> bool:
     return isinstance(getattr(row, field.attname), DatabaseDefault)
 
@@ -95,6 +118,18 @@ def _values(row: Model, fields: Fields, *, add: bool) -> Iterable[Any]:
 
 
 # Names of our models and their fields alone, so nothing from outside gets into them.
+
+
+@cache
+def _reading(model: type[Model]) -> tuple[list[str], list[tuple[int, Any, Any]]]:
+    """The names of its fields, and what makes Python's values of the database's: place, converter and column."""
+    database, fields = connections[DEFAULT_DB_ALIAS], model._meta.concrete_fields
+    converters = [
+        (at, converter, field.cached_col)
+        for at, field in enumerate(fields)
+        for converter in [*database.ops.get_db_converters(field.cached_col), *field.get_db_converters(database)]
+    ]
+    return [field.attname for field in fields], converters
 
 
 @cache

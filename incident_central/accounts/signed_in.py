@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from incident_central.accounts.models import User
 from incident_central.database import state, state_column, state_told
+from incident_central.rows import fetch
 
 
 class SessionStore(db.SessionStore):
@@ -38,6 +39,8 @@ class Backend(ModelBackend):
     """Django's, by e-mail and password."""
 
     def get_user(self, user_id: Any) -> User | None:
-        for user in User.objects.raw("SELECT * FROM users WHERE id = %s", [user_id]):
-            return user if self.user_can_authenticate(user) else None
-        return None
+        try:
+            user = fetch(User, user_id)
+        except User.DoesNotExist:
+            return None
+        return user if self.user_can_authenticate(user) else None

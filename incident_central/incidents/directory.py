@@ -13,7 +13,8 @@ from django.core import serializers
 from django.db import connection
 from django.db.models import Model
 
-from incident_central.incidents.models import EscalationPolicy, OnCall, Person, Priority, Service, Team
+from incident_central.incidents.models import EscalationPolicy, Incident, OnCall, Person, Priority, Service, Team
+from incident_central.rows import as_if_read
 
 M = TypeVar("M", bound=Model)
 
@@ -73,16 +74,17 @@ class Snapshot:
         self.rows = rows
         self._services = _of(Service, rows)
         self._priorities = _of(Priority, rows)
-        people, policies = _of(Person, rows), _of(EscalationPolicy, rows)
+        self._policies = _of(EscalationPolicy, rows)
+        people = _of(Person, rows)
         on_calls: dict[str, list[OnCall]] = {}
         for on_call in _of(OnCall, rows).values():
             if (person := people.get(on_call.person_id)) is not None:
                 on_call.person = person
                 on_calls.setdefault(on_call.policy_id, []).append(on_call)
-        for policy in policies.values():
-            _as_if_read(policy, "on_calls", on_calls.get(policy.pk, []))
+        for policy in self._policies.values():
+            as_if_read(policy, "on_calls", on_calls.get(policy.pk, []))
         for service in self._services.values():
-            service.policy = policies.get(service.policy_id or "")
+            service.policy = self.policy(service.policy_id)
 
     def services(self) -> Sequence[Service]:
         return list(self._services.values())
@@ -92,6 +94,12 @@ class Snapshot:
 
     def priorities(self) -> Sequence[Priority]:
         return list(self._priorities.values())
+
+    def priority(self, priority_id: str | None) -> Priority | None:
+        return self._priorities.get(priority_id)
+
+    def policy(self, policy_id: str | None) -> EscalationPolicy | None:
+        return self._policies.get(policy_id)
 
 
 _latest: tuple[object, Snapshot] | None = None
@@ -104,6 +112,19 @@ def latest() -> Snapshot:
     if version is None or known is None or known[0] != version:
         known = _latest = _read(version)
     return known[1]
+
+
+def with_company(incident: Incident) -> Incident:
+    """It has its service, priority, policies and who is on call from memory. For what has left PagerDuty, the database
+    is asked when somebody wants it. They are not to be changed or saved."""
+    known = latest()
+    if (service := known.service(incident.service_id)) is not None:
+        incident.service = service
+    if (priority := known.priority(incident.priority_id)) is not None:
+        incident.priority = priority
+    if (policy := known.policy(incident.policy_id)) is not None:
+        incident.policy = policy
+    return incident
 
 
 def _version() -> object:
@@ -167,14 +188,9 @@ def _snapshot_of(text: str) -> Snapshot:
     for one in found:
         if isinstance(service := one.object, Service):
             ids = {pk for field, pks in (one.m2m_data or {}).items() if field == "teams" for pk in pks}
-            _as_if_read(service, "teams", [team for team in teams.values() if team.pk in ids])
+            as_if_read(service, "teams", [team for team in teams.values() if team.pk in ids])
     return Snapshot(rows)
 
 
 def _of(kind: type[M], rows: Sequence[Model]) -> dict[Any, M]:
     return {row.pk: row for row in rows if isinstance(row, kind)}
-
-
-def _as_if_read(row: Model, name: str, related: list[Any]) -> None:
-    """`row.name.all()` is this list from now on, as after prefetch_related()."""
-    row.__dict__.setdefault("_prefetched_objects_cache", {})[name] = related

@@ -1,19 +1,19 @@
 """The list of incidents: those that a filter lets through. Open ones, worst first, then the rest, latest first."""
 
 import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.db import connection
 
 from incident_central.incidents.filters import Filters, Position
 from incident_central.incidents.models import Status
 from incident_central.incidents.search_sql import CAP, NOBODY, Open, Resolved, Sql
+from incident_central.rows import aware
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """A line of the list."""
 
     name: str
@@ -119,10 +119,4 @@ def _rows(query: Sql) -> list[Listed]:
     with connection.cursor() as cursor:
         cursor.execute(query.sql, query.values)
         rows = cursor.fetchall()
-    if connection.vendor == "sqlite":  # keeps no time zone: they are UTC
-        rows = [(*row[:3], *map(_aware, row[3:6]), *row[6:]) for row in rows]
-    return [Listed(*[*row[:9], json.loads(row[9]), *row[10:]]) for row in rows]
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return None if moment is None else moment.replace(tzinfo=UTC)
+    return [Listed(*[*row[:3], *map(aware, row[3:6]), *row[6:9], json.loads(row[9]), *row[10:]]) for row in rows]

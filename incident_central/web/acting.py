@@ -30,6 +30,7 @@ from incident_central.incidents.text import clean
 from incident_central.jobs import models as jobs
 from incident_central.jobs import runner
 from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
+from incident_central.rows import fetch_all
 from incident_central.web import steps
 from incident_central.web.acting_by_hand import by_hand
 from incident_central.web.by_hand import ByHand
@@ -196,16 +197,16 @@ class Acting:
 def acting_on(incident: Incident) -> Acting:
     """The same for all readers."""
     levels = incident.on_call_now()
-    pressed = list(incident.actions.defer("asked"))
-    lines = _lines(pressed) if pressed else []
-    too = incident.actions.filter(kind=Kind.ME_TOO).order_by("pk").values_list("email", "who") if pressed else ()
+    pressed = fetch_all(Action, "incident", incident)
+    lines = _lines(reversed(pressed)) if pressed else []
+    too = {one.email: one.who for one in pressed if one.kind == Kind.ME_TOO}
     return Acting(
         incident,
         on_call=frozenset(one.person.email for people in levels.values() for one in people),
         levels=_next_levels(incident, levels),
         priorities=_priorities(),
         lines=lines,
-        too=listing(list(dict(too).values())),
+        too=listing(list(too.values())),
         said=" ".join(f"{line.title}: {_spoken(line)}." for line in lines),
     )
 

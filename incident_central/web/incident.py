@@ -5,18 +5,19 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from uuid import uuid4
 
-from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
 
 from incident_central.accounts.models import User
+from incident_central.incidents.directory import with_company
 from incident_central.incidents.importing import make_full, of_number
-from incident_central.incidents.models import Incident, OnCall
+from incident_central.incidents.models import Incident, OnCall, Responder
 from incident_central.incidents.news import unacknowledged_since
+from incident_central.rows import as_if_read, fetch, fetch_all
 from incident_central.web import steps
 from incident_central.web.acting import Acting, acting_on
 from incident_central.web.context import basics
@@ -87,11 +88,7 @@ def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
 
     Raises Http404.
     """
-    found = get_object_or_404(
-        Incident.objects.select_related("service__policy", "policy", "priority").prefetch_related("responders"),
-        pk=name,
-    )
-    rows = steps.rows_of(name)
+    rows, found = steps.rows_of(name), _read(name)
     lines = steps.lines(found, rows)
     levels, acting = _levels(found), acting_on(found)
     screen = timeline(found, QueryDict(query))
@@ -110,6 +107,25 @@ def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
     }
     missing = {line.missing.email.lower() for line in lines if line.missing is not None}
     return Shown(acting, context, acting.concerns | missing)
+
+
+def _read(name: str) -> Incident:
+    """With what the page tells of it. Raises Http404."""
+    try:
+        incident = with_company(fetch(Incident, name))
+    except Incident.DoesNotExist as error:
+        raise Http404 from error
+    as_if_read(incident, "responders", fetch_all(Responder, "incident", incident))
+    return incident
+
+
+def _levels(incident: Incident) -> list[Level]:
+    """All that its policy has, those that reach nobody too."""
+    policy = incident.followed_policy
+    if policy is None:
+        return []
+    on_call = incident.on_call_now()
+    return [Level(number, minutes, on_call.get(number, [])) for number, minutes in enumerate(policy.minutes, 1)]
 
 
 @require_POST
@@ -135,13 +151,3 @@ def _number_in(name: str) -> int | None:
     digits = name.removeprefix("pagerduty-")
     known = name.startswith("pagerduty-") and digits.isascii() and digits.isdecimal() and len(digits) < 19
     return int(digits) if known else None
-
-
-def _levels(incident: Incident) -> list[Level]:
-    """All that its policy has, those that reach nobody too."""
-    policy = incident.followed_policy
-    if policy is None:
-        return []
-    prefetch_related_objects([policy], Prefetch("on_calls", OnCall.objects.select_related("person")))
-    on_call = incident.on_call_now()
-    return [Level(number, minutes, on_call.get(number, [])) for number, minutes in enumerate(policy.minutes, 1)]

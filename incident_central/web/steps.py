@@ -8,7 +8,7 @@ from django.utils.html import format_html
 
 from incident_central.incidents.models import Incident, Responder, Status, listing
 from incident_central.incidents.response import RESPONSE
-from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow, job_steps
+from incident_central.jobs.models import SETTLED, UNDER_WAY, State, StepRow
 from incident_central.jobs.workflow import Workflow
 from incident_central.web.by_hand import ByHand, by_hand
 from incident_central.web.templatetags.addresses import address
@@ -44,9 +44,13 @@ class Line:
         return self.state in ("failed", "warn") or self.fix is not None
 
 
+_ROWS = """SELECT s.* FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+           WHERE j.workflow = %s AND j.key = %s ORDER BY s.id"""
+
+
 def rows_of(name: str) -> dict[str, StepRow]:
     """The steps of an incident's response. To be read before the incident, so that it has what they say was done."""
-    return {row.name: row for row in job_steps(RESPONSE.name, name)}
+    return {row.name: row for row in StepRow.objects.raw(_ROWS, [RESPONSE.name, name])}
 
 
 def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:

@@ -9,15 +9,17 @@ from functools import lru_cache
 from html import escape
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db import connection
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from incident_central.incidents.models import Incident, Kind, TimelineEntry
+from incident_central.incidents.models import Incident, Kind
+from incident_central.rows import aware
 from incident_central.web.templatetags import times
 
 ON_A_SCREEN = 50
+Read = tuple[int, str, str, datetime, str, str]  # id, source, kind, at, text, body
 
 
 @dataclass(frozen=True)
@@ -40,25 +42,37 @@ def timeline(incident: Incident, asked: QueryDict) -> Timeline:
     """`kind` and `before`, the id of the entry that the screen before ended with; what makes no sense is left out."""
     kind = asked.get("kind", "") if asked.get("kind") in Kind.values else ""
     last = _entry_named(incident, asked.get("before", ""))
-    rows = incident.timeline.filter(kind=kind) if kind else incident.timeline.all()
-    if last is not None:
-        # By the row itself and not by its time as we have it: SQLite compares the text that it holds.
-        at = TimelineEntry.objects.filter(pk=last.pk).values("at")[:1]
-        rows = rows.filter(Q(at__lt=at) | Q(at=at, pk__lt=last.pk))
-    found = list(rows.values_list("pk", "source", "kind", "at", "text", "body")[: ON_A_SCREEN + 1])
+    found = _read(incident, kind, last)
     shown, has_older = found[:ON_A_SCREEN], len(found) > ON_A_SCREEN
     return Timeline(
         lines=_lines(incident, [row[1:] for row in shown]),
         choices=[Choice(label, _address(value), value == kind) for value, label in [("", "All"), *Kind.choices]],
-        address=_address(kind, str(last.pk) if last else ""),
+        address=_address(kind, str(last or "")),
         older=_address(kind, str(shown[-1][0])) if has_older else "",
         newest=_address(kind) if last is not None else "",
     )
 
 
-def _entry_named(incident: Incident, text: str) -> TimelineEntry | None:
+def _entry_named(incident: Incident, text: str) -> int | None:
     known = text.isascii() and text.isdecimal() and len(text) < 19
-    return incident.timeline.filter(pk=int(text)).first() if known else None
+    return int(text) if known and incident.timeline.filter(pk=int(text)).exists() else None
+
+
+def _read(incident: Incident, kind: str, last: int | None) -> list[Read]:
+    """One more than fit on a screen, where there are so many."""
+    conditions: dict[str, str | int] = {"incident_id = %s": incident.pk}
+    if kind:
+        conditions["kind = %s"] = kind
+    if last is not None:
+        conditions["(at, id) < (SELECT at, id FROM incidents_timelineentry WHERE id = %s)"] = last
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""SELECT id, source, kind, at, text, body FROM incidents_timelineentry
+            WHERE {" AND ".join(conditions)} ORDER BY at DESC, id DESC LIMIT {ON_A_SCREEN + 1}""",  # noqa: S608  ours
+            list(conditions.values()),
+        )
+        rows = cursor.fetchall()
+    return [(*row[:3], aware(row[3]), *row[4:]) for row in rows]
 
 
 def _address(kind: str, before: str = "") -> str:
