@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -41,6 +42,7 @@ class Plan:
     sizes: tuple[int, ...]
     each: int  # requests where a p50 is wanted
     pairs: int  # requests for each filter and each pair
+    turns: int  # the same, in turns with home
     page: int  # the number of the last page that is opened
     seconds: float  # of clients at the same time
     calls: int  # times that the original reads its list
@@ -53,6 +55,7 @@ FULL = Plan(
     (100, 10_000, 100_000),
     200,
     pairs=9,
+    turns=15,
     page=1000,
     seconds=10,
     calls=3,
@@ -60,7 +63,7 @@ FULL = Plan(
     viewers=100,
     changes={"poll": 8, "webhook": 20},
 )
-QUICK = Plan((100,), 3, pairs=1, page=2, seconds=0.5, calls=1, opened=60, viewers=2, changes={"webhook": 1})
+QUICK = Plan((100,), 3, pairs=1, turns=1, page=2, seconds=0.5, calls=1, opened=60, viewers=2, changes={"webhook": 1})
 
 
 class Viewer:
@@ -114,7 +117,12 @@ def measure(stage: Stage, plan: Plan) -> Measured:
     for database in ["SQLite", *(["PostgreSQL"] if stage.has_postgresql else [])]:
         for size in plan.sizes:
             print(f"{database}, {size:,} incidents …", file=sys.stderr, flush=True)
-            _one_size(stage, plan, measured, database, size)
+            with _seeded(stage, database, size) as seeded:
+                _one_size(stage, plan, measured, f"{database}, {size:,}", seeded)
+                if size == plan.sizes[-1]:
+                    _largest(plan, measured, f"{database}, {size:,}", seeded)
+                    with _seeded(stage, database, plan.sizes[0]) as fewest:
+                        _in_turns(plan, measured, f"{database}, {size:,}", seeded, fewest)
         print(f"{database}, changes in PagerDuty …", file=sys.stderr, flush=True)
         _changes(stage, plan, measured, database)
     print("the original’s pattern …", file=sys.stderr, flush=True)
@@ -122,7 +130,18 @@ def measure(stage: Stage, plan: Plan) -> Measured:
     return measured
 
 
-def _one_size(stage: Stage, plan: Plan, measured: Measured, database: str, size: int) -> None:
+@dataclass(frozen=True)
+class Seeded:
+    """A running hub with a history, where nothing else happens."""
+
+    hub: Hub
+    viewer: Viewer
+    filters: dict[str, Query]
+    long: dict[int, str]  # incidents by how many entries their timelines have
+
+
+@contextmanager
+def _seeded(stage: Stage, database: str, size: int) -> Iterator[Seeded]:
     hub = stage.new_hub(database.lower())
     services = [row["id"] for row in hub.rows("SELECT id FROM incidents_service WHERE listed ORDER BY id")]
     priorities = [row["id"] for row in hub.rows("SELECT id FROM incidents_priority ORDER BY rank")]
@@ -130,26 +149,37 @@ def _one_size(stage: Stage, plan: Plan, measured: Measured, database: str, size:
     long = _long_timeline(hub)
     try:
         hub.start()
-        viewer, name = Viewer(hub), f"{database}, {size:,}"
         _let_it_rest(hub)
-        stage.sandbox.control("/calls", method="DELETE")
-        viewer.times("/", plan.each // 10 + 1)  # whatever is done once
-        measured.series[f"{name}: home"] = viewer.times("/", plan.each)
-        measured.series[f"{name}: home again"] = viewer.again("/", plan.each)
-        filters = _filters(hub, services, priorities)
-        for told, query in _singles_and_pairs(filters):
-            measured.series[f"{name}: {told}"] = viewer.times(f"/?{urlencode(query, doseq=True)}", plan.pairs)
-        for told, words in WORDS.items():
-            measured.series[f"{name}: word {told}"] = viewer.times(f"/?{urlencode({'q': words})}", plan.pairs)
-        if size == plan.sizes[-1]:
-            _largest(plan, measured, hub, viewer, name, long)
-        calls = measured.numbers.get("calls", 0) + len(stage.sandbox.calls())
-        measured.numbers["calls"] = calls
+        yield Seeded(hub, Viewer(hub), _filters(hub, services, priorities), long)
     finally:
         hub.stop()
 
 
-def _largest(plan: Plan, measured: Measured, hub: Hub, viewer: Viewer, name: str, long: dict[int, str]) -> None:
+def _one_size(stage: Stage, plan: Plan, measured: Measured, name: str, seeded: Seeded) -> None:
+    viewer = seeded.viewer
+    stage.sandbox.control("/calls", method="DELETE")
+    viewer.times("/", plan.each // 10 + 1)  # whatever is done once
+    measured.series[f"{name}: home"] = viewer.times("/", plan.each)
+    measured.series[f"{name}: home again"] = viewer.again("/", plan.each)
+    for told, query in _singles_and_pairs(seeded.filters):
+        measured.series[f"{name}: {told}"] = viewer.times(f"/?{urlencode(query, doseq=True)}", plan.pairs)
+    for told, words in WORDS.items():
+        measured.series[f"{name}: word {told}"] = viewer.times(f"/?{urlencode({'q': words})}", plan.pairs)
+    measured.numbers["calls"] = measured.numbers.get("calls", 0) + len(stage.sandbox.calls())
+
+
+def _in_turns(plan: Plan, measured: Measured, name: str, most: Seeded, fewest: Seeded) -> None:
+    """Every filter, and each time home where there are the fewest incidents, so that both meet the same machine."""
+    fewest.viewer.times("/", plan.each // 10 + 1)
+    for told, query in [("home", {}), *_singles_and_pairs(most.filters)]:
+        path = f"/?{urlencode(query, doseq=True)}"
+        turns = [(most.viewer.anew(path), fewest.viewer.anew("/")) for _ in range(plan.turns)]
+        measured.series[f"{name}: in turns: {told}"] = Series.of(one for one, _ in turns)
+        measured.series[f"{name}: beside: {told}"] = Series.of(other for _, other in turns)
+
+
+def _largest(plan: Plan, measured: Measured, name: str, seeded: Seeded) -> None:
+    hub, viewer = seeded.hub, seeded.viewer
     first, last = "/", "/"
     for _ in range(plan.page - 1):
         found = re.search(r'href="([^"]+)" rel="next"', viewer.get(last)[1])
@@ -160,7 +190,7 @@ def _largest(plan: Plan, measured: Measured, hub: Hub, viewer: Viewer, name: str
     pairs = [(viewer.anew(first), viewer.anew(last)) for _ in range(plan.each)]
     measured.series[f"{name}: first page"] = Series.of(one for one, _ in pairs)
     measured.series[f"{name}: last page"] = Series.of(other for _, other in pairs)
-    for entries, incident in long.items():
+    for entries, incident in seeded.long.items():
         measured.series[f"{name}: {entries} entries"] = viewer.times(f"/incidents/{incident}", plan.each)
         measured.series[f"{name}: {entries} entries again"] = viewer.again(f"/incidents/{incident}", plan.each)
     used = processor_time(hub)

@@ -23,25 +23,24 @@ def rows(measured: Measured, plan: Plan) -> list[Row]:
 def _of_one(measured: Measured, plan: Plan, database: str, small: str, large: str, deep: float) -> list[Row]:
     name, series = f"{database}, {large}", measured.series
     p50 = {told: one.p50 for told, one in series.items()}
-    filtered = {
-        told: ms
-        for told, ms in p50.items()
-        if told.startswith(f"{name}: ")
-        and not told.endswith((": home", ": home again", " page", " entries", " entries again", ": nothing"))
-        and ": word" not in told
+    ratios = {
+        told: p50[f"{name}: in turns: {told}"] / p50[f"{name}: beside: {told}"]
+        for told in (one.removeprefix(f"{name}: in turns: ") for one in p50 if one.startswith(f"{name}: in turns: "))
     }
-    worst = max(filtered, key=lambda told: filtered[told])
+    filtered = {told: p50[f"{name}: {told}"] for told in ratios if told != "home"}
+    furthest, worst = max(filtered, key=ratios.__getitem__), max(filtered, key=filtered.__getitem__)
     words = {told: ms for told, ms in p50.items() if told.startswith(f"{name}: word")}
-    home, at_small = p50[f"{name}: home"], p50[f"{database}, {small}: home"]
+    home = p50[f"{name}: home"]
     last = f"{database}: page {plan.page:,} ÷ page 1"
     return [
-        Row(f"{database}: home with {large} ÷ with {small}", home / at_small, "×", at_most=1.3),
-        Row(f"{database}: slowest filter ÷ home with {small}", filtered[worst] / at_small, "×", at_most=1.3),
+        Row(f"{database}: home with {large} ÷ with {small}", ratios["home"], "×", at_most=1.3),
+        Row(f"{database}: median filter ÷ home with {small}", statistics.median(ratios.values()), "×", at_most=1.3),
+        Row(f"{database}: slowest filter ({furthest}) ÷ home with {small}", ratios[furthest], "×", at_most=1.3),
         Row(last, p50[f"{name}: last page"] / p50[f"{name}: first page"], "×", at_most=deep),
         Row(f"{database}: home with {large}", home, "ms", at_most=5),
         Row(f"{database}: home again, nothing written since", p50[f"{name}: home again"], "ms"),
         Row(f"{database}: median of filters and pairs", statistics.median(filtered.values()), "ms", at_most=5),
-        Row(f"{database}: slowest ({worst.removeprefix(f'{name}: ')})", filtered[worst], "ms", at_most=5),
+        Row(f"{database}: slowest ({worst})", filtered[worst], "ms", at_most=5),
         Row(f"{database}: slowest words", max(words.values()), "ms", at_most=30),
         Row(f"{database}: details, 50 entries", p50[f"{name}: 50 entries"], "ms", at_most=4),
         Row(f"{database}: details again, nothing written since", p50[f"{name}: 50 entries again"], "ms"),
