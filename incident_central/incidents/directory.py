@@ -115,8 +115,8 @@ def latest() -> Snapshot:
 
 
 def with_company(incident: Incident) -> Incident:
-    """It has its service, priority, policies and who is on call from memory. For what has left PagerDuty, the database
-    is asked when somebody wants it. They are not to be changed or saved."""
+    """The same, with its service, priority, policies and who is on call from memory: those are not to be changed or
+    saved. For what has left PagerDuty, the database is asked when somebody wants it."""
     known = latest()
     if (service := known.service(incident.service_id)) is not None:
         incident.service = service

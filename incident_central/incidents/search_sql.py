@@ -41,8 +41,8 @@ class Sql:
 class Table:
     """Resolved incidents, each once for what they are filed under."""
 
-    told: str
-    name: str  # in a query
+    sql: str
+    alias: str
     key: str
     indexes: dict[tuple[str, ...], str]  # in the order of the list, by the columns that are equal in it
 
@@ -271,14 +271,14 @@ class Resolved:
         return (filters.since is not None or filters.until is not None) and not filters.words
 
     def _streams(self, limit: int) -> Iterator[Sql]:
-        """Queries that each read so many along one index, in the order of the list. No incident is in two of them."""
+        """Queries that each read along one index, on PostgreSQL so many. No incident is in two of them."""
         filters = self.filters
         if filters.words:
             yield self._postgresql_words(limit)
         else:
             yield from self._filed(limit)
         if self._ranged:
-            yield self._odd()
+            yield self._odd(limit)
 
     def _filed(self, limit: int) -> Iterator[Sql]:
         """Under a person, a service, a priority, some of them or none."""
@@ -305,29 +305,29 @@ class Resolved:
     def _of_pair(self, service: Sql, priority: Sql, *, pair: Pair, limit: int) -> Sql:
         """`pair` says which of the two there are; `service` and `priority` stand for their values in the query."""
         filters, table = self.filters, ASSIGNED if self.filters.assigned else INCIDENTS
-        conditions, along = self._usual(table.name), []
+        conditions, along = self._usual(table.alias), []
         if filters.assigned:
             conditions.append(Sql("a.name = %s", (filters.assigned,)))
             along.append("name")
         else:
             conditions.append(Sql("i.status = 'resolved'"))
         if pair[0] is not None:
-            conditions.append(Sql(f"{table.name}.service_id = {service.sql}", service.values))
+            conditions.append(Sql(f"{table.alias}.service_id = {service.sql}", service.values))
             along.append("service_id")
         if pair[1] is not None:
-            column = f"{table.name}.priority_id"
+            column = f"{table.alias}.priority_id"
             conditions.append(
                 Sql(f"{column} = {priority.sql}", priority.values) if pair[1] else Sql(f"{column} IS NULL")
             )
             along.append("priority_id")
         rest = self._rest(service=pair[0], priority=pair[1])
-        return self._stream(table, [*conditions, *_common(rest, table.name)], limit, along=along)
+        return self._stream(table, [*conditions, *_common(rest, table.alias)], limit, along=along)
 
     def _apart(self) -> list[Pair]:
         services: Sequence[str | None] = [None] if self.filters.services is None else self.filters.services
         priorities: Sequence[str | None] = self.filters.priorities or [None]
         if self.filters.assigned and self.filters.services:
-            priorities = [None]  # looked at along the way: no person has so many of one service
+            priorities = [None]  # looked at along the way: of one service a person has few
         if len(services) * len(priorities) <= READ_APART:
             return list(product(services, priorities)) or [(None, None)]
         return [(None, one) for one in priorities] if len(priorities) <= READ_APART else [(None, None)]
@@ -356,29 +356,34 @@ class Resolved:
         """`along` are columns that are equal in all rows. In the order, they tell PostgreSQL which index it is."""
         if self.after is not None:
             conditions = [*conditions, self._after(table, self.after)]
-        where, name = _all(conditions), table.name
+        where, alias = _all(conditions), table.alias
         columns = self._columns if table is INCIDENTS else "a.incident_id AS id, a.resolved_at"
-        found = f"SELECT {columns} FROM {table.told} {_by(table.indexes[tuple(along)])} WHERE {where.sql}"
+        found = f"SELECT {columns} FROM {table.sql} {_by(table.indexes[tuple(along)])} WHERE {where.sql}"
         if connection.vendor == "postgresql":
             order = ", ".join(
-                [*(f"{name}.{one}" for one in along), f"{name}.resolved_at DESC", f"{name}.{table.key} DESC"]
+                [*(f"{alias}.{one}" for one in along), f"{alias}.resolved_at DESC", f"{alias}.{table.key} DESC"]
             )
             found = f"({found} ORDER BY {order} LIMIT {limit})"
         return Sql(found, where.values)
 
-    def _odd(self) -> Sql:
-        """All that were created in the range and not resolved as usual: few, and in no order."""
+    def _odd(self, limit: int) -> Sql:
+        """Those that were created in the range and not resolved as usual: few, as a rule, so all of them are read.
+
+        PostgreSQL would look for them along the list instead; with OFFSET it must not.
+        """
         conditions = [Sql("i.status = 'resolved'"), Sql(_ODD[connection.vendor]), self._not_usual()]
         if self.filters.assigned:
             conditions.append(_is_assigned(self.filters.assigned))
         if self.after is not None:
             conditions.append(self._after(INCIDENTS, self.after))
         where = _all([*conditions, *_common(self.filters, "i")])
-        columns = self._columns if not self.filters.assigned else "i.id, i.resolved_at"
-        return Sql(f"SELECT {columns} FROM incidents i {_by('incidents_odd')} WHERE {where.sql}", where.values)
+        found = f"SELECT {self._columns} FROM incidents i {_by('incidents_odd')} WHERE {where.sql}"
+        apart = " OFFSET 0" if connection.vendor == "postgresql" else ""
+        latest = f"SELECT * FROM ({found}{apart}) i ORDER BY i.resolved_at DESC, i.id DESC LIMIT {limit}"
+        return Sql(f"SELECT * FROM ({latest}) odd", where.values)
 
     def _after(self, table: Table, after: Position) -> Sql:
-        told = f"({table.name}.resolved_at, {table.name}.{table.key}) < (%s, %s)"
+        told = f"({table.alias}.resolved_at, {table.alias}.{table.key}) < (%s, %s)"
         return Sql(told, (_time(after.resolved_at), after.name))
 
     def _postgresql_words(self, limit: int) -> Sql:

@@ -142,9 +142,9 @@ POSTGRESQL = [
            PRIMARY KEY (name, resolved_at, incident_id) INCLUDE (service_id, priority_id, created_at))""",
     "CREATE INDEX incidents_assigned_to ON incidents_assigned (incident_id)",
     """CREATE INDEX incidents_assigned_by_service
-       ON incidents_assigned (name, service_id, resolved_at, incident_id) INCLUDE (priority_id, created_at)""",
+       ON incidents_assigned (name, service_id, resolved_at DESC, incident_id DESC) INCLUDE (priority_id, created_at)""",
     """CREATE INDEX incidents_assigned_by_priority
-       ON incidents_assigned (name, priority_id, resolved_at, incident_id) INCLUDE (service_id, created_at)""",
+       ON incidents_assigned (name, priority_id, resolved_at DESC, incident_id DESC) INCLUDE (service_id, created_at)""",
     # With what else may be asked for at the same time, so that words are looked for in one table.
     """CREATE TABLE incidents_words (
            incident_id text PRIMARY KEY REFERENCES incidents (id) ON DELETE CASCADE ON UPDATE CASCADE, words tsvector NOT NULL,
