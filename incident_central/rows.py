@@ -43,7 +43,9 @@ def aware(moment: datetime | None) -> datetime | None:
 
 def as_if_read(row: Model, name: str, related: list[Any]) -> None:
     """`row.name.all()` is this list from now on, as after prefetch_related()."""
-    row.__dict__.setdefault("_prefetched_objects_cache", {})[name] = related
+    rows = getattr(row, name).all()
+    rows._result_cache, rows._prefetch_done = related, True
+    row.__dict__.setdefault("_prefetched_objects_cache", {})[name] = rows
 
 
 def insert(rows: Sequence[Model]) -> None:

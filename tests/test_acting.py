@@ -351,6 +351,23 @@ def test_wrong_service_pages_the_right_team_and_tells_the_first(hub: Hub, sandbo
     assert "Moved from Checkout API to Search" in " ".join(entries(hub, name))
 
 
+def test_that_the_first_team_could_not_be_told_is_shown_with_what_to_post(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    fault = sandbox.fault("slack", "missing-scope", method="chat.postMessage")
+    act(hub, name, "wrong-service", service=hub.service_id("Search"))
+
+    def failing() -> str:
+        page = hub.dana.get(f"/incidents/{name}")
+        assert page.status == 200
+        return page.text if "Tell the channel: " in page.text else ""
+
+    assert "Mei Tanaka: it is not Checkout API" in eventually(failing)
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    (row,) = actions(hub, name)
+    hub.dana.post(f"/incidents/{name}/actions/{row['id']}/tell", {})
+    eventually(lambda: [one for one in sandbox.messages(name) if "Moved from Checkout API to Search" in one["text"]])
+
+
 def test_a_service_that_would_page_nobody_is_refused_with_the_choice_kept(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     page = act(hub, name, "wrong-service", service=hub.service_id("Payments"))

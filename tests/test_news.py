@@ -1,7 +1,9 @@
 """What the channel is told when something changes in PagerDuty."""
 
+import re
 import time
 from collections.abc import Callable
+from html import unescape
 
 from tests.pagerduty import act, edit
 from tests.processes import Hub, Json, Sandbox, eventually, report_form
@@ -67,6 +69,8 @@ def test_what_happens_before_the_channel_is_open_is_told_when_it_is(hub: Hub, sa
     act(sandbox, hub.incident(name)["pagerduty_id"], "acknowledge")
     hub.poll_now()
     eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    eventually(lambda: _tried(hub, name, "tell"))
+    assert "Tell the channel" not in hub.dana.get(f"/incidents/{name}").text, "it only waits: there is none yet"
     sandbox.control(f"/faults/{fault}", method="DELETE")
     hub.finished(name)
     eventually(lambda: said(sandbox, name, "Acknowledged by Mei Tanaka."))
@@ -121,6 +125,86 @@ def test_while_pagerduty_does_not_answer_nobody_is_said_not_to_have_acknowledged
     assert said(sandbox, name, "Nobody has acknowledged") == []
     told = "SELECT id FROM incidents_timelineentry WHERE incident_id = %s AND text = %s"
     assert hub.rows(told, name, "Nobody had acknowledged for 5 minutes") == []
+
+
+def test_what_the_channel_could_not_be_told_is_shown_and_retried_or_done_by_hand(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    address = f"/incidents/{name}"
+    sandbox.fault("slack", "missing-scope", method="chat.postMessage")
+    sandbox.fault("slack", "missing-scope", method="conversations.setTopic")
+    act(sandbox, page, "acknowledge")
+    hub.poll_now()
+    shown = eventually(lambda: _needing(hub, name, "Tell the channel: Acknowledged by Mei Tanaka."))
+    assert "missing_scope" in shown
+    assert "<code>Acknowledged by Mei Tanaka.</code>" in shown
+    eventually(lambda: _needing(hub, name, "Set the channel’s topic"))
+    assert "Update the pinned summary" not in hub.dana.get(address).text
+    text = hub.dana.get(address).text
+    assert "2 need you" in text.partition('id="status"')[2].partition("</p>")[0]
+    tell, topic = (re.search(rf'action="({address}/news/\d+/{step})"', text) for step in ("tell", "update_topic"))
+    assert tell is not None
+    assert topic is not None
+    sandbox.mend()
+    hub.dana.post(tell[1], {})
+    eventually(lambda: said(sandbox, name, "Acknowledged by Mei Tanaka."))
+    hub.dana.post(topic[1], {"done": "by-hand"})
+    hub.dana.post(topic[1], {"done": "by-hand"})
+    eventually(lambda: "Needs somebody" not in hub.dana.get(address).text)
+    by_hand = "SELECT text FROM incidents_timelineentry WHERE incident_id = %s AND text LIKE %s"
+    assert len(hub.rows(by_hand, name, "Dana Okafor did this by hand: Set the channel%")) == 1
+    other, _ = reported(hub, sandbox)
+    assert hub.dana.post(topic[1].replace(name, other), {}).status == 404
+
+
+def test_what_is_not_so_any_more_need_not_be_told(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    fault = sandbox.fault("slack", "missing-scope", method="chat.postMessage")
+    act(sandbox, page, "acknowledge")
+    hub.poll_now()
+    eventually(lambda: _needing(hub, name, "Tell the channel: Acknowledged by Mei Tanaka."))
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    act(sandbox, page, "resolve")
+    hub.poll_now()
+    eventually(lambda: said(sandbox, name, "Resolved."))
+    eventually(lambda: "Needs somebody" not in hub.dana.get(f"/incidents/{name}").text)
+    assert said(sandbox, name, "Acknowledged by") == []
+
+
+def test_that_nobody_had_acknowledged_need_not_be_told_once_somebody_has(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    fault = sandbox.fault("slack", "missing-scope", method="chat.postMessage")
+    sandbox.plant("pagerduty", "incidents", page, set={"status_changed_at": time.time() - 301})
+    hub.poll_now()
+    eventually(lambda: "<strong>Nobody has acknowledged for" in hub.dana.get(f"/incidents/{name}").text)
+    hub.remind_now()
+    title = "Tell the channel: Nobody has acknowledged for 5 minutes. PagerDuty is paging Mei Tanaka."
+    shown = eventually(lambda: _needing(hub, name, title))
+    act(sandbox, page, "acknowledge")
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    act(sandbox, page, "unacknowledge")
+    hub.poll_now()
+    eventually(lambda: _needing(hub, name, "Tell the channel: Triggered again: PagerDuty is paging Mei Tanaka."))
+    assert not _needing(hub, name, title), "it was triggered again just now"
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    retry = re.search(r'action="([^"]+/tell)"', shown)
+    assert retry is not None
+    hub.dana.post(retry[1], {})
+    query = "SELECT s.state FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE j.key LIKE %s AND s.name = 'tell'"
+    eventually(lambda: [row["state"] for row in hub.rows(query, f"{name}/reminder/%")] == ["off"])
+    assert said(sandbox, name, "Nobody has acknowledged") == []
+
+
+def _tried(hub: Hub, name: str, step: str) -> bool:
+    query = "SELECT s.attempts FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE j.key LIKE %s AND s.name = %s"
+    return any(row["attempts"] for row in hub.rows(query, f"{name}/%", step))
+
+
+def _needing(hub: Hub, name: str, title: str) -> str:
+    """What is shown of what needs somebody, once it has this line."""
+    text = unescape(hub.dana.get(f"/incidents/{name}").text)
+    needing = text.partition('id="needing-h"')[2].partition("</section>")[0]
+    return needing if f"<h3>{title}</h3>" in needing else ""
 
 
 def _reminded(hub: Hub) -> bool:

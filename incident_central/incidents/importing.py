@@ -80,7 +80,10 @@ def _make_full(number: int, new_name: str, *, name: str, email: str) -> Incident
         field = relation.field.name
         relation.related_model._default_manager.filter(**{field: old_name}).update(**{field: new_name})
     incident.reporter_name, incident.reporter_email, incident.incident_commander_email = name, email, email
-    incident.save(update_fields=["reporter_name", "reporter_email", "incident_commander_email", "updated_at"])
+    incident.news_jobs = {}  # theirs were under the old name
+    incident.save(
+        update_fields=["reporter_name", "reporter_email", "incident_commander_email", "news_jobs", "updated_at"]
+    )
     Responder.objects.bulk_create(expected_responders(incident))
     incident.made_full(old_name, who=name or email)
     runner.begin(RESPONSE, new_name, incident)

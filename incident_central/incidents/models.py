@@ -118,6 +118,8 @@ class Incident(models.Model):
     whole_log_read = models.BooleanField(default=False, db_default=False)  # from its beginning
     commander_name = models.TextField(blank=True, default="", db_default="")
     links = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))  # [[text, address], …]
+    # Keys of the jobs that told its channel last, by what they told.
+    news_jobs = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
 
     objects = IncidentQuerySet.as_manager()
 

@@ -26,11 +26,14 @@ from incident_central.jobs import runner
 from incident_central.jobs.models import SETTLED, State, job_steps
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
+from incident_central.rows import update
 
 #: After so long without an acknowledgement the page says so, and the channel is told once.
 UNACKNOWLEDGED = timedelta(minutes=5)
 
 FACTS, REMINDER = "facts", "reminder"
+LATEST = "latest"  # whatever changed last, if the summary shows it
+WAITS = "Waits for the response to the report."
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,16 @@ def changed(incident: Incident, what: str, *, at: datetime) -> None:
     """Have the channel told, when the caller's transaction has been committed. The same twice is told once."""
     if settings.SLACK_BOT_TOKEN and (incident.slack_channel_id or _is_awaited(incident, "open_channel")):
         key = f"{incident.name}/{what}/{at.isoformat()}"
+        incident.news_jobs = incident.news_jobs | {what: key} | ({} if what == REMINDER else {LATEST: key})
+        update(incident, "news_jobs")
         runner.begin(NEWS, key, News(incident, what, key))
+
+
+def steps_that_matter(incident: Incident) -> set[tuple[str, str]]:
+    """Keys of jobs and names of their steps: what its channel was told last, as far as it is still true."""
+    messages = [incident.status, *([REMINDER] if _is_unanswered(incident) else [])]
+    wanted = [(what, "tell") for what in messages] + [(LATEST, "update_summary"), (LATEST, "update_topic")]
+    return {(incident.news_jobs[what], step) for what, step in wanted if what in incident.news_jobs}
 
 
 def facts(incident: Incident) -> tuple[object, ...]:
@@ -68,10 +80,15 @@ def unacknowledged_since(incident: Incident) -> datetime | None:
 def tell(news: News) -> Record:
     """Not safe to repeat after a lost answer: look for its marker first."""
     incident = news.incident
-    if incident.status != (Status.TRIGGERED if news.what == REMINDER else news.what):
+    if not _is_unanswered(incident) if news.what == REMINDER else incident.status != news.what:
         raise NotNeeded(f"It is {incident.status} by now.")
     chat().post(_channel(incident), message_of(news))
     return nothing
+
+
+def _is_unanswered(incident: Incident) -> bool:
+    """For too long, and the channel was to be told; not where it was triggered again since."""
+    return incident.status == Status.TRIGGERED and incident.reminded_of == incident.status_changed_at
 
 
 def look_for_it(news: News) -> Record | None:
@@ -125,7 +142,7 @@ def _channel(incident: Incident) -> str:
 def _await(incident: Incident, step: str) -> None:
     """Raises CallFailed, so that this is tried again, while a step of the response has not had its turn."""
     if _is_awaited(incident, step):
-        raise CallFailed("Waits for the response to the report.")
+        raise CallFailed(WAITS)
 
 
 def _is_awaited(incident: Incident, step: str) -> bool:
@@ -134,8 +151,13 @@ def _is_awaited(incident: Incident, step: str) -> bool:
 
 
 def _load(key: str) -> News:
-    name, what, _ = key.split("/")
-    return News(Incident.objects.select_related("service", "priority").get(pk=name), what, key)
+    name = key.split("/")[0]
+    return news_of(Incident.objects.select_related("service", "priority").get(pk=name), key)
+
+
+def news_of(incident: Incident, key: str) -> News:
+    """What the job of this key tells."""
+    return News(incident, key.split("/")[1], key)
 
 
 def _only_for_messages(news: News) -> str | None:

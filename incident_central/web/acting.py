@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from incident_central.database import transaction
 from incident_central.incidents.acting import ACTION, DOING
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
@@ -27,15 +26,14 @@ from incident_central.incidents.models import (
 )
 from incident_central.incidents.pressing import HOURS, CannotAct, Press, level_as_shown, press
 from incident_central.incidents.text import clean
-from incident_central.jobs import models as jobs
-from incident_central.jobs import runner
 from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.rows import fetch_all
-from incident_central.web import steps
+from incident_central.web import deciding, steps
 from incident_central.web.acting_by_hand import by_hand
 from incident_central.web.by_hand import ByHand
 from incident_central.web.choices import SECONDS, Lately
 from incident_central.web.security import SeeOther, SignedIn, signed_in
+from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import clock_with_seconds
 from incident_central.web.who_answers import services_by_team
 
@@ -75,12 +73,8 @@ def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse
     """Somebody pressed Retry or “I did it by hand” at a step of an action. Pressing twice changes nothing."""
     action = get_object_or_404(Action.objects.select_related("incident"), incident=name, pk=number)
     step_id = get_object_or_404(job_steps(ACTION.name, str(number)), name=step).pk
-    with transaction():
-        if request.POST.get("done") != "by-hand":
-            jobs.retry(step_id, ask_after=ACTION.step(step).ask_after)
-        elif jobs.done_by_hand(step_id, who=str(request.user)):
-            action.incident.done_by_hand(_title(action, step), str(request.user))
-    runner.wake()
+    known = ACTION.step(step)
+    deciding.decide(request, step_id, known, incident=action.incident, title=_title(action, step))
     return SeeOther(reverse("incident", args=[name]))
 
 
@@ -151,9 +145,8 @@ class Line:
     title: str
     told: str
     hint: str
-    action: Action
-    step: str
     fix: ByHand | None
+    sent_to: str  # Retry and “I did it by hand”
 
 
 @dataclass(frozen=True)
@@ -259,12 +252,10 @@ def _worth_showing(action: Action, rows: Mapping[str, StepRow], *, is_latest: bo
     """The step that matters, until it is done, and while that is news; the others only when they go wrong."""
     main = "act" if action.kind in DOING else "note" if action.kind == Kind.NOTE else ""
     return [
-        row for row in rows.values() if (is_latest or row.state not in SETTLED if row.name == main else _unhappy(row))
+        row
+        for row in rows.values()
+        if (is_latest or row.state not in SETTLED if row.name == main else steps.went_wrong(row))
     ]
-
-
-def _unhappy(row: StepRow) -> bool:
-    return row.state == State.FAILED or (row.state == State.WAITING and row.attempts > 0)
 
 
 def _line(action: Action, row: StepRow) -> Line:
@@ -277,9 +268,8 @@ def _line(action: Action, row: StepRow) -> Line:
         title=_title(action, row.name),
         told=told,
         hint=_hint(action, row, nothing=nothing),
-        action=action,
-        step=row.name,
         fix=by_hand(action, row.name) if row.state == State.FAILED else None,
+        sent_to=address("action-step", action.incident_id, action.pk, row.name),
     )
 
 

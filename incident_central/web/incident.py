@@ -18,7 +18,7 @@ from incident_central.incidents.importing import make_full, of_number
 from incident_central.incidents.models import Incident, OnCall, Responder
 from incident_central.incidents.news import unacknowledged_since
 from incident_central.rows import as_if_read, fetch, fetch_all
-from incident_central.web import steps
+from incident_central.web import channel_news, steps
 from incident_central.web.acting import Acting, acting_on
 from incident_central.web.context import basics
 from incident_central.web.house import House
@@ -89,7 +89,7 @@ def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
     Raises Http404.
     """
     rows, found = steps.rows_of(name), _read(name)
-    lines = steps.lines(found, rows)
+    lines = steps.most_urgent_first([*steps.lines(found, rows), *channel_news.lines(found)])
     levels, acting = _levels(found), acting_on(found)
     screen = timeline(found, QueryDict(query))
     about = basics() | {"incident": found, "levels": levels, "acting": acting, "timeline": screen}

@@ -17,10 +17,8 @@ from incident_central.incidents.models import Incident, Person, Status, listing
 from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.search import Listed
 from incident_central.incidents.standby import standby
-from incident_central.jobs import models as jobs
-from incident_central.jobs import runner
 from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
-from incident_central.web import steps
+from incident_central.web import deciding, steps
 from incident_central.web.security import SeeOther, SignedIn, signed_in
 from incident_central.web.without_database import NobodyKnows, kept_context, reporter_of
 
@@ -78,14 +76,9 @@ def _responding(request: SignedIn, name: str) -> HttpResponse:
 def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at a step. Pressing twice changes nothing."""
     incident = get_object_or_404(_incidents(), pk=name)
-    known = RESPONSE.step(step)
-    number = get_object_or_404(job_steps(RESPONSE.name, name), name=step).pk
-    with transaction():
-        if request.POST.get("done") != "by-hand":
-            jobs.retry(number, ask_after=known.ask_after)
-        elif jobs.done_by_hand(number, who=str(request.user)):
-            incident.done_by_hand(steps.title_of(step, incident), str(request.user))
-    runner.wake()
+    step_id = get_object_or_404(job_steps(RESPONSE.name, name), name=step).pk
+    title = steps.title_of(step, incident)
+    deciding.decide(request, step_id, RESPONSE.step(step), incident=incident, title=title)
     return SeeOther(reverse("responding", args=[name]))
 
 

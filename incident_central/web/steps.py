@@ -30,8 +30,9 @@ class Line:
     title: str
     told: str  # the state in words, or when it was done
     hint: str = ""
-    step: str = ""  # its name where a person can press something
+    step: str = ""  # names it on the page
     fix: ByHand | None = None
+    sent_to: str = ""  # Retry and “I did it by hand”
     missing: Responder | None = None  # who is not in the channel
 
     @property
@@ -59,6 +60,10 @@ def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:
     recorded = Line("done", "Record the incident", clock_with_seconds(incident.created_at), hint=page)
     steps = [_line(incident, row, rows) for row in _grouped(rows.values())]
     found = [*_missing(incident), recorded, *steps]
+    return most_urgent_first(found)
+
+
+def most_urgent_first(found: Iterable[Line]) -> list[Line]:
     return sorted(found, key=_urgency)
 
 
@@ -101,15 +106,19 @@ TITLES = {
 
 def _line(incident: Incident, row: StepRow, rows: Mapping[str, StepRow]) -> Line:
     state = "running" if row.state in UNDER_WAY and row.state != State.LOOKING else row.state
-    unhappy = row.state == State.FAILED or (row.state == State.WAITING and row.attempts > 0)
     return Line(
         state=state,
         title=title_of(row.name, incident),
         told=told_of(row),
         hint=_hint(incident, row, rows),
         step=row.name,
-        fix=by_hand(row.name, incident) if unhappy and not row.by_hand else None,
+        fix=by_hand(row.name, incident) if went_wrong(row) and not row.by_hand else None,
+        sent_to=address("step", incident.name, row.name),
     )
+
+
+def went_wrong(row: StepRow) -> bool:
+    return row.state == State.FAILED or (row.state == State.WAITING and row.attempts > 0)
 
 
 def told_of(row: StepRow) -> str:

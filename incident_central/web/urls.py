@@ -5,6 +5,7 @@ from django.urls import path
 from incident_central.web import (
     account,
     acting,
+    channel_news,
     csv_file,
     drill,
     editing,
@@ -41,6 +42,7 @@ urlpatterns = [
     path("incidents/<slug:name>/steps/<slug:step>", responding.decide, name="step"),
     path("incidents/<slug:name>/actions/<slug:kind>", acting.act, name="act"),
     path("incidents/<slug:name>/actions/<int:number>/<slug:step>", acting.decide, name="action-step"),
+    path("incidents/<slug:name>/news/<int:job>/<slug:step>", channel_news.decide, name="news"),
     path("incidents/<slug:name>/edit", editing.edit, name="edit"),
     path("incidents/<slug:name>/people/<int:number>", people.missing, name="missing"),
     path("set-up", set_up.set_up, name="set-up"),

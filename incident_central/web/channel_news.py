@@ -1,0 +1,64 @@
+"""What an incident's channel could not be told, though it is true."""
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from incident_central.incidents.models import Incident
+from incident_central.incidents.news import NEWS, WAITS, News, message_of, news_of, steps_that_matter
+from incident_central.incidents.wording import summary_of
+from incident_central.jobs.models import StepRow
+from incident_central.web import by_hand, deciding, steps
+from incident_central.web.by_hand import ByHand
+from incident_central.web.security import SeeOther, SignedIn, signed_in
+from incident_central.web.templatetags.addresses import address
+
+
+def lines(incident: Incident) -> list[steps.Line]:
+    """Steps that went wrong. Those that only wait for the response are not among them: its own steps say why."""
+    wanted = steps_that_matter(incident)
+    if not wanted:
+        return []
+    keys = {key for key, _ in wanted}
+    rows = StepRow.objects.filter(job__workflow=NEWS.name, job__key__in=keys, by_hand="").exclude(error=WAITS)
+    found = [row for row in rows.select_related("job").order_by("pk") if steps.went_wrong(row)]
+    return [_line(incident, row) for row in found if (row.job.key, row.name) in wanted]
+
+
+def _line(incident: Incident, row: StepRow) -> steps.Line:
+    news = news_of(incident, row.job.key)
+    return steps.Line(
+        row.state,
+        _title(news, row.name),
+        steps.told_of(row),
+        hint=" ".join(filter(None, [row.error, steps.tried(row), steps.doubt(row, NEWS)])),
+        step=f"{row.name}-{row.job_id}",
+        fix=_by_hand(news, row.name),
+        sent_to=address("news", incident.name, row.job_id, row.name),
+    )
+
+
+def _title(news: News, step: str) -> str:
+    if step == "tell":
+        return f"Tell the channel: {by_hand.text_of(message_of(news))}"
+    return "Update the pinned summary" if step == "update_summary" else "Set the channel’s topic"
+
+
+def _by_hand(news: News, step: str) -> ByHand:
+    if step == "update_topic":
+        return by_hand.by_hand("topic", news.incident)
+    message = message_of(news) if step == "tell" else summary_of(news.incident)
+    return ByHand((by_hand.open_channel(news.incident), "Post this:"), by_hand.text_of(message))
+
+
+@require_POST
+@signed_in
+def decide(request: SignedIn, name: str, job: int, step: str) -> HttpResponse:
+    """Somebody pressed Retry or “I did it by hand” at one of the lines. Pressing twice changes nothing."""
+    incident = get_object_or_404(Incident.objects.select_related("service", "priority"), pk=name)
+    jobs = StepRow.objects.filter(job__workflow=NEWS.name, job__key__startswith=f"{name}/").select_related("job")
+    row = get_object_or_404(jobs, job=job, name=step)
+    title = _title(news_of(incident, row.job.key), step)
+    deciding.decide(request, row.pk, NEWS.step(step), incident=incident, title=title)
+    return SeeOther(reverse("incident", args=[name]))
