@@ -76,6 +76,24 @@ def test_one_press_opens_a_channel_under_a_name_pages_nobody_and_a_second_press_
     eventually(lambda: [one for one in sandbox.messages(name) if one["text"].startswith("Acknowledged by Priya")])
 
 
+def test_what_another_channel_could_not_be_told_under_the_old_name_needs_nobody_under_the_new_one(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    row = opened(importing, sandbox)
+    other = importing.dana.post("/report", report_form(importing)).incident
+    importing.finished(other)
+    channel = importing.incident(other)["slack_channel_id"]
+    importing.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, row["id"])
+    fault = sandbox.fault("slack", "missing-scope", method="chat.postMessage")
+    act(sandbox, row["pagerduty_id"], "acknowledge", "Priya Nair")
+    importing.poll_now()
+    eventually(lambda: "Tell the channel: Ack" in importing.dana.get(f"/incidents/{row['id']}").text)
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
+    importing.finished(name)
+    assert "Tell the channel: Ack" not in importing.dana.get(f"/incidents/{name}").text
+
+
 def test_what_was_reported_here_is_not_taken_in_again(importing: Hub, sandbox: Sandbox) -> None:
     name = importing.dana.post("/report", report_form(importing)).incident
     importing.finished(name)
