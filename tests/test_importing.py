@@ -83,6 +83,7 @@ def test_what_another_channel_could_not_be_told_under_the_old_name_needs_nobody_
     other = importing.dana.post("/report", report_form(importing)).incident
     importing.finished(other)
     channel = importing.incident(other)["slack_channel_id"]
+    importing.rows("UPDATE incidents SET slack_channel_id = NULL WHERE id = %s", other)
     importing.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, row["id"])
     fault = sandbox.fault("slack", "missing-scope", method="chat.postMessage")
     act(sandbox, row["pagerduty_id"], "acknowledge", "Priya Nair")
