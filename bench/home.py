@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 from itertools import combinations
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import httpx2
 
@@ -24,7 +25,7 @@ from bench.stage import ONE, PAGERDUTY, Stage
 from incident_central.sandbox import company
 from tests import history
 from tests.pagerduty import act, subscribe
-from tests.processes import Hub, report_form
+from tests.processes import Hub, eventually, report_form
 
 Query = dict[str, Any]
 #: How often a word of history.RARE or of a title stands in 100,000 incidents.
@@ -149,10 +150,11 @@ def _seeded(stage: Stage, database: str, size: int) -> Iterator[Seeded]:
     services = [row["id"] for row in hub.rows("SELECT id FROM incidents_service WHERE listed ORDER BY id")]
     priorities = [row["id"] for row in hub.rows("SELECT id FROM incidents_priority ORDER BY rank")]
     history.write(hub, history.incidents(size, services=services, priorities=priorities, now=datetime.now(UTC)))
-    long = _long_timeline(hub)
     try:
         hub.start()
         _let_it_rest(hub)
+        long = _long_timeline(hub)
+        _let_it_rest(hub)  # what was pressed is looked at again
         yield Seeded(hub, Viewer(hub), _filters(hub, services, priorities), long)
     finally:
         hub.stop()
@@ -218,17 +220,23 @@ def _at_once(hub: Hub, seconds: float) -> int:
 
 
 def _long_timeline(hub: Hub) -> dict[int, str]:
-    """Two incidents by how many entries their timelines have."""
-    names = [row["id"] for row in hub.rows("SELECT id FROM incidents WHERE status = 'resolved' ORDER BY id LIMIT 2")]
-    found = dict(zip((50, 5000), names, strict=True))
-    for entries, name in found.items():
-        number = f"SELECT {entries} AS most"
+    """Two incidents that were reported and acknowledged, by how many entries their timelines have."""
+    found = {}
+    for entries in (50, 5000):
+        name = found[entries] = hub.dana.post("/report", report_form(hub, service_name=ONE)).incident
+        hub.finished(name)
+        hub.dana.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
+        (have,) = hub.rows("SELECT count(*) AS entries FROM incidents_timelineentry WHERE incident_id = %s", name)
+        missing = f"SELECT {entries - have['entries']} AS most"
         hub.rows(
-            f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n, ({number}) m WHERE i < most)
+            f"""WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n, ({missing}) m WHERE i < most)
             INSERT INTO incidents_timelineentry (incident_id, at, source, text, body)
             SELECT %s, CURRENT_TIMESTAMP, 'pagerduty', 'Told somebody for the ' || i || 'th time', '' FROM n""",  # noqa: S608
             name,
         )
+    unsettled = """SELECT 1 FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+                   WHERE j.workflow IN ('response', 'action', 'news') AND s.state NOT IN ('done', 'off')"""
+    eventually(lambda: not hub.rows(unsettled))
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -233,12 +233,9 @@ def _reached(incident: Incident, levels: dict[int, list[str]]) -> int:
 def _lines(actions: Iterable[Action]) -> list[Line]:
     """What is not done, and the latest news of each kind; what needs somebody first."""
     by_id = {str(one.pk): one for one in actions}
-    is_news = Q(finished_at__gt=timezone.now() - NEWS)
-    rows = StepRow.objects.filter(~Q(state__in=SETTLED) | is_news, job__workflow=ACTION.name, job__key__in=by_id)
-    rows = rows.select_related("job")
     job_steps: dict[str, dict[str, StepRow]] = {}
-    for row in rows.order_by("pk"):
-        job_steps.setdefault(row.job.key, {})[row.name] = row
+    for key, row in steps.rows_of_jobs(ACTION.name, by_id, settled_since=timezone.now() - NEWS):
+        job_steps.setdefault(key, {})[row.name] = row
     lines: list[Line] = []
     seen: set[str] = set()
     for key, action in by_id.items():

@@ -20,14 +20,15 @@ def lines(incident: Incident) -> list[steps.Line]:
     wanted = steps_that_matter(incident)
     if not wanted:
         return []
-    keys = {key for key, _ in wanted}
-    rows = StepRow.objects.filter(job__workflow=NEWS.name, job__key__in=keys, by_hand="").exclude(error=WAITS)
-    found = [row for row in rows.select_related("job").order_by("pk") if steps.went_wrong(row)]
-    return [_line(incident, row) for row in found if (row.job.key, row.name) in wanted]
+    rows = steps.rows_of_jobs(NEWS.name, {key for key, _ in wanted})
+    return [
+        _line(news_of(incident, key), row)
+        for key, row in rows
+        if (key, row.name) in wanted and steps.went_wrong(row) and not row.by_hand and row.error != WAITS
+    ]
 
 
-def _line(incident: Incident, row: StepRow) -> steps.Line:
-    news = news_of(incident, row.job.key)
+def _line(news: News, row: StepRow) -> steps.Line:
     return steps.Line(
         row.state,
         _title(news, row.name),
@@ -35,7 +36,7 @@ def _line(incident: Incident, row: StepRow) -> steps.Line:
         hint=" ".join(filter(None, [row.error, steps.tried(row), steps.doubt(row, NEWS)])),
         step=f"{row.name}-{row.job_id}",
         fix=_by_hand(news, row.name),
-        sent_to=address("news", incident.name, row.job_id, row.name),
+        sent_to=address("news", news.incident.name, row.job_id, row.name),
     )
 
 

@@ -1,9 +1,12 @@
 """The response as people read it: one line a step, in words, with what needs the reader first."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.utils.html import format_html
 
 from incident_central.incidents.models import Incident, Responder, Status, listing
@@ -45,13 +48,27 @@ class Line:
         return self.state in ("failed", "warn") or self.fix is not None
 
 
-_ROWS = """SELECT s.* FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
-           WHERE j.workflow = %s AND j.key = %s ORDER BY s.id"""
-
-
 def rows_of(name: str) -> dict[str, StepRow]:
     """The steps of an incident's response. To be read before the incident, so that it has what they say was done."""
-    return {row.name: row for row in StepRow.objects.raw(_ROWS, [RESPONSE.name, name])}
+    return {row.name: row for _, row in rows_of_jobs(RESPONSE.name, [name])}
+
+
+def rows_of_jobs(
+    workflow: str, keys: Collection[str], *, settled_since: datetime | None = None
+) -> Iterator[tuple[str, StepRow]]:
+    """The steps of these jobs, each with its job's key; without those that were settled before."""
+    query = f"""SELECT s.*, j.key AS job_key FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+            WHERE j.workflow = %s AND j.key IN ({_marks(keys)})"""  # noqa: S608
+    values: list[Any] = [workflow, *keys]
+    if settled_since is not None:
+        query += f" AND (s.state NOT IN ({_marks(SETTLED)}) OR s.finished_at > %s)"
+        values += [*SETTLED, connection.ops.adapt_datetimefield_value(settled_since)]
+    for row in StepRow.objects.raw(f"{query} ORDER BY s.id", values):
+        yield vars(row)["job_key"], row
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join(["%s"] * len(values))
 
 
 def lines(incident: Incident, rows: Mapping[str, StepRow]) -> list[Line]:
