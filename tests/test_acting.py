@@ -256,6 +256,51 @@ def test_a_button_that_named_somebody_else_pages_nobody(hub: Hub, sandbox: Sandb
     assert sandbox.ringing == {"Oskar Lindqvist"}
 
 
+@pytest.mark.parametrize("kind", ["escalate", "reassign", "wrong-service"])
+def test_nobody_is_paged_from_a_form_that_did_not_show_who_has_it(hub: Hub, sandbox: Sandbox, kind: str) -> None:
+    """Mei acknowledged, and we knew, while the form was open."""
+    name = reported(hub)
+    form = hub.dana.get(f"/incidents/{name}/actions/{kind}").text
+    (status,) = re.findall(r'name="status" value="(\w+)"', form)
+    chosen = {
+        "escalate": {"level": "2"},
+        "reassign": {"to": f"user:{person_id(hub, 'Jonas Weber')}"},
+        "wrong-service": {"service": hub.service_id("Search")},
+    }[kind]
+    pagerduty.act(sandbox, sandbox.page_of(name)["id"], "acknowledge")
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    page = act(hub, name, kind, status=status, **chosen)
+    assert page.status == 422
+    assert "Mei Tanaka acknowledged it meanwhile. Choose again." in page.text
+    assert (actions(hub, name), writes(sandbox)) == ([], [])
+    (status,) = re.findall(r'name="status" value="(\w+)"', page.text)
+    act(hub, name, kind, status=status, **chosen)
+    settled(hub, name)
+    assert len(writes(sandbox)) == 1
+
+
+def test_what_was_moved_meanwhile_is_moved_from_where_it_was_shown_alone(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    form = hub.dana.get(f"/incidents/{name}/actions/wrong-service").text
+    (was,) = re.findall(r'name="was" value="(\w+)"', form)
+    assert was == hub.service_id("Checkout API")
+    act(hub, name, "wrong-service", service=hub.service_id("Search"), was=was)
+    settled(hub, name)
+    page = act(hub, name, "wrong-service", service=hub.service_id("Data Warehouse"), was=was)
+    assert page.status == 422
+    assert "It is on Search by now. Choose again." in page.text
+
+
+def test_our_own_user_who_has_no_phone_is_nobody_to_page(hub: Hub) -> None:
+    name = reported(hub)
+    ours = person_id(hub, "Incident Central")
+    for kind in ("reassign", "more-people"):
+        assert "Incident Central</option>" not in hub.dana.get(f"/incidents/{name}/actions/{kind}").text
+        assert act(hub, name, kind, to=f"user:{ours}").status == 422
+    assert actions(hub, name) == []
+
+
 def test_each_thing_that_waits_is_shown_though_it_is_of_one_kind(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     sandbox.fault("pagerduty", "500", method="POST /incidents/{id}/notes")
@@ -347,6 +392,10 @@ def test_wrong_service_pages_the_right_team_and_tells_the_first(hub: Hub, sandbo
     assert [one for one in notes(sandbox, name) if one.startswith("Moved from Checkout API to Search (Jonas Weber)")]
     assert "Jonas Weber" in sandbox.members_of(name)
     assert sandbox.channel_of(name)["topic"]["value"].startswith("P1 Search ·")
+    (summary,) = sandbox.messages(name, f"{name}/summary")
+    on_call = str(summary["blocks"]).partition("On call")[2].partition("Reporter")[0]
+    assert "Jonas Weber" in on_call
+    assert "Mei Tanaka" not in on_call
     assert hub.incident(name)["service_id"] == hub.service_id("Search")
     assert "Moved from Checkout API to Search" in " ".join(entries(hub, name))
 

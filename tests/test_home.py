@@ -362,13 +362,13 @@ def test_a_cell_of_the_csv_is_no_formula(hub: Hub) -> None:
     for sign in "=+-@":
         assert hub.dana.post("/report", report_form(hub, title=f"{sign}cmd() numbats")).incident
 
-    def titles() -> list[str]:
+    def all_there() -> bool:
         lines = list(csv.DictReader(io.StringIO(hub.dana.get("/incidents.csv?q=numbats").text)))
         assert "+1" not in str(lines), "no phone numbers"
-        return sorted(line["title"] for line in lines)
+        assert sorted(line["title"] for line in lines) == sorted(f"'{sign}cmd() numbats" for sign in "=+-@")
+        return True
 
-    wanted = sorted(f"'{sign}cmd() numbats" for sign in "=+-@")
-    eventually(lambda: titles() == wanted)  # on a busy machine one may come by way of the journal
+    eventually(all_there)  # on a busy machine one may come by way of the journal
 
 
 # ── saved views ───────────────────────────────────────────────────────────────────────────────────

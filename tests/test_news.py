@@ -195,6 +195,38 @@ def test_that_nobody_had_acknowledged_need_not_be_told_once_somebody_has(hub: Hu
     assert said(sandbox, name, "Nobody has acknowledged") == []
 
 
+def test_where_there_is_nobody_left_to_escalate_to_nobody_is_said_to_be_paged(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox, service_name="Search")
+    for _ in range(40):
+        sandbox.advance(600)
+    sandbox.plant("pagerduty", "incidents", page, set={"status_changed_at": time.time() - 301})
+    hub.does("poll", "log")
+    told = "SELECT at FROM incidents_timelineentry WHERE incident_id = %s AND text LIKE %s"
+    eventually(lambda: hub.rows(told, name, "%nobody left to escalate to"))
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "and PagerDuty has stopped paging.</strong>" in text
+    assert "goes on paging" not in text
+
+
+def test_who_has_it_is_not_said_to_have_acknowledged_when_somebody_else_did(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    act(sandbox, page, "acknowledge", "Mei Tanaka")
+    hub.poll_now()
+    eventually(lambda: "Acknowledged by Mei Tanaka after" in hub.dana.get(f"/incidents/{name}").text)
+    act(sandbox, page, "unacknowledge")
+    sandbox.advance(60)
+    act(sandbox, page, "acknowledge", "Oskar Lindqvist")
+    hub.poll_now()
+    shown = eventually(lambda: _said_of_it(hub, name, "Oskar Lindqvist has it now."))
+    assert "First acknowledged after" in shown
+    assert "Acknowledged by Oskar" not in shown
+
+
+def _said_of_it(hub: Hub, name: str, words: str) -> str:
+    head = hub.dana.get(f"/incidents/{name}").text.partition('id="head"')[2].partition('id="actions"')[0]
+    return head if words in head else ""
+
+
 def _tried(hub: Hub, name: str, step: str) -> bool:
     query = "SELECT s.attempts FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE j.key LIKE %s AND s.name = %s"
     return any(row["attempts"] for row in hub.rows(query, f"{name}/%", step))

@@ -97,6 +97,9 @@ class Priority(models.Model):
         return self.name
 
 
+INVITED_LEVELS = 2  # of the service's escalation policy, to the channel
+
+
 class EscalationPolicy(models.Model):
     id = models.TextField(primary_key=True)
     name = models.TextField()

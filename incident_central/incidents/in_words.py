@@ -58,6 +58,10 @@ def told(entry: LogEntry, *, services: Mapping[str, str]) -> Told:
     return tell(entry)
 
 
+PAGING = "paging:"
+PAGING_ENDED, PAGING_GOES_ON = f"{PAGING}ended", f"{PAGING}goes on"
+
+
 def status_fact(status: str) -> str:
     return f"status:{status}"
 
@@ -138,16 +142,17 @@ def _trigger_limit(entry: LogEntry) -> Told:
 
 
 def _assigned(entry: LogEntry) -> Told:
-    return Told(Kind.PEOPLE, f"Assigned to {_people(entry)}{_by(entry)}")
+    return Told(Kind.PEOPLE, f"Assigned to {_people(entry)}{_by(entry)}", facts=(PAGING_GOES_ON,))
 
 
 def _escalated(entry: LogEntry) -> Told:
     why = _by(entry) or ": nobody had acknowledged in time"
-    return Told(Kind.PEOPLE, f"Escalated to {_people(entry)}{why}")
+    return Told(Kind.PEOPLE, f"Escalated to {_people(entry)}{why}", facts=(PAGING_GOES_ON,))
 
 
 def _delegated(entry: LogEntry) -> Told:
-    return Told(Kind.PEOPLE, f"Handed to another escalation policy{_by(entry)}: {_people(entry)}", entry.summary)
+    told = f"Handed to another escalation policy{_by(entry)}: {_people(entry)}"
+    return Told(Kind.PEOPLE, told, entry.summary, (PAGING_GOES_ON,))
 
 
 def _notified(entry: LogEntry) -> Told:
@@ -155,11 +160,13 @@ def _notified(entry: LogEntry) -> Told:
 
 
 def _round_again(entry: LogEntry) -> Told:
-    return Told(Kind.PEOPLE, "Nobody acknowledged at any level: the escalation policy begins again")
+    text = "Nobody acknowledged at any level: the escalation policy begins again"
+    return Told(Kind.PEOPLE, text, facts=(PAGING_GOES_ON,))
 
 
 def _exhausted(entry: LogEntry) -> Told:
-    return Told(Kind.PEOPLE, "Nobody acknowledged, and there is nobody left to escalate to")
+    text = "Nobody acknowledged, and there is nobody left to escalate to"
+    return Told(Kind.PEOPLE, text, facts=(PAGING_ENDED,))
 
 
 def _asked(entry: LogEntry) -> Told:

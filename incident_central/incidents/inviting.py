@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 
 from incident_central.incidents import people
+from incident_central.incidents.copies import INVITED_LEVELS
 from incident_central.incidents.models import Incident, Invitee, Person, Responder
 from incident_central.incidents.steps import PAGED_BY_HAND, channel_of, fresh, nothing, post_once
 from incident_central.incidents.tools import chat, pager
 from incident_central.incidents.wording import missing_message
 from incident_central.jobs.workflow import NotNeeded, Record
-
-INVITED_LEVELS = 2  # of the service's escalation policy
 
 
 def expected_responders(incident: Incident) -> list[Responder]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -355,6 +355,21 @@ class Incident(models.Model):
         fact = _joined([in_words.status_fact(Status.ACKNOWLEDGED)])
         logged = self.timeline.filter(facts__contains=fact).exclude(actor="")
         return logged.values_list("actor", flat=True).first() or ""
+
+    @property
+    def acknowledged_once(self) -> bool:
+        """Then whoever is named did it at the time that is kept, which is that of the first."""
+        query = "SELECT count(*) FROM incidents_timelineentry WHERE incident_id = %s AND kind = %s AND facts LIKE %s"
+        fact = _joined([in_words.status_fact(Status.ACKNOWLEDGED)])
+        with connection.cursor() as cursor:
+            cursor.execute(query, [self.id, Kind.STATUS.value, f"%{fact}%"])
+            (times,) = cursor.fetchone()
+        return bool(times < 2)
+
+    def paging_ended(self) -> bool:
+        """PagerDuty's log says that there is nobody left to escalate to, and not since that somebody is paged."""
+        last = self.timeline.filter(kind=Kind.PEOPLE, facts__contains=f"\n{in_words.PAGING}").first()
+        return last is not None and in_words.PAGING_ENDED in last.facts
 
     def nobody_acknowledged(self, minutes: int) -> None:
         self.reminded_of = self.status_changed_at

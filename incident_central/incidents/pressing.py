@@ -25,11 +25,13 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from django.db import IntegrityError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from incident_central.database import transaction
 from incident_central.incidents import correcting, news, people
 from incident_central.incidents.acting import ACTION, DOING
+from incident_central.incidents.copies import our_user_id
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
     Action,
@@ -40,6 +42,7 @@ from incident_central.incidents.models import (
     Person,
     Priority,
     Responder,
+    Status,
     listing,
 )
 from incident_central.incidents.text import clean
@@ -88,6 +91,7 @@ def press(incident: Incident, pressed: Press) -> Action | None:
     """
     if pressed.kind in DOING and incident.pagerduty_id is None:
         raise CannotAct("PagerDuty does not have this incident yet, so nothing can be done with it there.")
+    _check_as_shown(incident, pressed)
     wanted = WANTED[pressed.kind](incident, pressed)
     press_id = uuid5(pressed.id, json.dumps([incident.name, pressed.kind, _content(wanted)], sort_keys=True))
     try:
@@ -95,6 +99,15 @@ def press(incident: Incident, pressed: Press) -> Action | None:
             return _record(incident.name, pressed, wanted, press_id)
     except IntegrityError:  # the very same press got in between
         return Action.objects.get(sender=pressed.sender, press=press_id)
+
+
+def _check_as_shown(incident: Incident, pressed: Press) -> None:
+    """Whoever has others paged knows who has it: nobody acknowledged it, and nobody moved it, since they looked."""
+    was = pressed.one("status")
+    if was == Status.TRIGGERED and incident.status == Status.ACKNOWLEDGED:
+        raise CannotAct(f"{incident.acknowledged_by or 'Somebody'} acknowledged it meanwhile. Choose again.")
+    if pressed.one("was") not in ("", incident.service_id):
+        raise CannotAct(f"It is on {incident.service} by now. Choose again.")
 
 
 def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action | None:
@@ -200,6 +213,11 @@ def _followed(incident: Incident) -> str | None:
     return None if incident.followed_policy is None else incident.followed_policy.pk
 
 
+def people_to_page() -> QuerySet[Person]:
+    """All but our own user, who has no phone."""
+    return Person.objects.filter(listed=True).exclude(pk=our_user_id() or "")
+
+
 def _reassign(incident: Incident, pressed: Press) -> Wanted:
     kind, _, id_ = pressed.one("to").partition(":")
     if kind == "policy":
@@ -209,7 +227,7 @@ def _reassign(incident: Incident, pressed: Press) -> Wanted:
         who = f"{policy} ({_named(on_calls)})"
         asked: dict[str, Any] = {"policy": id_, "people": [one.person_id for one in on_calls]}
     else:
-        person = Person.objects.filter(pk=id_, listed=True).first() if kind == "user" else None
+        person = people_to_page().filter(pk=id_).first() if kind == "user" else None
         if person is None:
             raise CannotAct("Choose a person, or a team’s escalation policy.")
         who, asked = person.name, {"user": id_, "people": [id_]}
@@ -248,7 +266,7 @@ def _add_note(incident: Incident, pressed: Press) -> Wanted:
 
 def _more_people(incident: Incident, pressed: Press) -> Wanted:
     chosen = [one.partition(":") for one in pressed.given.get("to", [])]
-    users = Person.objects.filter(pk__in=[id_ for kind, _, id_ in chosen if kind == "user"], listed=True)
+    users = people_to_page().filter(pk__in=[id_ for kind, _, id_ in chosen if kind == "user"])
     policies = [_policy(id_) for kind, _, id_ in chosen if kind == "policy"]
     if not users and not any(on_calls for _, on_calls in policies):
         raise CannotAct("Choose whom to page: at least one person, or a team with somebody on call.")

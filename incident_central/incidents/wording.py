@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.conf import settings
 
+from incident_central.incidents.copies import INVITED_LEVELS
 from incident_central.incidents.models import Incident, Invitee, listing
 from incident_central.integrations.base import Link, Message
 
@@ -31,7 +32,6 @@ def topic_of(incident: Incident) -> str:
 
 def summary_of(incident: Incident) -> Message:
     priority = f"{incident.priority.name} " if incident.priority else ""
-    on_call = [one.name for one in incident.responders.all() if one.why.startswith("on call")]
     description = incident.description
     if len(description) > 2500:
         description = description[:2500] + "… (the rest is on the incident’s page)"
@@ -41,13 +41,20 @@ def summary_of(incident: Incident) -> Message:
         paragraphs=(description,) if description else (),
         facts=(
             ("Service", incident.service.name),
-            ("On call", listing(on_call) or "nobody that we know of"),
+            ("On call", listing(_on_call(incident)) or "nobody that we know of"),
             ("Reporter", incident.reporter_name or incident.reporter_email),
             ("Commander", incident.commander or "nobody"),
             ("Status", _status_of(incident)),
         ),
         links=(Link("Details and timeline", address_of(incident)),) if address_of(incident) else (),
     )
+
+
+def _on_call(incident: Incident) -> list[str]:
+    """At the first levels of what its page follows now; as it was reported where we do not know that."""
+    levels = list(incident.on_call_now().values())[:INVITED_LEVELS]
+    reported = [one.name for one in incident.responders.all() if one.why.startswith("on call")]
+    return list(dict.fromkeys(one.person.name for level in levels for one in level)) or reported
 
 
 def _status_of(incident: Incident) -> str:

@@ -19,12 +19,11 @@ from incident_central.incidents.models import (
     EscalationPolicy,
     Incident,
     OnCall,
-    Person,
     Priority,
     Status,
     listing,
 )
-from incident_central.incidents.pressing import HOURS, CannotAct, Press, level_as_shown, press
+from incident_central.incidents.pressing import HOURS, CannotAct, Press, level_as_shown, people_to_page, press
 from incident_central.incidents.text import clean
 from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.rows import fetch_all
@@ -123,7 +122,7 @@ def _form(request: SignedIn, incident: Incident, pressed: Press, *, refused: str
         context |= {"teams": services_by_team(Database()), "service": clean(pressed.one("service"))}
     if kind in (Kind.REASSIGN, Kind.HELP):
         policies = EscalationPolicy.objects.filter(on_calls__isnull=False).distinct().order_by("name")
-        context |= {"policies": policies, "people": Person.objects.filter(listed=True).order_by("name")}
+        context |= {"policies": policies, "people": people_to_page().order_by("name")}
     return render(request, "web/act.html", context, status=422 if refused else 200)
 
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from incident_central.database import now, transaction
-from incident_central.incidents.inviting import INVITED_LEVELS
+from incident_central.incidents.copies import INVITED_LEVELS
 from incident_central.incidents.models import Incident, Person, Status, listing
 from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.search import Listed

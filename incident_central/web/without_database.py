@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from incident_central.accounts.models import User
+from incident_central.incidents.copies import INVITED_LEVELS
 from incident_central.incidents.directory import Snapshot
-from incident_central.incidents.inviting import INVITED_LEVELS
 from incident_central.incidents.models import listing
 from incident_central.incidents.standby import Kept, Standby, standby
 from incident_central.incidents.sync import Freshness

@@ -34,6 +34,19 @@ def test_a_note_half_typed_survives_while_the_page_goes_on(dana: Page, hub: Hub,
     expect(dana.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
 
 
+def test_whoever_is_signed_out_while_they_type_keeps_their_words(dana: Page, hub: Hub) -> None:
+    name = report(dana)
+    dana.goto(f"/incidents/{name}")
+    dana.get_by_text("Add note", exact=True).first.click()
+    dana.locator("#menu-note textarea").fill("Pool is exhausted")
+    hub.rows("DELETE FROM django_session")
+    expect(dana.get_by_text("You are signed out.")).to_be_visible()
+    expect(dana.locator("#menu-note textarea")).to_have_value("Pool is exhausted")
+    dana.locator("#menu-note textarea").fill("")
+    dana.get_by_text("Add note", exact=True).first.click()
+    dana.wait_for_url("**/sign-in**")
+
+
 def test_a_menu_stays_on_the_screen_however_wide_that_is(dana: Page, hub: Hub) -> None:
     name = report(dana)
     hub.finished(name)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.journeys.conftest import change, on_sqlite, report
-from tests.processes import Hub, Sandbox, eventually
+from tests.processes import Hub, Sandbox, eventually, report_form
 
 pytestmark = on_sqlite
 
@@ -78,6 +78,21 @@ def test_the_list_follows_without_a_reload(dana: Page, hub: Hub, sandbox: Sandbo
     sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
     expect(dana.locator("tr[data-state=resolved]")).to_contain_text("Card payments fail", timeout=25_000)
     expect(dana.get_by_role("heading", level=1)).to_have_text("All quiet")
+
+
+def test_the_list_goes_on_under_a_link_that_has_focus_and_around_selected_text(dana: Page, hub: Hub) -> None:
+    report(dana, title="Cards fail")
+    dana.goto("/")
+    dana.locator("tbody th a").first.focus()
+    hub.dana.post("/report", report_form(hub, title="Search fails"))
+    expect(dana.locator("tbody th")).to_have_count(2)
+    expect(dana.locator("tbody th a:focus")).to_have_text("Cards fail")
+    dana.locator("tbody th .id").first.select_text()
+    hub.dana.post("/report", report_form(hub, title="Login fails"))
+    expect(dana.locator("#open-count")).to_contain_text("3")
+    expect(dana.locator("tbody th")).to_have_count(2)
+    dana.evaluate("document.getSelection().removeAllRanges()")
+    expect(dana.locator("tbody th")).to_have_count(3)
 
 
 def test_filters_are_chosen_saved_and_left_alone_by_the_refreshing(dana: Page, hub: Hub) -> None:

@@ -16,12 +16,15 @@ if (reportId) {
   });
 }
 
-// Nothing is swapped under a hand: not what has focus, is being pressed, or holds selected text (somebody copies it).
-function inUse(element) {
+// Nothing is swapped under a hand: not what is being pressed, or holds selected text (somebody copies it).
+function isHeld(element) {
   const selection = document.getSelection();
-  return element.contains(document.activeElement)
-    || element.querySelector(":active") !== null
+  return element.querySelector(":active") !== null
     || (selection !== null && !selection.isCollapsed && selection.containsNode(element, true));
+}
+
+function inUse(element) {
+  return element.contains(document.activeElement) || isHeld(element);
 }
 
 // Nor what somebody has opened or typed into, even if they look elsewhere for a moment.
@@ -38,18 +41,33 @@ document.addEventListener("toggle", ({ target }) => {
   target.classList.toggle("end", right > document.documentElement.clientWidth);
 }, true);
 
+// How to find the same link or button in the page that comes instead.
+function sameAs(element) {
+  if (element.matches("a[href]")) return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
+  if (element.matches("details[id] > summary")) return `#${CSS.escape(element.parentElement.id)} > summary`;
+  return element.id ? `#${CSS.escape(element.id)}` : "";
+}
+
 let unfolded = [];
 let leftOut = false;
+let focused = "";
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (detail.requestConfig.elt !== detail.target) return;
+  const { requestConfig, target } = detail;
+  if (requestConfig.elt !== target) return;
   leftOut = false;
-  if (inUse(detail.target)) detail.shouldSwap = false;
-  unfolded = [...detail.target.querySelectorAll("details[open][id]")].map((one) => one.id);
+  const hasFocus = target.contains(document.activeElement);
+  focused = hasFocus ? sameAs(document.activeElement) : "";
+  // The parts around it are swapped all the same: no page is to look fresh and be old.
+  if (isHeld(target) || (hasFocus && !focused)) detail.swapOverride = "none";
+  unfolded = [...target.querySelectorAll("details[open][id]")].map((one) => one.id);
 });
 document.addEventListener("htmx:afterSwap", () => {
   // Else the server, told that we have this version, would not send again what was left out of it.
   if (leftOut) document.getElementById("live")?.removeAttribute("hx-headers");
   for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+  if (focused && document.activeElement === document.body) {
+    document.getElementById("live")?.querySelector(focused)?.focus({ preventScroll: true });
+  }
   const icon = document.getElementById("icon");
   const state = document.getElementById("wordmark")?.dataset.state;
   if (icon && state) icon.href = icon.href.replace(/icon-\w+\.svg/, `icon-${state}.svg`);
@@ -63,6 +81,13 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
     detail.shouldSwap = false;
     leftOut = true;
   }
+});
+
+// Whoever is signed out meanwhile is sent to sign in again, but not while they type.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (event.detail.xhr.getResponseHeader("HX-Refresh") !== "true" || !halfDone(document.body)) return;
+  event.preventDefault();
+  document.getElementById("signed-out").hidden = false;
 });
 
 // A page that can no longer ask says so, instead of looking fresh.
