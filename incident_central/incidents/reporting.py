@@ -122,7 +122,7 @@ def report_incident(
         if (earlier := _earlier(report)) is not None:
             return earlier
         raise
-    taken = _journalled_before(report, draft)
+    taken = _journalled_before(report)
     for words in range(8):
         try:
             with transaction(urgent=True) as draft.created_at:
@@ -188,10 +188,13 @@ def _digest(report: Report) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _journalled_before(report: Report, draft: Incident) -> Draft | None:
-    """By another process of this folder, which cannot ask the database, and may have paged it."""
+def _journalled_before(report: Report) -> Draft | None:
+    """By another process of this folder, which cannot ask the database and may page it. Raises DifferentReport."""
     taken = noted(report.sender, report.report_id)
-    return taken if taken is not None and taken.is_journalled and taken.digest == draft.digest else None
+    if taken is None or not taken.is_journalled:
+        return None
+    same_or_different(report, Incident(id=taken.name, digest=taken.digest))
+    return taken
 
 
 _deciding = threading.Lock()

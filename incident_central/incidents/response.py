@@ -50,13 +50,20 @@ def page(incident: Incident) -> Record:
     What it answers is taken for as old as the report: the page does not wait for the database to tell the time, and
     whoever has read the incident in PagerDuty meanwhile knows better.
     """
+    if incident.pagerduty_id is not None:
+        return _known(incident)
     made = pager().page(page_request(incident))
     return lambda: _paged(incident, made, incident.created_at)
 
 
+def _known(incident: Incident) -> Record:
+    """It was paged without the database, or PagerDuty showed it before it answered; and we know as what."""
+    return lambda: stale.mark(Q(pk=incident.pk))
+
+
 def look_for_page(incident: Incident) -> Record | None:
     if incident.pagerduty_id is not None:
-        return lambda: stale.mark(Q(pk=incident.pk))  # it was paged without the database, and we know as what
+        return _known(incident)
     asked_at = now()
     found = pager().find_page(incident.name, service_id=incident.service_id, since=incident.created_at)
     return None if found is None else lambda: _paged(incident, found, asked_at)

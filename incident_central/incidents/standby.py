@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
+from uuid import uuid5
 
 from django.db import Error
 from django.utils import timezone
@@ -284,6 +285,10 @@ class Standby:
         incident.created_at = min(incident.created_at, now())
         with transaction():
             there = Incident.objects.filter(sender=incident.sender, report_id=incident.report_id).first()
+            if there is not None and there.digest != incident.digest and there.name != incident.name:
+                # Written anew and sent to another process, which could not know of this one: both were reported.
+                incident.report_id = uuid5(incident.report_id, incident.name)
+                there = Incident.objects.filter(sender=incident.sender, report_id=incident.report_id).first()
             if there is None:
                 incident.service = _service_of(incident)
                 incident.priority = Priority.objects.filter(pk=incident.priority_id).first()
@@ -295,7 +300,7 @@ class Standby:
                 there.also_paged_as(incident.name)
         kept.journal.free(kept.slot)
         del self._kept[incident.name]
-        reporting.not_journalled(incident.sender, incident.report_id)
+        reporting.not_journalled(incident.sender, kept.incident.report_id)
         log.warning("%s was brought into the database", incident.name)
 
 

@@ -320,8 +320,8 @@ class Runner:
         with transaction() as at:
             row = _ours(attempt, held=True)
             row.attempts, row.error = row.attempts + 1, str(error)
-            if not attempt.doubtful:
-                row.doubtful_since = at if error.doubtful else None
+            if not attempt.doubtful:  # once in doubt it stays so: what was looked for may come late
+                row.doubtful_since = at if error.doubtful or row.doubtful_since else None
             row.state, row.run_at = State.WAITING, at + timedelta(seconds=pause(attempt.step, row.attempts, error))
             if row.by_hand or attempt.step.amend(attempt.subject, error):
                 row.run_at = at

@@ -3,6 +3,7 @@
 Where that does not answer within a second, the form comes from a snapshot on disk, and the report goes to a journal.
 """
 
+import logging
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -83,6 +84,9 @@ class Typed:
         )
 
 
+log = logging.getLogger(__name__)
+
+
 @require_http_methods(["GET", "POST"])
 def report(request: HttpRequest) -> HttpResponse:
     """The form; sent, it becomes an incident, or is shown again with what keeps it from becoming one."""
@@ -92,12 +96,16 @@ def report(request: HttpRequest) -> HttpResponse:
             require_writable()
         return within(A_SECOND, partial(_report_or_sign_in, request, acceptance))
     except Error:
-        if (stand_in := stand_in_for(request)) is None:
+        stand_in = stand_in_for(request)
+        if stand_in is None and request.method == "GET":
             raise
     try:
-        return _report_without_database(request, acceptance, stand_in)
-    except JournalFull:
-        return _report_once_it_answers(request)
+        if stand_in is not None:
+            return _report_without_database(request, acceptance, stand_in)
+        acceptance.give_up()
+    except (JournalFull, OSError) as error:
+        log.warning("the journal does not take a report: %s", error)
+    return _report_once_it_answers(request)
 
 
 def _report_or_sign_in(request: HttpRequest, acceptance: Acceptance) -> HttpResponse:

@@ -116,6 +116,13 @@ PROTECTIONS = (
         ("--at", "left chat.postMessage"),
     ),
     Protection(
+        "what is in doubt stays so, though it was not found and the next try was refused",
+        RUNNER,
+        "at if error.doubtful or row.doubtful_since else None",
+        "at if error.doubtful else None",
+        f"{FAULTS}test_what_may_have_got_through_is_looked_for_though_it_was_not_found_before[sqlite]",
+    ),
+    Protection(
         "a step in doubt is looked up before it is done again",
         RUNNER,
         "record := self._look(attempt, row)",
@@ -601,8 +608,8 @@ PROTECTIONS = (
     Protection(
         "a full journal leaves the database that is only busy",
         REPORT_PAGE,
-        "    except JournalFull:\n",
-        "    except JournalFull:\n        raise\n",
+        "    except (JournalFull, OSError) as error:\n",
+        "    except (JournalFull, OSError) as error:\n        raise\n",
         f"{JOURNAL_CRASH}test_with_a_full_journal_and_a_busy_database_a_report_waits_for_the_database[postgresql]",
     ),
     Protection(
@@ -706,8 +713,8 @@ PROTECTIONS = (
     Protection(
         "what a neighbour has in the journal keeps its name",
         REPORTING,
-        "return taken if taken is not None and taken.is_journalled and taken.digest == draft.digest else None",
-        "return None",
+        "    same_or_different(report, Incident(id=taken.name, digest=taken.digest))\n    return taken\n",
+        "    return None\n",
         f"{JOURNAL_CRASH}test_a_neighbour_knows_what_went_to_the_journal[False-postgresql]",
     ),
     Protection(
@@ -716,6 +723,13 @@ PROTECTIONS = (
         "record(draft, begun_at=taken.taken_at)",
         "record(draft)",
         f"{JOURNAL_CRASH}test_a_neighbour_knows_what_went_to_the_journal[True-postgresql]",
+    ),
+    Protection(
+        "a report that was written anew and sent to another process goes beside the first",
+        STANDBY,
+        "incident.report_id = uuid5(incident.report_id, incident.name)",
+        "pass",
+        f"{JOURNAL_CRASH}test_written_anew_and_sent_to_another_replica_both_are_reported[postgresql]",
     ),
     Protection(
         "what waited in the journal is looked for, however certainly it was not sent",

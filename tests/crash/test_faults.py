@@ -178,6 +178,24 @@ def test_pages_that_are_not_listed_for_ten_seconds_are_refused_and_found(
     }
 
 
+def test_what_may_have_got_through_is_looked_for_though_it_was_not_found_before(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """The page is made and not listed yet, the second try is refused for a while, and somebody resolves the page."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    sandbox.control("/switches", {"pagerduty": {"listed_after": "10"}})
+    sandbox.fault("pagerduty", "answer-lost", method="POST /incidents", times=1)
+    name = report(hub)
+    page = eventually(lambda: sandbox.page_of(name))
+    sandbox.fault("pagerduty", "429", method="POST /incidents", times=1, seconds=12)
+    eventually(lambda: [one for one in sandbox.calls("POST /incidents") if one["status"] == 429])
+    sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
+    hub.finished_in_time(name)
+    assert [one["id"] for one in sandbox.pages if one["key"] == name] == [page["id"]]
+    assert hub.incident(name)["pagerduty_id"] == page["id"]
+
+
 def test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
     late = sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=8)
     name = report(hub)

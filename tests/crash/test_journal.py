@@ -148,6 +148,8 @@ def test_a_neighbour_knows_what_went_to_the_journal(
         page = eventually(lambda: sandbox.page_of(name))
         if resolved:
             sandbox.resolve(page["id"], sandbox.user_id("Mei Tanaka"))
+        other = hub.dana.post("/report", form | {"title": "Something else is broken"})
+        assert other.status == 409, "sent before, in other words"
         assert hub.dana.post("/report", form).incident == name
         hub.finished_in_time(name)
         cut_off.kill()
@@ -361,6 +363,55 @@ def test_a_folder_that_nobody_chose_may_not_last_so_no_report_is_taken_there(
         assert "Your report may not have been sent" in answer.text
         assert hub.dana.get("/readyz").status == 503
     assert sandbox.pages == []
+
+
+@on_postgresql
+def test_written_anew_and_sent_to_another_replica_both_are_reported(
+    make_hub: Callable[..., Hub], make_replica: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """One of them cannot reach the database, and the other has a folder of its own."""
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    with Relay(hub.database_url) as relay:
+        cut_off = make_replica(hub, database_url=relay.url)
+        cut_off.start()
+        cut_off.dana.get("/")
+        eventually(lambda: (cut_off.folder / "snapshot.json").exists())
+        form = report_form(hub)
+        relay.is_open = False
+        relay.cut()
+        first = cut_off.dana.post("/report", form).incident
+        second = hub.dana.post("/report", form | {"title": "Something else is broken"}).incident
+        assert first != second
+        relay.is_open = True
+        titles = {form["title"], "Something else is broken"}
+        eventually(lambda: {row["title"] for row in hub.rows("SELECT title FROM incidents")} == titles, within=60)
+        for name in (first, second):
+            hub.finished_in_time(name)
+    assert sorted(one["key"] for one in sandbox.pages) == sorted([first, second])
+
+
+@on_postgresql
+@pytest.mark.parametrize(("seconds", "accepted"), [(1.6, True), (14, False)])
+def test_without_a_journal_a_busy_database_is_waited_for_and_nobody_is_paged_after_they_have_phoned(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, seconds: float, accepted: bool
+) -> None:
+    sandbox, hub = unlimited, make_hub(DATA_DIR="")
+    hub.start()
+    form = report_form(hub)
+    hub.dana.get("/")
+    with ThreadPoolExecutor(1) as reporter:
+        with _held(hub):
+            answer = reporter.submit(hub.dana.post, "/report", form)
+            time.sleep(seconds)
+        page = answer.result()
+    if accepted:
+        hub.finished_in_time(page.incident)
+    else:
+        assert page.status == 500
+        time.sleep(3)
+        assert hub.rows("SELECT id FROM incidents") == []
+    assert len(sandbox.pages) == accepted
 
 
 # ── while it is only busy ─────────────────────────────────────────────────────────────────────────

@@ -132,8 +132,8 @@ class PagerDuty(Calls):
             raise ValueError("an empty key would find every open incident")
         rows = self.rows("/incidents", incident_key=key, date_range="all", sort_by="created_at:desc")
         pages = [page_of(row) for row in rows if row.get("incident_key") == key]
-        # PagerDuty's clock and ours may differ, and nothing of ours is older than the report.
-        ours = [page for page in pages if page.created_at >= since - timedelta(minutes=15)]
+        # Nothing of ours is older than the report, but clocks may differ. What is, is of a database that was restored.
+        ours = [page for page in pages if page.created_at >= since - timedelta(days=1)]
         return max(ours, key=lambda page: page.created_at, default=None)
 
     def read_page(self, page_id: str) -> Page:

@@ -11,6 +11,7 @@ from incident_central.integrations.slack.calls import PAGE, Calls, next_cursor, 
 Json = dict[str, Any]
 
 MARKER = "incident_central"
+A_DAY = 86_400  # seconds by which clocks may differ
 
 #: Refusals of an invitation that leave the person where we want them.
 INSIDE = {"already_in_channel", "cant_invite_self"}
@@ -124,7 +125,7 @@ class Slack(Calls):
             "conversations.history",
             "messages",
             channel=channel_id,
-            oldest=f"{since.timestamp() - 900:.6f}",
+            oldest=f"{since.timestamp() - A_DAY:.6f}",
             include_all_metadata=True,
         )
         for row in rows:
