@@ -301,6 +301,25 @@ def test_our_own_user_who_has_no_phone_is_nobody_to_page(hub: Hub) -> None:
     assert actions(hub, name) == []
 
 
+def test_a_note_that_was_written_here_is_in_the_timeline_once(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    texts = ["Pool is exhausted.", "Pool is exhausted.", "Restarted it."]
+    for text in texts:
+        act(hub, name, "note", text=text)
+        settled(hub, name)
+    told = """SELECT text, body, log_entry_id FROM incidents_timelineentry
+              WHERE incident_id = %s AND kind = 'note' AND body NOT LIKE 'Slack channel%%' ORDER BY id"""
+
+    def all_logged() -> bool:
+        hub.does("log")
+        return all(row["log_entry_id"] for row in hub.rows(told, name))
+
+    eventually(all_logged)
+    assert [(row["text"], row["body"]) for row in hub.rows(told, name)] == [
+        ("Note by Dana Okafor", text) for text in texts
+    ]
+
+
 def test_each_thing_that_waits_is_shown_though_it_is_of_one_kind(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     sandbox.fault("pagerduty", "500", method="POST /incidents/{id}/notes")

@@ -18,7 +18,7 @@ from django.db.models import Q
 
 from incident_central.database import now
 from incident_central.incidents import inviting, people, response, stale, sync
-from incident_central.incidents.models import Action, Incident, Status, names, our_user_id
+from incident_central.incidents.models import WRITTEN_HERE, Action, Incident, Status, names, our_user_id
 from incident_central.incidents.steps import ON_ITS_WAY, PAGED_BY_HAND, nothing, without_slack
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Message, Page
@@ -199,10 +199,10 @@ def look_for_note(action: Action) -> Record | None:
 def note_of(action: Action) -> str:
     """With the time, so that it is told from another of its kind, and says when even where it was held up."""
     at = action.pressed_at.astimezone(UTC)
-    signed = f"by {action.who} through Incident Central, {at:%Y-%m-%d %H:%M:%S} UTC"
+    signed = f"{action.who} through Incident Central, {at:%Y-%m-%d %H:%M:%S} UTC"
     if action.kind == Kind.NOTE:
-        return f"{action.asked['text']}\n\nWritten {signed}"
-    return f"{action.told} {signed}"
+        return f"{action.asked['text']}{WRITTEN_HERE}{signed}"
+    return f"{action.told} by {signed}"
 
 
 def tell(action: Action) -> Record:

@@ -71,6 +71,10 @@ def _resolved_indexes() -> list[models.Index]:
     ]
 
 
+#: Between a note that is written in PagerDuty and who wrote it here.
+WRITTEN_HERE = "\n\nWritten by "
+
+
 class Incident(models.Model):
     """Our record. Status, number and assignees are PagerDuty's; the first ten columns are as they have always been."""
 
@@ -320,6 +324,9 @@ class Incident(models.Model):
         return bool(new)
 
     def _take_over(self, entry: LogEntry, told: in_words.Told) -> "TimelineEntry":
+        if (note := self._written_here(entry)) is not None:
+            note.log_entry_id = entry.id
+            return note
         row = None
         for fact in told.facts:
             seen = self._entries_on(fact, earliest=entry.at - SLACK, latest=entry.at + self._slack(fact)).first()
@@ -331,6 +338,14 @@ class Incident(models.Model):
         row.log_entry_id, row.at, row.actor, row.kind = entry.id, entry.at, entry.actor, told.kind
         row.text, row.body, row.facts = clean(told.text), clean(told.body, lines=True), _joined(told.facts)
         return row
+
+    def _written_here(self, entry: LogEntry) -> "TimelineEntry | None":
+        """The note that somebody wrote here, of which the log tells as our user's."""
+        text, _, signed = entry.text.partition(WRITTEN_HERE)
+        if not signed or entry.kind != "annotate" or entry.actor_id != our_user_id():
+            return None
+        ours = self.timeline.filter(source="hub", kind=Kind.NOTE, log_entry_id__isnull=True)
+        return ours.filter(body=clean(text, lines=True)).order_by("id").first()
 
     def _entries_on(
         self, fact: str, *, earliest: datetime, latest: datetime, logged: bool = False
