@@ -212,11 +212,14 @@ class Standby:
         since = kept.since - WRONG_BY  # by this machine's own clock
         try:
             found = pager().find_page(incident.name, service_id=incident.service_id, since=since)
-        except CallFailed:
+        except CallFailed as error:
             if clock() > (kept.doubtful_since or began) + LOOK_AT_MOST.total_seconds():
                 return None
+            error.retry_after = (
+                None  # the calls themselves wait for that, and the page is sent all the same after a while
+            )
             raise
-        kept.doubtful_since = None
+        kept.doubtful_since = began  # what was not found may come late, so it is looked for each time
         return found
 
     def _page(self, kept: Kept) -> Page:

@@ -293,7 +293,9 @@ class Runner:
         where the step says so, and not where a person has done it by hand."""
         try:
             record = attempt.step.look(attempt.subject) if attempt.step.look and attempt.doubtful else None
-        except CallFailed:
+        except CallFailed as error:
+            # The calls themselves wait for as long as they were told; what is done all the same after a while need not.
+            error.retry_after = None if attempt.step.look_at_most else error.retry_after
             doubted_for = attempt.now() - (row.doubtful_since or attempt.at)
             if row.by_hand or (attempt.step.look_at_most and doubted_for > attempt.step.look_at_most):
                 return None

@@ -123,6 +123,13 @@ PROTECTIONS = (
         f"{FAULTS}test_what_may_have_got_through_is_looked_for_though_it_was_not_found_before[sqlite]",
     ),
     Protection(
+        "where it may not be looked for, a page in doubt leaves after half a minute",
+        RUNNER,
+        "error.retry_after = None if attempt.step.look_at_most else error.retry_after",
+        "pass",
+        f"{FAULTS}test_where_it_may_not_be_looked_for_a_page_leaves_after_half_a_minute[sqlite]",
+    ),
+    Protection(
         "a step in doubt is looked up before it is done again",
         RUNNER,
         "record := self._look(attempt, row)",

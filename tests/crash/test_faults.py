@@ -196,6 +196,18 @@ def test_what_may_have_got_through_is_looked_for_though_it_was_not_found_before(
     assert hub.incident(name)["pagerduty_id"] == page["id"]
 
 
+def test_where_it_may_not_be_looked_for_a_page_leaves_after_half_a_minute(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    sandbox, hub = unlimited, make_hub()
+    hub.start()
+    sandbox.fault("pagerduty", "429", method="GET /incidents", seconds=100)
+    sandbox.fault("pagerduty", "reset", method="POST /incidents", times=1)
+    name = report(hub)
+    eventually(lambda: sandbox.page_of(name), within=45)
+    assert len(sandbox.calls("POST /incidents")) == 2
+
+
 def test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
     late = sandbox.fault("pagerduty", "late", method="POST /incidents", seconds=8)
     name = report(hub)
