@@ -97,14 +97,15 @@ def report(request: HttpRequest) -> HttpResponse:
         return within(A_SECOND, partial(_report_or_sign_in, request, acceptance))
     except Error:
         stand_in = stand_in_for(request)
-        if stand_in is None and request.method == "GET":
-            raise
-    try:
-        if stand_in is not None:
+        if stand_in is None:
+            acceptance.give_up()  # it shall not page after they were told to phone
+            if request.method == "GET" or reporter_of(request) is None:
+                raise
+    if stand_in is not None:
+        try:
             return _report_without_database(request, acceptance, stand_in)
-        acceptance.give_up()
-    except (JournalFull, OSError) as error:
-        log.warning("the journal does not take a report: %s", error)
+        except (JournalFull, OSError) as error:
+            log.warning("the journal does not take a report: %s", error)
     return _report_once_it_answers(request)
 
 

@@ -615,8 +615,8 @@ PROTECTIONS = (
     Protection(
         "a full journal leaves the database that is only busy",
         REPORT_PAGE,
-        "    except (JournalFull, OSError) as error:\n",
-        "    except (JournalFull, OSError) as error:\n        raise\n",
+        "        except (JournalFull, OSError) as error:\n",
+        "        except (JournalFull, OSError) as error:\n            raise\n",
         f"{JOURNAL_CRASH}test_with_a_full_journal_and_a_busy_database_a_report_waits_for_the_database[postgresql]",
     ),
     Protection(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from tests.journeys.conftest import fill_in, on_sqlite, report
+from tests.journeys.conftest import change, fill_in, on_sqlite, report, sign_in
 from tests.journeys.test_pages_for_everybody import inspect
 from tests.processes import Hub, Sandbox, eventually
 
@@ -34,17 +34,20 @@ def test_a_note_half_typed_survives_while_the_page_goes_on(dana: Page, hub: Hub,
     expect(dana.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)
 
 
-def test_whoever_is_signed_out_while_they_type_keeps_their_words(dana: Page, hub: Hub) -> None:
-    name = report(dana)
-    dana.goto(f"/incidents/{name}")
-    dana.get_by_text("Add note", exact=True).first.click()
-    dana.locator("#menu-note textarea").fill("Pool is exhausted")
-    hub.rows("DELETE FROM django_session")
-    expect(dana.get_by_text("You are signed out.")).to_be_visible()
-    expect(dana.locator("#menu-note textarea")).to_have_value("Pool is exhausted")
-    dana.locator("#menu-note textarea").fill("")
-    dana.get_by_text("Add note", exact=True).first.click()
-    dana.wait_for_url("**/sign-in**")
+def test_whoever_is_signed_out_while_they_type_keeps_their_words(window: Callable[..., Page], hub: Hub) -> None:
+    page = window(base_url=hub.url)
+    sign_in(page)
+    name = report(page)
+    page.goto(f"/incidents/{name}")
+    page.get_by_text("Add note", exact=True).first.click()
+    page.locator("#menu-note textarea").fill("Pool is exhausted")
+    (session,) = [one["value"] for one in page.context.cookies() if one["name"] == "sessionid"]
+    change(hub, "DELETE FROM django_session WHERE session_key = ?", session)
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    expect(page.locator("#menu-note textarea")).to_have_value("Pool is exhausted")
+    page.locator("#menu-note textarea").fill("")
+    page.get_by_text("Add note", exact=True).first.click()
+    page.wait_for_url("**/sign-in**")
 
 
 def test_a_menu_stays_on_the_screen_however_wide_that_is(dana: Page, hub: Hub) -> None:
