@@ -4,7 +4,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -63,6 +63,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test with a `seed` is run once, and by --soak in as many rounds of 50 kills as make up its number."""
     if "seed" in metafunc.fixturenames:
         metafunc.parametrize("seed", range(max(1, metafunc.config.getoption("--soak") // 50)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the hub said last."""
+    report = yield
+    hub = getattr(item, "funcargs", {}).get("hub")
+    if report.failed and isinstance(hub, Hub) and (hub.folder / "hub.log").exists():
+        report.sections.append(("end of hub.log", hub.log[-3000:]))
+    return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
