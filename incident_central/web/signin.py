@@ -60,18 +60,18 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 def _key(request: HttpRequest, email: str) -> str:
     """Tries are counted by e-mail and address, so that nobody can lock out somebody else from elsewhere."""
     who = f"{email.lower()} {request.META.get('REMOTE_ADDR', '')}"
-    return f"sign-in {hashlib.sha256(who.encode()).hexdigest()}"
+    return f"sign-in:{hashlib.sha256(who.encode()).hexdigest()}"
 
 
 def _count(key: str) -> datetime | None:
     """Count this try before the password is looked at; when the next may be made, if there were too many."""
     ends = time.time() + TRIES_WITHIN
     cache.add(key, 0, TRIES_WITHIN)
-    cache.add(f"{key} ends", ends, TRIES_WITHIN)
+    cache.add(f"{key}:ends", ends, TRIES_WITHIN)
     try:
         tries = cache.incr(key)
     except ValueError:  # it ran out in this very moment
         return None
     if tries <= TRIES:
         return None
-    return datetime.fromtimestamp(cache.get(f"{key} ends", ends), tz=timezone.get_current_timezone())
+    return datetime.fromtimestamp(cache.get(f"{key}:ends", ends), tz=timezone.get_current_timezone())

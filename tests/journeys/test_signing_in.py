@@ -66,6 +66,7 @@ def test_too_many_tries_shut_the_door_for_a_while(hub: Hub) -> None:
     assert page.status == 429
     assert "Try again at" in page.text
     assert browser.sign_in(ADMIN, PASSWORD).path == "/"
+    assert "Warning" not in hub.log
 
 
 def test_signing_out_ends_it(hub: Hub, window: Callable[..., Page]) -> None:
