@@ -325,7 +325,7 @@ class Incident(models.Model):
 
     def _take_over(self, entry: LogEntry, told: in_words.Told) -> "TimelineEntry":
         if (note := self._written_here(entry)) is not None:
-            note.log_entry_id = entry.id
+            note.source, note.log_entry_id, note.at = "pagerduty", entry.id, entry.at
             return note
         row = None
         for fact in told.facts:
