@@ -280,6 +280,18 @@ def test_nobody_is_paged_from_a_form_that_did_not_show_who_has_it(hub: Hub, sand
     assert len(writes(sandbox)) == 1
 
 
+def test_a_press_that_is_sent_again_is_not_refused_for_what_happened_since(hub: Hub, sandbox: Sandbox) -> None:
+    name, press = reported(hub), str(uuid4())
+    for _ in range(2):
+        page = act(hub, name, "escalate", press, level="2", status="triggered")
+        assert (page.status, page.path) == (200, f"/incidents/{name}")
+        settled(hub, name)
+        pagerduty.act(sandbox, sandbox.page_of(name)["id"], "acknowledge", "Oskar Lindqvist")
+        hub.poll_now()
+        eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    assert len(actions(hub, name)) == len(writes(sandbox)) == 1
+
+
 def test_what_was_moved_meanwhile_is_moved_from_where_it_was_shown_alone(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     form = hub.dana.get(f"/incidents/{name}/actions/wrong-service").text

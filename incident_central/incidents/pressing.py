@@ -91,7 +91,6 @@ def press(incident: Incident, pressed: Press) -> Action | None:
     """
     if pressed.kind in DOING and incident.pagerduty_id is None:
         raise CannotAct("PagerDuty does not have this incident yet, so nothing can be done with it there.")
-    _check_as_shown(incident, pressed)
     wanted = WANTED[pressed.kind](incident, pressed)
     press_id = uuid5(pressed.id, json.dumps([incident.name, pressed.kind, _content(wanted)], sort_keys=True))
     try:
@@ -103,8 +102,7 @@ def press(incident: Incident, pressed: Press) -> Action | None:
 
 def _check_as_shown(incident: Incident, pressed: Press) -> None:
     """Whoever has others paged knows who has it: nobody acknowledged it, and nobody moved it, since they looked."""
-    was = pressed.one("status")
-    if was == Status.TRIGGERED and incident.status == Status.ACKNOWLEDGED:
+    if pressed.one("status") == Status.TRIGGERED and incident.status == Status.ACKNOWLEDGED:
         raise CannotAct(f"{incident.acknowledged_by or 'Somebody'} acknowledged it meanwhile. Choose again.")
     if pressed.one("was") not in ("", incident.service_id):
         raise CannotAct(f"It is on {incident.service} by now. Choose again.")
@@ -114,6 +112,7 @@ def _record(name: str, pressed: Press, wanted: Wanted, press_id: UUID) -> Action
     incident = Incident.objects.select_for_update().get(pk=name)
     if (same := _same(incident, pressed, wanted, press_id)) is not None:
         return same
+    _check_as_shown(incident, pressed)
     if pressed.kind == Kind.COMMAND and incident.incident_commander_email == wanted.asked["email"]:
         return None
     if pressed.kind == Kind.MEMBER and _is_inside(incident, wanted.asked):
