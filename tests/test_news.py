@@ -206,6 +206,9 @@ def test_where_there_is_nobody_left_to_escalate_to_nobody_is_said_to_be_paged(hu
     text = hub.dana.get(f"/incidents/{name}").text
     assert "and PagerDuty has stopped paging.</strong>" in text
     assert "goes on paging" not in text
+    assert "<dt>Paged last</dt>" in text
+    hub.remind_now()
+    eventually(lambda: said(sandbox, name, "Nobody has acknowledged for 5 minutes. PagerDuty has stopped paging."))
 
 
 def test_who_has_it_is_not_said_to_have_acknowledged_when_somebody_else_did(hub: Hub, sandbox: Sandbox) -> None:

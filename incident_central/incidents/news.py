@@ -100,7 +100,8 @@ def message_of(news: News) -> Message:
     names = listing(incident.assigned) or "nobody"
     if news.what == REMINDER:
         minutes = int(UNACKNOWLEDGED.total_seconds() / 60)
-        text = f"Nobody has acknowledged for {minutes} minutes. PagerDuty is paging {names}."
+        paging = "PagerDuty has stopped paging" if incident.paging_ended() else f"PagerDuty is paging {names}"
+        text = f"Nobody has acknowledged for {minutes} minutes. {paging}."
         return Message(marker=news.marker, paragraphs=(text,))
     if news.what == Status.ACKNOWLEDGED:
         text = f"Acknowledged by {incident.acknowledged_by or names}."

@@ -9,7 +9,7 @@ import threading
 import time
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 from uuid import uuid5
@@ -36,7 +36,6 @@ from incident_central.outside import CallFailed
 THREADS = 6  # pages sent at the same time
 SNAPSHOT_EVERY = 60.0  # seconds
 ABANDONED_EVERY = 10.0  # seconds
-WRONG_BY = timedelta(days=1)  # at most, this machine's clock
 
 log = logging.getLogger(__name__)
 
@@ -209,9 +208,8 @@ class Standby:
         """The page of an earlier try. Where that cannot be found out for long, it is sent again with the same key."""
         incident, began = kept.incident, clock()
         kept.sendable_until = began + SENDABLE
-        since = kept.since - WRONG_BY  # by this machine's own clock
         try:
-            found = pager().find_page(incident.name, service_id=incident.service_id, since=since)
+            found = pager().find_page(incident.name, service_id=incident.service_id, since=kept.since)
         except CallFailed as error:
             if clock() > (kept.doubtful_since or began) + LOOK_AT_MOST.total_seconds():
                 return None

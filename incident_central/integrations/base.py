@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from incident_central.outside import CallFailed
@@ -71,6 +71,10 @@ class Closed:
 
 
 # ── what a pager knows ────────────────────────────────────────────────────────────────────────────
+
+
+#: By so much, at most, the clocks of this machine, its database and the other tools are taken to differ.
+CLOCKS_DIFFER = timedelta(days=1)
 
 
 @dataclass(frozen=True)

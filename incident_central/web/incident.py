@@ -92,11 +92,14 @@ def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
     lines = steps.most_urgent_first([*steps.lines(found, rows), *channel_news.lines(found)])
     levels, acting = _levels(found), acting_on(found)
     screen = timeline(found, QueryDict(query))
-    about = basics() | {"incident": found, "levels": levels, "acting": acting, "timeline": screen}
+    since = unacknowledged_since(found)
+    stopped = since is not None and found.paging_ended()
+    about = basics() | {"incident": found, "levels": levels, "acting": acting, "timeline": screen, "stopped": stopped}
     context = {
         "incident": found,
         "unpaged": found.is_open and "page" in rows and could_not_page(found, rows["page"]),
-        "unacknowledged_since": unacknowledged_since(found),
+        "unacknowledged_since": since,
+        "stopped": stopped,
         "needing": [line for line in lines if line.needs_reader],
         "summary": steps.summary(lines),
         "address": screen.address,

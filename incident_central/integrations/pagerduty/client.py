@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from incident_central.integrations.base import (
+    CLOCKS_DIFFER,
     BeforeSend,
     EscalationPolicy,
     IntegrationError,
@@ -132,8 +133,8 @@ class PagerDuty(Calls):
             raise ValueError("an empty key would find every open incident")
         rows = self.rows("/incidents", incident_key=key, date_range="all", sort_by="created_at:desc")
         pages = [page_of(row) for row in rows if row.get("incident_key") == key]
-        # Nothing of ours is older than the report, but clocks may differ. What is, is of a database that was restored.
-        ours = [page for page in pages if page.created_at >= since - timedelta(days=1)]
+        # Nothing of ours is older than the report: what is, is of a database that was restored.
+        ours = [page for page in pages if page.created_at >= since - CLOCKS_DIFFER]
         return max(ours, key=lambda page: page.created_at, default=None)
 
     def read_page(self, page_id: str) -> Page:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from incident_central.integrations.base import BeforeSend, Channel, Member, Message, SomeMembers
+from incident_central.integrations.base import CLOCKS_DIFFER, BeforeSend, Channel, Member, Message, SomeMembers
 from incident_central.integrations.slack import messages
 from incident_central.integrations.slack.calls import PAGE, Calls, next_cursor, refusal
 
 Json = dict[str, Any]
 
 MARKER = "incident_central"
-A_DAY = 86_400  # seconds by which clocks may differ
 
 #: Refusals of an invitation that leave the person where we want them.
 INSIDE = {"already_in_channel", "cant_invite_self"}
@@ -125,7 +124,7 @@ class Slack(Calls):
             "conversations.history",
             "messages",
             channel=channel_id,
-            oldest=f"{since.timestamp() - A_DAY:.6f}",
+            oldest=f"{(since - CLOCKS_DIFFER).timestamp():.6f}",
             include_all_metadata=True,
         )
         for row in rows:
