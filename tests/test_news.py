@@ -203,9 +203,10 @@ def test_where_there_is_nobody_left_to_escalate_to_nobody_is_said_to_be_paged(hu
     hub.does("poll", "log")
     told = "SELECT at FROM incidents_timelineentry WHERE incident_id = %s AND text LIKE %s"
     eventually(lambda: hub.rows(told, name, "%nobody left to escalate to"))
-    text = hub.dana.get(f"/incidents/{name}").text
-    assert "and PagerDuty has stopped paging.</strong>" in text
+    hub.poll_now()
+    text = eventually(lambda: _said_of_it(hub, name, "and PagerDuty has stopped paging.</strong>"))
     assert "goes on paging" not in text
+    text = hub.dana.get(f"/incidents/{name}").text
     assert "<dt>Paged last</dt>" in text
     hub.remind_now()
     eventually(lambda: said(sandbox, name, "Nobody has acknowledged for 5 minutes. PagerDuty has stopped paging."))
