@@ -29,9 +29,9 @@ from incident_central.incidents.response import LOOK_AT_MOST, PAGE, page_request
 from incident_central.incidents.tools import pager
 from incident_central.integrations.base import Page
 from incident_central.integrations.pagerduty.calls import INVALID_PRIORITY
-from incident_central.jobs.runner import ASK, SENDABLE, clock, pause
+from incident_central.jobs.runner import ASK, SENDABLE, clock
 from incident_central.outage import watch
-from incident_central.outside import CallFailed
+from incident_central.outside import CallFailed, our_own_fault
 
 THREADS = 6  # pages sent at the same time
 SNAPSHOT_EVERY = 60.0  # seconds
@@ -184,8 +184,7 @@ class Standby:
                     self._try(kept)
             except Exception as error:  # a bug must not leave it without a next try
                 log.exception("%s could not be paged from the journal", kept.incident.name)
-                said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
-                self._failed(kept, CallFailed(said, doubtful=True))
+                self._failed(kept, our_own_fault(error))
             finally:
                 kept.busy.release()
 
@@ -213,9 +212,8 @@ class Standby:
         except CallFailed as error:
             if clock() > (kept.doubtful_since or began) + LOOK_AT_MOST.total_seconds():
                 return None
-            error.retry_after = (
-                None  # the calls themselves wait for that, and the page is sent all the same after a while
-            )
+            # The calls themselves wait for that, and the page is sent all the same after a while.
+            error.retry_after = None
             raise
         kept.doubtful_since = began  # what was not found may come late, so it is looked for each time
         return found
@@ -230,7 +228,7 @@ class Standby:
         kept.attempts, kept.error = kept.attempts + 1, str(error)
         if error.doubtful and kept.doubtful_since is None:
             kept.doubtful_since = clock()
-        kept.next_at = clock() + pause(PAGE, kept.attempts, error)
+        kept.next_at = clock() + error.pause(kept.attempts, slowest=PAGE.slowest_retry)
         if error.code == INVALID_PRIORITY and not kept.incident.priority_refused:
             kept.incident.priority_refused = True
             kept.next_at = 0.0

@@ -6,13 +6,12 @@ thread behind it is doubtful: `look` before `do`.
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -25,7 +24,7 @@ from incident_central.jobs.models import SETTLED, UNDER_WAY, Job, State, StepRow
 from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.latest_first import LatestFirst
-from incident_central.outside import CallFailed
+from incident_central.outside import CallFailed, our_own_fault
 from incident_central.rows import fetch, fetch_all, insert, update, update_all
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,6 @@ LEASE = timedelta(seconds=28)  # and a second at most until somebody looks
 HEARTBEAT = 5.0  # seconds
 #: A call may begin in this part of the lease: it ends, or times out, before somebody else takes over.
 SENDABLE = 15.0  # seconds
-REFUSED_RETRY = 60.0  # seconds, for a step that never gives up
 GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
 # Rows claimed in one go; seconds that a commit may take; seconds for which a claimed row is not read again.
 AT_ONCE, COMMITS_WITHIN, FRESH = 64, 1.0, 0.2
@@ -156,6 +154,7 @@ class Runner:
         self._threads += [new(target=self._loop), new(target=ownership.keep, args=[self.woken.set])]
         self._active: set[Attempt] = set()  # only added to, discarded from and copied: each of these is atomic
         self._beat_at, self._session, self._stopping = clock(), 1, False
+        self._last_at = datetime.min.replace(tzinfo=UTC)  # by the database's clock
 
     def start(self) -> None:
         """Take back what a dead predecessor left, then work until stop(). Raises RuntimeError when out of threads."""
@@ -203,12 +202,14 @@ class Runner:
         not be sent any more."""
         began, session, active = clock(), self.ownership.session, self._active.copy()
         mine = StepRow.objects.filter(pk__in=[one.row.pk for one in active], owner=self.ownership.owner)
-        with transaction():
+        with transaction() as at:
             held = set(mine.order_by("pk").select_for_update().values_list("pk", "fence"))
             mine.update(lease_until=Now() + LEASE)
+            if at < self._last_at:  # the clock was set back, and what waits would do so until it has caught up
+                self._rows.filter(state=State.WAITING, run_at__gt=at).update(run_at=at)
         for attempt in active:
             attempt.deadline = began + SENDABLE if (attempt.row.pk, attempt.row.fence) in held else 0.0
-        self._beat_at, self._session = began, session
+        self._beat_at, self._session, self._last_at = began, session, at
 
     def _claim_due(self) -> list[Attempt]:
         """Steps whose time has come, and steps under way with nobody behind them: an owner that died, a lease that ran
@@ -229,9 +230,11 @@ class Runner:
             return [self._take(row, at, dead.get(row.owner, 0.0)) for row in locked if row.pk not in mine]
 
     def _take(self, row: StepRow, at: datetime, dead_for: float) -> Attempt:
-        """In doubt since its owner died: what that one sent has been on its way for so long already."""
+        """In doubt since its owner died: what that one sent has been on its way for so long already. Where it was in
+        doubt before, the time in which nobody looked does not count."""
         step = self._workflows[row.job.workflow].step(row.name)
-        row.doubtful_since = at - timedelta(seconds=dead_for) if row.state in UNDER_WAY else row.doubtful_since
+        since = row.doubtful_since and min(at, row.doubtful_since + (at - (row.run_at or at)))
+        row.doubtful_since = at - timedelta(seconds=dead_for) if row.state in UNDER_WAY else since
         _claim([row], State.LOOKING if step.look and row.doubtful_since else State.RUNNING, at, self)
         return Attempt(row, step, at)
 
@@ -285,8 +288,7 @@ class Runner:
             raise
         except Exception as error:  # a bug in a step must not leave it without a next try
             log.exception("%s of %s failed", attempt.step.name, attempt.row.job.key)
-            said = f"Incident Central itself failed here ({type(error).__name__}); its log says more."
-            self._failed(attempt, CallFailed(said, doubtful=True))
+            self._failed(attempt, our_own_fault(error))
 
     def _look(self, attempt: Attempt, row: StepRow) -> Record | None:
         """What to write down if an earlier call got through. Raises while that cannot be found out, though not for ever
@@ -324,7 +326,8 @@ class Runner:
             row.attempts, row.error = row.attempts + 1, str(error)
             if not attempt.doubtful:  # once in doubt it stays so: what was looked for may come late
                 row.doubtful_since = at if error.doubtful or row.doubtful_since else None
-            row.state, row.run_at = State.WAITING, at + timedelta(seconds=pause(attempt.step, row.attempts, error))
+            pause = timedelta(seconds=error.pause(row.attempts, slowest=attempt.step.slowest_retry))
+            row.state, row.run_at = State.WAITING, at + pause
             if row.by_hand or attempt.step.amend(attempt.subject, error):
                 row.run_at = at
             elif error.permanent and not attempt.step.never_give_up:
@@ -339,9 +342,3 @@ def _ours(attempt: Attempt, *, held: bool = False) -> StepRow:
     if row.fence != attempt.row.fence or row.state not in UNDER_WAY:
         raise StepRow.DoesNotExist
     return row
-
-
-def pause(step: Step, attempts: int, error: CallFailed) -> float:
-    """Seconds to the next try: 1, 2, 4 … with jitter, never before the other side's own Retry-After."""
-    pause = REFUSED_RETRY if error.permanent else min(step.slowest_retry, 2.0 ** min(attempts - 1, 20))
-    return max(pause * random.uniform(0.75, 1.25), (error.retry_after or 0) + random.random())  # noqa: S311

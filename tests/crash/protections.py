@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tests.processes import ROOT
 
 RUNNER = "incident_central/jobs/runner.py"
+OUTSIDE = "incident_central/outside.py"
 OWNERSHIP = "incident_central/jobs/ownership.py"
 WORKFLOW = "incident_central/jobs/workflow.py"
 RESPONSE = "incident_central/incidents/response.py"
@@ -110,7 +111,7 @@ PROTECTIONS = (
     Protection(
         "a step found running is in doubt",
         RUNNER,
-        "row.doubtful_since = at - timedelta(seconds=dead_for) if row.state in UNDER_WAY else row.doubtful_since",
+        "row.doubtful_since = at - timedelta(seconds=dead_for) if row.state in UNDER_WAY else since",
         "",
         KILLS,
         ("--at", "left chat.postMessage"),
@@ -121,6 +122,13 @@ PROTECTIONS = (
         "at if error.doubtful or row.doubtful_since else None",
         "at if error.doubtful else None",
         f"{FAULTS}test_what_may_have_got_through_is_looked_for_though_it_was_not_found_before[sqlite]",
+    ),
+    Protection(
+        "the half minute for which a page in doubt is looked for does not go on while nobody looks",
+        RUNNER,
+        "since = row.doubtful_since and min(at, row.doubtful_since + (at - (row.run_at or at)))",
+        "since = row.doubtful_since",
+        f"{FAULTS}test_the_time_in_which_nobody_looked_for_a_page_does_not_count[sqlite]",
     ),
     Protection(
         "where it may not be looked for, a page in doubt leaves after half a minute",
@@ -322,6 +330,13 @@ PROTECTIONS = (
         f"{FAULTS}test_while_look_ups_fail_it_pages_again_after_half_a_minute_and_not_before[sqlite]",
     ),
     Protection(
+        "what waits is due when the clock was set back",
+        RUNNER,
+        "            if at < self._last_at:",
+        "            if False:",
+        f"{FAULTS}test_a_clock_that_is_set_back_puts_nothing_to_sleep[postgresql]",
+    ),
+    Protection(
         "for the page no refusal is final",
         RESPONSE,
         "    never_give_up=True,\n    ask_after",
@@ -366,8 +381,8 @@ PROTECTIONS = (
     ),
     Protection(
         "Retry-After is written down",
-        RUNNER,
-        "(error.retry_after or 0) + random.random())",
+        OUTSIDE,
+        "(self.retry_after or 0) + random.random())",
         "0)",
         f"{FAULTS}test_what_it_was_told_to_wait_for_is_remembered_over_a_restart[sqlite-open_channel]",
     ),
@@ -741,8 +756,8 @@ PROTECTIONS = (
     Protection(
         "what waited in the journal is looked for, however certainly it was not sent",
         STANDBY,
-        "        kept.next_at = clock() + pause(PAGE, kept.attempts, error)\n",
-        "        kept.next_at = clock() + pause(PAGE, kept.attempts, error)\n"
+        "        kept.next_at = clock() + error.pause(kept.attempts, slowest=PAGE.slowest_retry)\n",
+        "        kept.next_at = clock() + error.pause(kept.attempts, slowest=PAGE.slowest_retry)\n"
         "        kept.sendable_until = kept.next_at + SENDABLE\n",
         f"{JOURNAL_CRASH}test_what_another_may_have_paged_meanwhile_is_looked_for_however_certainly_we_have_not[sqlite]",
     ),

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from tests.crash.account import assert_each_once
 from tests.crash.lives import Lives
 from tests.crash.replicas import all_finished, report_all
-from tests.crash.test_worker import on_sqlite
+from tests.crash.test_worker import on_postgresql, on_sqlite
 from tests.processes import Hub, Json, Sandbox, eventually
 from tests.test_trouble import assert_everything_once, report
 
@@ -206,6 +208,50 @@ def test_where_it_may_not_be_looked_for_a_page_leaves_after_half_a_minute(
     name = report(hub)
     eventually(lambda: sandbox.page_of(name), within=45)
     assert len(sandbox.calls("POST /incidents")) == 2
+
+
+@on_sqlite
+def test_the_time_in_which_nobody_looked_for_a_page_does_not_count(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    looks_fail = sandbox.fault("pagerduty", "500", method="GET /incidents")
+    name = _page_in_doubt(hub, sandbox, "answer-lost")
+    sandbox.resolve(sandbox.page_of(name)["id"], sandbox.user_id("Mei Tanaka"))  # or PagerDuty would refuse another
+    hub.kill()
+    # As if it had been down for years, and was killed between two looks.
+    ours = "name = 'page' AND job_id IN (SELECT id FROM jobs_job WHERE key = %s)"
+    was_waiting = "state = 'waiting', owner = '', lease_until = NULL, doubtful_since = %s, run_at = %s"
+    hub.rows(f"UPDATE jobs_step SET {was_waiting} WHERE {ours}", "2020-01-01 00:00:00", "2020-01-01 00:00:05", name)  # noqa: S608
+    looked = len(sandbox.calls("GET /incidents"))
+
+    hub.start()
+    eventually(lambda: len(sandbox.calls("GET /incidents")) >= looked + 6)
+    assert len(sandbox.calls("POST /incidents")) == 1
+    sandbox.control(f"/faults/{looks_fail}", method="DELETE")
+    hub.finished(name)
+    assert len([page for page in sandbox.pages if page["key"] == name]) == 1
+
+
+@on_postgresql
+def test_a_clock_that_is_set_back_puts_nothing_to_sleep(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    with psycopg.connect(hub.database_url, autocommit=True) as session:
+        session.execute("CREATE TABLE clock AS SELECT interval '1 hour' AS ahead")
+        for function in ("clock_timestamp", "statement_timestamp"):
+            body = f"SELECT pg_catalog.{function}() + ahead FROM public.clock"  # noqa: S608
+            session.execute(f"CREATE FUNCTION {function}() RETURNS timestamptz LANGUAGE sql AS '{body}'")
+        database = sql.Identifier(session.info.dbname)
+        session.execute(sql.SQL("ALTER DATABASE {} SET search_path = public, pg_catalog").format(database))
+        hub.start()
+        sandbox.fault("slack", "500", method="conversations.create")
+        name = report(hub)
+        eventually(lambda: hub.steps(name)["open_channel"]["attempts"])
+        session.execute("UPDATE clock SET ahead = interval '0'")
+    sandbox.mend()
+    hub.finished(name)
+    assert_everything_once(hub, sandbox, name)
 
 
 def test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
