@@ -235,6 +235,52 @@ def test_nobody_is_paged_on_a_stale_view(hub: Hub, sandbox: Sandbox) -> None:
     assert "It follows another escalation policy by now" in hub.dana.get(f"/incidents/{moved}").text
 
 
+@pytest.mark.parametrize("kind", ["acknowledge", "resolve", "escalate"])
+def test_what_was_pressed_before_it_began_anew_is_not_done(hub: Hub, sandbox: Sandbox, kind: str) -> None:
+    name = reported(hub)
+    page = sandbox.page_of(name)["id"]
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")  # which is read first
+    act(hub, name, kind, level="2")
+    tried_in_vain(hub, name)
+    hub.rows("UPDATE incidents_action SET pressed_at = %s", "2026-01-01 00:00:00")  # long ago, and it waited since
+    triggered = {"incident": {"type": "incident_reference", "status": "triggered"}}
+    if kind == "escalate":
+        pagerduty.ask(sandbox, f"/incidents/{page}", _level(3), method="PUT")
+    else:
+        pagerduty.act(sandbox, page, kind)
+        pagerduty.ask(sandbox, f"/incidents/{page}", triggered, method="PUT")
+    ringing, before = sandbox.ringing, len(writes(sandbox))
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["nothing"]
+    assert (sandbox.page_of(name)["status"], sandbox.ringing) == ("triggered", ringing)
+    assert len(writes(sandbox)) == before
+    why = {
+        "acknowledge": "It rings anew",
+        "resolve": "and reopened since",
+        "escalate": "PagerDuty has reached level 3 meanwhile",
+    }
+    assert why[kind] in hub.dana.get(f"/incidents/{name}").text
+
+
+def _level(level: int) -> dict[str, Any]:
+    return {"incident": {"type": "incident_reference", "escalation_level": level}}
+
+
+def test_an_hour_old_resolve_is_done_though_an_acknowledgement_ran_out_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    page = sandbox.page_of(name)["id"]
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")  # which is read first
+    act(hub, name, "resolve")
+    tried_in_vain(hub, name)
+    hub.rows("UPDATE incidents_action SET pressed_at = %s", "2026-01-01 00:00:00")
+    pagerduty.act(sandbox, page, "acknowledge")
+    triggered = {"incident": {"type": "incident_reference", "status": "triggered"}}
+    pagerduty.ask(sandbox, f"/incidents/{page}", triggered, method="PUT")
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["done"]
+    assert sandbox.page_of(name)["status"] == "resolved"
+
+
 def _policy_of(hub: Hub, service: str) -> dict[str, str]:
     (row,) = hub.rows("SELECT policy_id FROM incidents_service WHERE name = %s", service)
     return {"id": row["policy_id"], "type": "escalation_policy_reference"}

@@ -18,7 +18,16 @@ from django.db.models import Q
 
 from incident_central.database import now
 from incident_central.incidents import inviting, people, response, stale, sync
-from incident_central.incidents.models import WRITTEN_HERE, Action, Incident, Status, names, our_user_id
+from incident_central.incidents.models import (
+    SLACK,
+    WRITTEN_HERE,
+    Action,
+    EscalationPolicy,
+    Incident,
+    Status,
+    names,
+    our_user_id,
+)
 from incident_central.incidents.steps import ON_ITS_WAY, PAGED_BY_HAND, nothing, without_slack
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Message, Page
@@ -114,7 +123,7 @@ def act(action: Action) -> Record:
     """
     doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
-    if why_not := _why_not(doing, page, action.asked):
+    if why_not := _why_not(action, page):
         return lambda: _came_to_nothing(action, page, asked_at, why_not)
     asked_at = now()
     done = doing.do(page, action.asked)
@@ -128,7 +137,7 @@ def look_whether_acted(action: Action) -> Record | None:
     if not doing.is_so(page, action.asked):
         return None
     if doing.by is not None and our_user_id() not in doing.by(page):
-        return lambda: _came_to_nothing(action, page, asked_at, _why_not(doing, page, action.asked))
+        return lambda: _came_to_nothing(action, page, asked_at, _why_not(action, page))
     return lambda: _acted(action, page, asked_at)
 
 
@@ -140,21 +149,48 @@ def read_again(action: Action, error: CallFailed) -> bool:
     return True
 
 
-def _why_not(doing: Doing, page: Page, asked: Asked) -> str:
+def _why_not(action: Action, page: Page) -> str:
     """Why it is not to be done any more, as PagerDuty is now; empty when it is."""
+    doing, asked = DOING[Kind(action.kind)], action.asked
     if page.status == Status.RESOLVED and doing.only_open:
         return RESOLVED
     if asked.get("status") == Status.TRIGGERED and page.status == Status.ACKNOWLEDGED:
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
-    if doing is DOING[Kind.ESCALATE] and asked.get("policy", page.escalation_policy_id) != page.escalation_policy_id:
-        return "It follows another escalation policy by now, so this would have paged somebody else."
+    if action.kind == Kind.ESCALATE and (why_not := _escalated_otherwise(page, asked)):
+        return why_not
     if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
         return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
     if not doing.is_so(page, asked):
-        return ""
-    if page.status == Status.ACKNOWLEDGED and doing is DOING[Kind.ACKNOWLEDGE]:
+        return _began_anew(action, page)
+    if page.status == Status.ACKNOWLEDGED and action.kind == Kind.ACKNOWLEDGE:
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it before."
-    return "It was resolved before." if doing is DOING[Kind.RESOLVE] else SO_ALREADY
+    return "It was resolved before." if action.kind == Kind.RESOLVE else SO_ALREADY
+
+
+def _escalated_otherwise(page: Page, asked: Asked) -> str:
+    if asked.get("policy", page.escalation_policy_id) != page.escalation_policy_id:
+        return "It follows another escalation policy by now, so this would have paged somebody else."
+    policy = EscalationPolicy.objects.filter(pk=page.escalation_policy_id).first()
+    reached = policy.level_of(one.id for one in page.assigned) if policy is not None else None
+    if reached is not None and asked.get("from") is not None and asked["from"] < asked["level"] < reached:
+        return (
+            f"PagerDuty has reached level {reached} meanwhile, so this would have gone back to level {asked['level']}."
+        )
+    return ""
+
+
+def _began_anew(action: Action, page: Page) -> str:
+    """Something else may be wrong by now than what was acknowledged, or resolved, while PagerDuty was away."""
+    pressed_at = pager().now() - (now() - action.pressed_at)  # by PagerDuty's clock
+    if page.status_changed_at < pressed_at + SLACK:
+        return ""
+    if action.kind == Kind.ACKNOWLEDGE:
+        return "It rings anew, since somebody had it after this was pressed. Press again if you have it now."
+    if action.kind == Kind.RESOLVE and any(
+        entry.kind == "resolve" and entry.at > pressed_at for entry in pager().log_of(page.id, since=pressed_at)
+    ):
+        return "It was resolved after this was pressed, and reopened since. Press again if it is over."
+    return ""
 
 
 def _acted(action: Action, page: Page, asked_at: datetime) -> None:

@@ -1,5 +1,6 @@
 """The directory: copies of what PagerDuty and Slack have. Kept by copying.py; nobody else writes them."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -124,6 +125,12 @@ class EscalationPolicy(models.Model):
             if now:
                 levels[level] = list({one.person_id: one for one in now}.values())
         return levels
+
+    def level_of(self, people: Iterable[str]) -> int | None:
+        """The lowest level at which one of these people is on call now. PagerDuty does not say which level it has
+        reached: it is where those who are paged are on call."""
+        paged, levels = set(people), self.on_call_at(timezone.now())
+        return min((level for level, ones in levels.items() if paged & {one.person_id for one in ones}), default=None)
 
 
 class OnCall(models.Model):

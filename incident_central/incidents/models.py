@@ -281,17 +281,13 @@ class Incident(models.Model):
             self._observed(Kind.CHANGE, text, fact=in_words.priority_fact(name), at=at)
 
     def _policy_changed(self, page: Page) -> None:
-        """PagerDuty does not say which level it has reached: it is where those who are paged are on call."""
         is_other = self.policy_id != page.escalation_policy_id
         if is_other:
             self.policy = EscalationPolicy.objects.filter(pk=page.escalation_policy_id).first()
         if page.assigned_by_hand or self.policy is None:
             self.escalation_level = None
         elif page.status == Status.TRIGGERED and (is_other or self.assigned != [one.name for one in page.assigned]):
-            assigned = {one.id for one in page.assigned}
-            levels = self.policy.on_call_at(timezone.now())
-            reached = [level for level, people in levels.items() if assigned & {one.person_id for one in people}]
-            self.escalation_level = min(reached, default=None)
+            self.escalation_level = self.policy.level_of(one.id for one in page.assigned)
 
     def _observed(self, kind: Kind, text: str, *, fact: str, at: datetime) -> None:
         """We see that something is so. Where the log has said it already, the log's own words do; and how it was when

@@ -2,7 +2,7 @@
 
 What `Action.asked` holds, by kind:
 
-    escalate       level, people, policy, status
+    escalate       level, people, policy, status, from: level
     reassign       user or policy, people, status
     wrong-service  service, policy, was, before: names
     priority       priority
@@ -13,7 +13,7 @@ What `Action.asked` holds, by kind:
     me-too         saw
     member         responder, name, member, is: a name
 
-`status` and an escalation's `policy` are those of the incident as it was pressed.
+`status` and an escalation's `policy` and `from` are those of the incident as it was pressed.
 """
 
 import json
@@ -175,7 +175,9 @@ def _content(wanted: Wanted) -> dict[str, Any]:
 
 def _content_of(asked: dict[str, Any]) -> dict[str, Any]:
     """Without what depends on the moment."""
-    return {name: value for name, value in asked.items() if name not in ("message", "people", "before", "status")}
+    return {
+        name: value for name, value in asked.items() if name not in ("message", "people", "before", "status", "from")
+    }
 
 
 # ── what is asked for ─────────────────────────────────────────────────────────────────────────────
@@ -200,6 +202,7 @@ def _escalate(incident: Incident, pressed: Press) -> Wanted:
         raise CannotAct(f"Meanwhile that would page {who}. Choose again.")
     people = [one.person_id for one in levels[level]]
     asked = {"level": level, "people": people, "policy": _followed(incident), "status": incident.status}
+    asked["from"] = incident.escalation_level
     return Wanted(f"Escalate to {who}", f"Escalated to {who}", asked)
 
 
