@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from html import unescape
+from uuid import uuid4
 
 from tests.pagerduty import act, edit
 from tests.processes import Hub, Json, Sandbox, eventually, report_form
@@ -210,6 +211,32 @@ def test_where_there_is_nobody_left_to_escalate_to_nobody_is_said_to_be_paged(hu
     assert "<dt>Paged last</dt>" in text
     hub.remind_now()
     eventually(lambda: said(sandbox, name, "Nobody has acknowledged for 5 minutes. PagerDuty has stopped paging."))
+    assert "Nobody is paged any more" in hub.dana.get("/").text
+    hub.dana.post(f"/incidents/{name}/actions/escalate", {"press": str(uuid4()), "level": "1"})
+    eventually(lambda: "Paging Jonas Weber" in hub.dana.get("/").text)
+
+
+def test_where_an_acknowledgement_from_here_runs_out_it_is_said_that_no_phone_rings(hub: Hub, sandbox: Sandbox) -> None:
+    name, _ = reported(hub, sandbox, service_name="Data Warehouse")
+    hub.dana.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    assert (
+        "If it may outlast the acknowledgement, acknowledge it in PagerDuty, too."
+        in hub.dana.get(f"/incidents/{name}").text
+    )
+
+    sandbox.advance(1801)
+    assert sandbox.ringing == set()
+    hub.poll_now()
+    eventually(lambda: _said_of_it(hub, name, "<strong>Nobody’s phone rings.</strong>"))
+    assert "Nobody is paged any more" in hub.dana.get("/").text
+    told = "Triggered again: PagerDuty has it on Incident Central’s own user, who has no phone."
+    eventually(lambda: said(sandbox, name, told))
+
+    hub.dana.post(f"/incidents/{name}/actions/escalate", {"press": str(uuid4()), "level": "1"})
+    eventually(lambda: "Paging Ana Costa" in hub.dana.get("/").text)
+    assert "phone rings" not in hub.dana.get(f"/incidents/{name}").text
+    assert sandbox.ringing == {"Ana Costa"}
 
 
 def test_who_has_it_is_not_said_to_have_acknowledged_when_somebody_else_did(hub: Hub, sandbox: Sandbox) -> None:

@@ -43,7 +43,7 @@ FROM_PAGERDUTY = "pagerduty"
 #: What refreshed() brings up to date.
 SHOWN = (
     *("status", "status_changed_at", "acknowledged_at", "acknowledged_by", "resolved_at", "merged_into"),
-    *("assigned", "policy_id", "escalation_level", "title", "urgency", "service_id", "priority_id"),
+    *("assigned", "on_our_user", "policy_id", "escalation_level", "title", "urgency", "service_id", "priority_id"),
 )
 #: PagerDuty's times of one event, in the incident and in its log, differ by less.
 SLACK = timedelta(seconds=5)
@@ -124,6 +124,10 @@ class Incident(models.Model):
     links = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))  # [[text, address], …]
     # Keys of the jobs that told its channel last, by what they told.
     news_jobs = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
+    paging_ended = models.BooleanField(default=False, db_default=False)  # there is nobody left to escalate to
+    on_our_user = models.BooleanField(
+        default=False, db_default=False
+    )  # it is on the user by whom we act, without a phone
 
     objects = IncidentQuerySet.as_manager()
 
@@ -146,6 +150,11 @@ class Incident(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status != Status.RESOLVED
+
+    @property
+    def rings_nobody(self) -> bool:
+        """Nobody has it, and nobody's phone rings."""
+        return self.status == Status.TRIGGERED and (self.paging_ended or self.on_our_user)
 
     @property
     def is_from_pagerduty(self) -> bool:
@@ -223,6 +232,8 @@ class Incident(models.Model):
             return
         page = self._with_who_pressed(page)
         before = self._shown()
+        if page.status != self.status or self.assigned != [one.name for one in page.assigned]:
+            self.on_our_user = bool(page.assigned) and {one.id for one in page.assigned} == {our_user_id()}
         if page.status != self.status:
             self._status_changed(page)
         elif page.status == Status.ACKNOWLEDGED:
@@ -307,8 +318,11 @@ class Incident(models.Model):
         there = set(self.timeline.filter(log_entry_id__in=known).values_list("log_entry_id", flat=True))
         new = [one for id_, one in known.items() if id_ not in there]
         rows: list[TimelineEntry] = []
+        tells_of_paging = False
         for entry in new:
-            row = self._take_over(entry, in_words.told(entry, services=services))
+            told = in_words.told(entry, services=services)
+            tells_of_paging |= any(fact.startswith(in_words.PAGING) for fact in told.facts)
+            row = self._take_over(entry, told)
             if row.pk is None:
                 rows.append(row)
             else:
@@ -317,6 +331,8 @@ class Incident(models.Model):
         for entry in new:
             if entry.kind == "acknowledge":
                 self._acknowledgement_logged(entry)
+        if tells_of_paging:
+            self._paging_logged()
         return bool(new)
 
     def _take_over(self, entry: LogEntry, told: in_words.Told) -> "TimelineEntry":
@@ -361,6 +377,12 @@ class Incident(models.Model):
             self.acknowledged_by = self._last_to_acknowledge() or self.acknowledged_by
         self._save("acknowledged_at", "acknowledged_by")
 
+    def _paging_logged(self) -> None:
+        """Whether there is nobody left to escalate to, and nobody was paged since."""
+        last = self.timeline.filter(kind=Kind.PEOPLE, facts__contains=f"\n{in_words.PAGING}").first()
+        self.paging_ended = last is not None and in_words.PAGING_ENDED in last.facts
+        self._save("paging_ended")
+
     def _last_to_acknowledge(self) -> str:
         """As the log says: what is resolved, PagerDuty says nothing of who had it."""
         fact = _joined([in_words.status_fact(Status.ACKNOWLEDGED)])
@@ -376,11 +398,6 @@ class Incident(models.Model):
             cursor.execute(query, [self.id, Kind.STATUS.value, f"%{fact}%"])
             (times,) = cursor.fetchone()
         return bool(times < 2)
-
-    def paging_ended(self) -> bool:
-        """PagerDuty's log says that there is nobody left to escalate to, and not since that somebody is paged."""
-        last = self.timeline.filter(kind=Kind.PEOPLE, facts__contains=f"\n{in_words.PAGING}").first()
-        return last is not None and in_words.PAGING_ENDED in last.facts
 
     def nobody_acknowledged(self, minutes: int) -> None:
         self.reminded_of = self.status_changed_at

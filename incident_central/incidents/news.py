@@ -97,19 +97,25 @@ def look_for_it(news: News) -> Record | None:
 
 def message_of(news: News) -> Message:
     incident, mentions = news.incident, _reporter(news.incident)
-    names = listing(incident.assigned) or "nobody"
     if news.what == REMINDER:
         minutes = int(UNACKNOWLEDGED.total_seconds() / 60)
-        paging = "PagerDuty has stopped paging" if incident.paging_ended() else f"PagerDuty is paging {names}"
-        text = f"Nobody has acknowledged for {minutes} minutes. {paging}."
+        text = f"Nobody has acknowledged for {minutes} minutes. {_paging(incident)}"
         return Message(marker=news.marker, paragraphs=(text,))
     if news.what == Status.ACKNOWLEDGED:
-        text = f"Acknowledged by {incident.acknowledged_by or names}."
+        text = f"Acknowledged by {incident.acknowledged_by or listing(incident.assigned) or 'nobody'}."
     elif news.what == Status.RESOLVED:
         text = f"Resolved. It was merged into {incident.merged_into}." if incident.merged_into else "Resolved."
     else:
-        return Message(marker=news.marker, paragraphs=(f"Triggered again: PagerDuty is paging {names}.",))
+        return Message(marker=news.marker, paragraphs=(f"Triggered again: {_paging(incident)}",))
     return Message(marker=news.marker, paragraphs=(text,), mentions=mentions)
+
+
+def _paging(incident: Incident) -> str:
+    if incident.on_our_user:
+        return "PagerDuty has it on Incident Central’s own user, who has no phone. Escalate it, or phone somebody."
+    if incident.paging_ended:
+        return "PagerDuty has stopped paging."
+    return f"PagerDuty is paging {listing(incident.assigned) or 'nobody'}."
 
 
 def _reporter(incident: Incident) -> tuple[str, ...]:

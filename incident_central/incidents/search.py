@@ -34,6 +34,7 @@ class Listed(NamedTuple):
     pagerduty_id: str
     pagerduty_url: str
     slack_url: str
+    rings_nobody: bool  # while it is triggered
 
     @property
     def is_open(self) -> bool:

@@ -93,13 +93,11 @@ def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
     levels, acting = _levels(found), acting_on(found)
     screen = timeline(found, QueryDict(query))
     since = unacknowledged_since(found)
-    stopped = since is not None and found.paging_ended()
-    about = basics() | {"incident": found, "levels": levels, "acting": acting, "timeline": screen, "stopped": stopped}
+    about = basics() | {"incident": found, "levels": levels, "acting": acting, "timeline": screen}
     context = {
         "incident": found,
         "unpaged": found.is_open and "page" in rows and could_not_page(found, rows["page"]),
         "unacknowledged_since": since,
-        "stopped": stopped,
         "needing": [line for line in lines if line.needs_reader],
         "summary": steps.summary(lines),
         "address": screen.address,

@@ -83,4 +83,6 @@ def _who(incident: Listed, page: StepRow | None) -> str:
         return "Nobody could be paged yet"
     if page is not None and page.state == State.BY_HAND:
         return "Phoned by hand"
+    if incident.rings_nobody:
+        return "Nobody is paged any more"
     return f"Paging {names}" if names else "Paging"
