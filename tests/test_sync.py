@@ -437,6 +437,42 @@ def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[...,
     assert len(sandbox.calls("POST /incidents")) == before + 1
 
 
+def test_more_people_on_call_than_one_list_tells_are_all_known(
+    make_hub: Callable[..., Hub], quiet_sandbox: Sandbox
+) -> None:
+    """A list ends at its 10,000th row, and whoever comes after it would count as nobody."""
+    sandbox, hub = quiet_sandbox, make_hub()
+    sandbox.switch(rate_limits="off")
+    ten = [{"id": one["id"], "type": "user_reference"} for one in sandbox.state["pagerduty"]["users"]][:10]
+    rules = [{"escalation_delay_in_minutes": 5, "targets": ten}] * 3
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(340):
+            policy = {"type": "escalation_policy", "name": f"Team {number}", "escalation_rules": rules}
+            pool.submit(ask, sandbox, "/escalation_policies", {"escalation_policy": policy})
+    hub.sandbox = sandbox
+    hub.start()
+    known = """SELECT count(*) AS n FROM incidents_oncall
+               WHERE policy_id IN (SELECT id FROM incidents_escalationpolicy WHERE name LIKE 'Team %%')"""
+    eventually(lambda: hub.rows(known)[0]["n"] == 340 * 30, within=60)
+
+
+def test_a_long_open_list_is_read_the_less_often(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    sandbox.switch(rate_limits="off")
+    hub.sandbox = sandbox
+    hub.start()
+    _, page = reported(hub, sandbox)
+    service = {"id": incident(sandbox, page)["service"]["id"], "type": "service_reference"}
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(401):
+            about = {"type": "incident", "title": f"Disk {number} is full", "service": service}
+            pool.submit(ask, sandbox, "/incidents", {"incident": about})
+    hub.does("poll")
+    (poll,) = hub.rows("SELECT run_at, finished_at FROM jobs_step WHERE name = 'poll'")
+    run_at, finished_at = (datetime.fromisoformat(str(poll[name])) for name in ("run_at", "finished_at"))
+    assert 24 < (run_at - finished_at).total_seconds() < 26, "five calls, twelve a minute"
+
+
 def test_pages_ask_pagerduty_nothing_however_many_look(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
     sandbox, hub = quiet_sandbox, make_hub()
     hub.sandbox = sandbox

@@ -23,6 +23,9 @@ from incident_central.jobs.workflow import Record
 
 #: How far ahead we know who is on call, so that a hand-over shows on the minute even while PagerDuty is down.
 AHEAD = timedelta(hours=24)
+#: Who is on call in more policies than these is asked for by their ids: a list of all would end at its 10,000th row,
+#: and whoever comes after it would count as nobody.
+TOLD_AT_ONCE = 200
 #: Slack's list of members may be asked for about 20 times a minute. (fact sheet sections 1 and 2)
 CALLS_AT_ONCE, REST = 5, timedelta(seconds=15)
 
@@ -42,14 +45,15 @@ class Directory:
 def read_directory(_: object) -> Record:
     """Teams, priorities, people, policies, services, and who is on call now and in the hours to come."""
     spare_pager()
-    since = now().replace(second=0, microsecond=0)
+    since, policies = now().replace(second=0, microsecond=0), tuple(pager().escalation_policies())
+    by_name = [one.id for one in policies] if len(policies) > TOLD_AT_ONCE else None
     read = Directory(
         tuple(pager().teams()),
         tuple(pager().priorities()),
         tuple(pager().users()),
-        tuple(pager().escalation_policies()),
+        policies,
         tuple(pager().services()),
-        tuple(pager().on_calls(since=since, until=since + AHEAD)),
+        tuple(pager().on_calls(since=since, until=since + AHEAD, policy_ids=by_name)),
     )
     return lambda: _write(read)
 

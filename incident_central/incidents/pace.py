@@ -16,6 +16,11 @@ SHORTEST_PART = timedelta(seconds=2)  # PagerDuty's times are whole seconds, and
 NEARLY_ALL = timedelta(seconds=30)
 
 
+def calls_for(rows: int) -> int:
+    """That a list of so many rows takes."""
+    return max(1, -(-rows // A_CALL))
+
+
 class Budget:
     """So many calls a minute, and at most as many at once."""
 
@@ -33,10 +38,10 @@ class Budget:
             self._left -= calls
             return True
 
-    def took(self, *, rows: int) -> None:
-        """A list was read. Its first call is counted otherwise; what so many rows took besides is owed."""
+    def took(self, *, rows: int, of_which_free: int = 1) -> None:
+        """A list was read. So many of its calls are counted otherwise; what its rows took besides is owed."""
         with self._lock:
-            self._left -= max(0, -(-rows // A_CALL) - 1)
+            self._left -= calls_for(rows) - of_which_free
 
 
 class Parts:

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from incident_central.database import now, transaction
 from incident_central.incidents import copying, importing, models, news, periodic, stale, subscribing
 from incident_central.incidents.models import Incident, RefusedWebhook, Status, Webhook, WebhookSubscription
-from incident_central.incidents.pace import Budget, Parts
+from incident_central.incidents.pace import A_CALL, Budget, Parts, calls_for
 from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import (
     IntegrationError,
@@ -58,8 +58,14 @@ MOST_INCIDENTS = 5
 
 LOG = "log"
 
+#: The open list is read so seldom at least, for each call that it takes.
+A_CALL_OF_LIST = timedelta(seconds=5)
+#: What of it is not paid by the other calls: one call of each poll.
+POLLS_A_MINUTE = 4
+
 #: For incidents that are read by themselves, and for the log where one call does not tell all of it.
 _by_themselves = Budget(CALLS_A_MINUTE)
+_polls = Budget(POLLS_A_MINUTE)
 _parts = Parts()
 
 
@@ -109,6 +115,7 @@ def poll(_: object) -> Record:
     spare_pager()
     asked_at = now()
     listed = pager().open_pages()
+    _by_themselves.took(rows=len(listed), of_which_free=int(_polls.take(1)))
     seen = {page.id for page in listed}
     ours = Incident.objects.exclude(status=Status.RESOLVED).filter(_can_be_read())
     gone = {one.pagerduty_id: one for one in ours if one.pagerduty_id not in seen}
@@ -131,7 +138,12 @@ def _polled(listed: list[Page], found: list[Page], missing: list[str], left: lis
     refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
-    stale.run_again(stale.POLL, after=_pace())
+    stale.run_again(stale.POLL, after=max(_pace(), _rest_after(len(listed))))
+
+
+def _rest_after(listed: int) -> timedelta:
+    """Until a list of so many open incidents may be read again."""
+    return A_CALL_OF_LIST * calls_for(listed) if listed > A_CALL else timedelta(seconds=1)
 
 
 def _can_be_read() -> Q:
@@ -198,7 +210,8 @@ def heard(webhook_id: str, told: Heard, *, body: bytes, signatures: str) -> None
         if is_new and told.page_id:
             stale.mark(Q(pagerduty_id=told.page_id))
         if is_new and told.is_of_new_page and settings.PAGERDUTY_IMPORT_INCIDENTS:
-            connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)), robust=True)
+            rest = _rest_after(Incident.objects.exclude(status=Status.RESOLVED).count())
+            connection.on_commit(lambda: stale.sooner(stale.POLL, within=rest), robust=True)
 
 
 def refused(why: str) -> None:

@@ -25,7 +25,6 @@ AHEAD = timedelta(days=14)
 AT_THE_SAME_TIME = 3  # calls
 #: A hand-over may leave a moment that is no gap.
 SHORTEST_GAP = timedelta(minutes=1)
-POLICIES_A_CALL = 25
 
 
 @dataclass(frozen=True)
@@ -93,10 +92,8 @@ def read_account(pager: PagerDuty, now: datetime) -> Account:
             read.on_calls[id_] = list(_on_calls(known[id_], turns))
         else:
             asked_for.append(id_)
-    for first in range(0, len(asked_for), POLICIES_A_CALL):
-        some = asked_for[first : first + POLICIES_A_CALL]
-        for one in pager.on_calls(since=now, until=now + AHEAD, policy_ids=some):
-            read.on_calls.setdefault(one.escalation_policy_id, []).append(one)
+    for one in pager.on_calls(since=now, until=now + AHEAD, policy_ids=asked_for):
+        read.on_calls.setdefault(one.escalation_policy_id, []).append(one)
     return read
 
 

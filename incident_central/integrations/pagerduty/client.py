@@ -53,6 +53,9 @@ EVENTS = [
     "incident.responder.replied",
 ]
 
+#: Named in one address.
+POLICIES_A_CALL = 50
+
 
 class PagerDuty(Calls):
     """A Pager. Thread-safe."""
@@ -94,12 +97,17 @@ class PagerDuty(Calls):
         """Those of drills left out: nobody reports for them."""
         return [service_of(row) for row in self.rows("/services") if not is_of_drill(row)]
 
-    def on_calls(self, *, since: datetime, until: datetime, policy_ids: Sequence[str] = ()) -> list[OnCall]:
+    def on_calls(self, *, since: datetime, until: datetime, policy_ids: Sequence[str] | None = None) -> list[OnCall]:
         """Who is on call at some time in the window, in these policies or in all. A level without anybody brings no
-        row; rows come in no order."""
-        which = list(policy_ids) or None
-        rows = self.rows("/oncalls", since=since.isoformat(), until=until.isoformat(), escalation_policy_ids=which)
-        return [on_call_of(row) for row in rows]
+        row; rows come in no order. Of all, PagerDuty tells 10,000 at most."""
+        some: list[Sequence[str] | None] = [None]
+        if policy_ids is not None:
+            some = [policy_ids[at : at + POLICIES_A_CALL] for at in range(0, len(policy_ids), POLICIES_A_CALL)]
+        rows = (
+            self.rows("/oncalls", since=since.isoformat(), until=until.isoformat(), escalation_policy_ids=which)
+            for which in some
+        )
+        return [on_call_of(row) for part in rows for row in part]
 
     # ── pages ─────────────────────────────────────────────────────────────────────────────────────
 
