@@ -14,10 +14,13 @@ from django.db.transaction import atomic
 from django.utils import timezone
 
 PATIENCE = 5.0  # seconds
-#: On PostgreSQL, a process that is frozen in a transaction keeps its locks for 5 s, which is far less than its leases.
-#: Those of its threads that wait for them give up before, or each would get them in turn and keep them as long.
-IF_FROZEN = """SELECT clock_timestamp(), set_config('lock_timeout', '3s', true),
-                      set_config('idle_in_transaction_session_timeout', '5s', true)"""
+#: How each transaction on PostgreSQL begins. A process that is frozen in one keeps its locks for 5 s, which is far less
+#: than its leases; those of its threads that wait for them give up before, or each would get them in turn and keep them
+#: as long. And what is committed is on the disk, also where the server is set up to answer sooner.
+AT_BEGIN = """SELECT clock_timestamp(), set_config('lock_timeout', '3s', true),
+                     set_config('idle_in_transaction_session_timeout', '5s', true),
+                     CASE WHEN current_setting('synchronous_commit') = 'off'
+                          THEN set_config('synchronous_commit', 'on', true) END"""
 
 _wrote_at = 0.0  # time.monotonic()
 
@@ -72,7 +75,7 @@ def transaction(*, urgent: bool = False) -> Iterator[datetime]:
     else:
         with atomic(durable=True):
             cursor = connection.cursor()
-            cursor.execute(IF_FROZEN)
+            cursor.execute(AT_BEGIN)
             yield cursor.fetchone()[0]
     _wrote_at = time.monotonic()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from tests.crash.relay import Relay
 from tests.crash.replicas import all_finished, report_all
@@ -89,6 +90,25 @@ def test_a_restart_of_postgresql_under_a_call_does_not_make_the_caller_look_dead
         assert _called_once_each(sandbox, names)
     for name in names:
         assert_everything_once(caller, sandbox, name)
+
+
+def test_what_was_accepted_is_on_the_disk_of_a_postgresql_that_does_not_wait_for_it(
+    make_own: Callable[..., Hub], own_cluster: tuple[Cluster, Hub], unlimited: Sandbox
+) -> None:
+    hub = make_own()
+    with psycopg.connect(hub.database_url, autocommit=True) as session:
+        database = sql.Identifier(session.info.dbname)
+        session.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(database))
+        session.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        session.execute("SELECT pg_reload_conf()")
+        hub.start()
+        ((written,),) = session.execute("SELECT pg_current_wal_insert_lsn()::text").fetchall()
+        (name,) = report_all([hub], each=1)
+        ((on_disk,),) = session.execute("SELECT pg_current_wal_flush_lsn() > %s::pg_lsn", [written]).fetchall()
+        assert on_disk
+        session.execute("ALTER SYSTEM RESET wal_writer_delay")
+    hub.finished(name)
+    assert_everything_once(hub, unlimited, name)
 
 
 def test_who_cannot_show_that_it_lives_sends_nothing(make_own: Callable[..., Hub], unlimited: Sandbox) -> None:
