@@ -1,13 +1,14 @@
 """What people do with an incident from here, seen from PagerDuty, Slack, the page and the database."""
 
 import re
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests import pagerduty
-from tests.processes import PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 
 
 @pytest.fixture
@@ -688,6 +689,45 @@ def test_nobody_acts_without_signing_in_or_from_another_site(hub: Hub, sandbox: 
         assert stranger.post(f"/incidents/{name}/{path}", {}).path == "/sign-in"
         assert hub.dana.post(f"/incidents/{name}/{path}", {}, token="forged").status == 403
     assert (actions(hub, name), writes(sandbox)) == ([], [])
+
+
+def test_what_was_sent_by_somebody_who_had_been_signed_out_is_sent_when_they_are_in_again(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    name, browser = reported(hub), _signed_out(hub)
+    page = browser.post(f"/incidents/{name}/actions/note", {"press": str(uuid4()), "text": 'It is the "pool" again.'})
+    assert page.status == 403
+    assert "You were signed out, and this has not been sent." in page.text
+    assert actions(hub, name) == []
+    wrong = browser.post("/sign-in", _hidden(page) | {"email": ADMIN, "password": "wrong"})
+    assert wrong.status == 422
+    page = browser.post("/sign-in", _hidden(wrong) | {"email": ADMIN, "password": PASSWORD})
+    assert "It is the &quot;pool&quot; again." in page.text
+    (path,) = re.findall(r'<form class="row" method="post" action="([^"]+)"', page.text)
+    browser.post(path, _hidden(page))
+    settled(hub, name)
+    assert [one for one in notes(sandbox, name) if one.startswith('It is the "pool" again.')]
+
+
+def _signed_out(hub: Hub) -> Browser:
+    """With the page still open."""
+    browser = Browser(hub.url)
+    browser.sign_in(ADMIN, PASSWORD)
+    browser.cookies.clear("127.0.0.1", "/", "sessionid")
+    return browser
+
+
+def _hidden(page: Page) -> dict[str, str]:
+    given = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text)
+    return {name: unescape(value) for name, value in given if name != "csrfmiddlewaretoken"}
+
+
+def test_no_password_travels_with_what_was_sent(hub: Hub) -> None:
+    page = _signed_out(hub).post(
+        "/account", {"old_password": PASSWORD, "new_password1": "another one", "note": "a b c"}
+    )
+    assert page.path == "/sign-in"
+    assert "another one" not in page.text
 
 
 def test_what_does_not_exist_is_not_found(hub: Hub, sandbox: Sandbox) -> None:

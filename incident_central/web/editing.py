@@ -9,7 +9,8 @@ from incident_central.incidents import editing
 from incident_central.incidents.editing import CannotEdit, Ours
 from incident_central.incidents.models import Incident
 from incident_central.web.acting import press_id
-from incident_central.web.security import SeeOther, SignedIn, signed_in
+from incident_central.web.addressing import SeeOther
+from incident_central.web.security import SignedIn, signed_in
 
 
 @require_http_methods(["GET", "POST"])

@@ -35,7 +35,8 @@ from incident_central.incidents.reporting import (
 )
 from incident_central.incidents.text import clean
 from incident_central.outage import A_SECOND, require_writable, within
-from incident_central.web.security import PATIENCE, SeeOther, SignedIn, signed_in
+from incident_central.web.addressing import SeeOther
+from incident_central.web.security import PATIENCE, SignedIn, signed_in
 from incident_central.web.who_answers import WhoAnswers, services_by_team, usable_service, who_answers
 from incident_central.web.without_database import Reporter, StandIn, reporter_of, stand_in_for
 

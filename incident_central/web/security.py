@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
@@ -17,6 +16,8 @@ from incident_central.accounts.models import User
 from incident_central.accounts.signed_in import SessionStore
 from incident_central.outage import within
 from incident_central.web import without_database
+from incident_central.web.addressing import came_from
+from incident_central.web.carried import posted
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
@@ -32,16 +33,10 @@ class SignedIn(HttpRequest):
     htmx: HtmxDetails
 
 
-class SeeOther(HttpResponseRedirect):
-    """The answer to a form: go on to this page, and reloading it does not send the form again."""
-
-    status_code = 303
-
-
 def signed_in(
     view: Callable[Concatenate[SignedIn, P], R],
 ) -> Callable[Concatenate[HttpRequest, P], R | HttpResponse]:
-    """Others are sent to the sign-in page first, and come back to where they wanted to go.
+    """Others are sent to the sign-in page first, with what they sent, and come back to where they wanted to go.
 
     Raises django.db.Error when the database does not answer in PATIENCE seconds.
     """
@@ -53,7 +48,9 @@ def signed_in(
             return response
         if cast(SignedIn, request).htmx:
             return HttpResponseClientRefresh()
-        # What was posted is lost, so they come back to the form and not to the address that it was sent to.
+        if (sent := posted(request)) is not None:
+            return render(request, "web/sign-in.html", {"next": sent.back, "carried": sent}, status=403)
+        # They come back to the form, and not to the address that it was sent to.
         wanted = request.get_full_path() if request.method in ("GET", "HEAD") else came_from(request)
         return redirect_to_login(wanted, reverse("sign-in"))
 
@@ -62,22 +59,6 @@ def signed_in(
         return within(PATIENCE, lambda: only_signed_in(request, *args, **kwargs))
 
     return in_time
-
-
-def came_from(request: HttpRequest) -> str:
-    """Path of the page of ours on which a form was sent, as the browser says; home where it does not."""
-    parts = urlsplit(request.headers.get("Referer", ""))
-    if parts.netloc != request.get_host():
-        return reverse("home")
-    return safe_next(request, parts._replace(scheme="", netloc="", fragment="").geturl())
-
-
-def safe_next(request: HttpRequest, address: str) -> str:
-    """The address if it is one of ours, else home: nobody is sent elsewhere by a link that looks like ours."""
-    ours = url_has_allowed_host_and_scheme(
-        address, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return address if ours else reverse("home")
 
 
 # ── headers ───────────────────────────────────────────────────────────────────────────────────────

@@ -19,7 +19,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from incident_central.incidents.text import clean
 from incident_central.outage import within
 from incident_central.web import without_database
-from incident_central.web.security import PATIENCE, SeeOther, safe_next
+from incident_central.web.addressing import SeeOther, safe_next
+from incident_central.web.carried import unpacked
+from incident_central.web.security import PATIENCE
 
 TRIES = 10
 TRIES_WITHIN = 15 * 60  # seconds
@@ -33,19 +35,21 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 def _sign_in(request: HttpRequest) -> HttpResponse:
     wanted = safe_next(request, request.POST.get("next") or request.GET.get("next") or reverse("home"))
-    context = {"next": wanted, "email": clean(request.POST.get("email", ""))}
+    carried = unpacked(request)
+    email = clean(request.POST.get("email", ""))
+    context = {"next": wanted, "email": email, "carried": carried}
     if request.method == "GET":
         return SeeOther(wanted) if request.user.is_authenticated else render(request, "web/sign-in.html", context)
-    key = _key(request, context["email"])
+    key = _key(request, email)
     shut_until = _count(key)
     if shut_until is not None:
         return render(request, "web/sign-in.html", context | {"shut_until": shut_until}, status=429)
-    user = authenticate(request, username=context["email"], password=request.POST.get("password", ""))
+    user = authenticate(request, username=email, password=request.POST.get("password", ""))
     if user is None:
         return render(request, "web/sign-in.html", context | {"failed": True}, status=422)
     cache.delete(key)
     login(request, user)
-    return SeeOther(wanted)
+    return SeeOther(wanted) if carried is None else render(request, "web/send-again.html", {"carried": carried})
 
 
 @require_POST
