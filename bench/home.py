@@ -67,6 +67,10 @@ FULL = Plan(
 QUICK = Plan((100,), 3, pairs=1, turns=1, page=2, seconds=0.5, calls=1, opened=60, viewers=2, changes={"webhook": 1})
 
 
+#: What every page takes, and nothing else: who is signed in, what all pages say, a template.
+NOT_THERE = "/not-there"
+
+
 class Viewer:
     """Dana with one kept connection."""
 
@@ -101,7 +105,7 @@ class Viewer:
         self._connection.request("GET", path, headers=self._headers | headers)
         answer = self._connection.getresponse()
         body = answer.read()
-        if answer.status not in (200, 304):
+        if answer.status not in (200, 304) and path != NOT_THERE:
             raise RuntimeError(f"{path}: {answer.status}")
         return answer.getheader("ETag", ""), body
 
@@ -201,6 +205,7 @@ def _largest(plan: Plan, measured: Measured, name: str, seeded: Seeded) -> None:
     measured.numbers[f"{name}: pages a second"] = pages / plan.seconds
     measured.numbers[f"{name}: processor a page"] = (processor_time(hub) - used) / pages * 1000
     measured.series[f"{name}: nothing"] = viewer.again("/healthz", plan.each)
+    measured.series[f"{name}: empty"] = viewer.times(NOT_THERE, plan.each)
 
 
 def _at_once(hub: Hub, seconds: float) -> int:

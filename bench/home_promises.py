@@ -53,4 +53,5 @@ def _of_one(measured: Measured, plan: Plan, database: str, small: str, large: st
         ),
         Row(f"{database}: processor a page", measured.numbers[f"{name}: processor a page"], "ms"),
         Row(f"{database}: an answer without any work (the floor)", p50[f"{name}: nothing"], "ms"),
+        Row(f"{database}: a page without anything of its own", p50[f"{name}: empty"], "ms"),
     ]

@@ -1,6 +1,8 @@
 """What people do with an incident from here, seen from PagerDuty, Slack, the page and the database."""
 
 import re
+import time
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 from uuid import uuid4
@@ -243,7 +245,7 @@ def test_what_was_pressed_before_it_began_anew_is_not_done(hub: Hub, sandbox: Sa
     sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")  # which is read first
     act(hub, name, kind, level="2")
     tried_in_vain(hub, name)
-    hub.rows("UPDATE incidents_action SET pressed_at = %s", "2026-01-01 00:00:00")  # long ago, and it waited since
+    _waited_since(hub, hours=1)
     triggered = {"incident": {"type": "incident_reference", "status": "triggered"}}
     if kind == "escalate":
         pagerduty.ask(sandbox, f"/incidents/{page}", _level(3), method="PUT")
@@ -256,15 +258,120 @@ def test_what_was_pressed_before_it_began_anew_is_not_done(hub: Hub, sandbox: Sa
     assert (sandbox.page_of(name)["status"], sandbox.ringing) == ("triggered", ringing)
     assert len(writes(sandbox)) == before
     why = {
-        "acknowledge": "It rings anew",
+        "acknowledge": "It was acknowledged or resolved after this was pressed, and is triggered again.",
         "resolve": "and reopened since",
         "escalate": "PagerDuty has reached level 3 meanwhile",
     }
     assert why[kind] in hub.dana.get(f"/incidents/{name}").text
 
 
+def _waited_since(hub: Hub, *, hours: int) -> None:
+    """As if everything that waits had been pressed so long ago."""
+    pressed_at = datetime.now(UTC) - timedelta(hours=hours)
+    hub.rows("UPDATE incidents_action SET pressed_at = %s", _written(pressed_at))
+    hub.rows("UPDATE jobs_step SET ask_at = %s WHERE name = 'act'", _written(pressed_at + timedelta(hours=4)))
+
+
+def _written(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
 def _level(level: int) -> dict[str, Any]:
     return {"incident": {"type": "incident_reference", "escalation_level": level}}
+
+
+def test_what_waited_is_done_to_what_is_still_meant(hub: Hub, sandbox: Sandbox) -> None:
+    """A priority that somebody else has changed stays; a snooze ends when it was to end, or is over."""
+    name, snoozed = reported(hub), reported(hub)
+    for one in (name, snoozed):
+        pagerduty.act(sandbox, sandbox.page_of(one)["id"], "acknowledge")
+    hub.poll_now()
+    eventually(lambda: all(hub.incident(one)["status"] == "acknowledged" for one in (name, snoozed)))
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "priority", priority=hub.priority_id("P3"))
+    act(hub, name, "snooze", hours="1")
+    act(hub, snoozed, "snooze", hours="4")
+    tried_in_vain(hub, name)
+    tried_in_vain(hub, snoozed)
+    _waited_since(hub, hours=1)
+    page, to = sandbox.page_of(name)["id"], {"id": hub.priority_id("P2"), "type": "priority_reference"}
+    pagerduty.edit(sandbox, page, priority=to)
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["nothing", "nothing"]
+    assert pagerduty.incident(sandbox, page)["priority"]["summary"] == "P2"
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "It was changed to P2 meanwhile." in text
+    assert "The time for which it was to be snoozed is over." in text
+    settled(hub, snoozed)
+    (call,) = sandbox.calls("POST /incidents/{id}/snooze")
+    assert 3 * 3600 - 60 < call["body"]["duration"] <= 3 * 3600
+
+
+def test_pressed_again_by_retry_it_is_meant_as_it_is_now(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    page = sandbox.page_of(name)["id"]
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "acknowledge")
+    tried_in_vain(hub, name)
+    _waited_since(hub, hours=5)
+    (action,) = actions(hub, name)
+    eventually(lambda: steps(hub, action["id"])["act"]["state"] == "failed")
+    pagerduty.act(sandbox, page, "acknowledge")
+    triggered = {"incident": {"type": "incident_reference", "status": "triggered"}}
+    pagerduty.ask(sandbox, f"/incidents/{page}", triggered, method="PUT")
+    time.sleep(6)  # longer than the two clocks may differ
+    hub.dana.post(f"/incidents/{name}/actions/{action['id']}/act", {})
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["done"]
+    assert sandbox.page_of(name)["status"] == "acknowledged"
+
+
+def test_a_team_is_paged_though_the_same_person_is_on_call_for_both(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    other, (paged,) = _policy_of(hub, "Search")["id"], sandbox.ringing
+    person = person_id(hub, paged)
+    rules = [{"id": "R1", "minutes": 5, "target_ids": [person]}, {"id": "R2", "minutes": 5, "target_ids": [person]}]
+    sandbox.plant("pagerduty", "policies", other, set={"rules": rules})
+    hub.does("directory")
+    act(hub, name, "reassign", to=f"policy:{other}")
+    assert [one["outcome"] for one in settled(hub, name)] == ["done"]
+    assert pagerduty.incident(sandbox, sandbox.page_of(name)["id"])["escalation_policy"]["id"] == other
+
+
+def test_what_is_pressed_before_the_channel_is_open_reaches_it(hub: Hub, sandbox: Sandbox) -> None:
+    fault = sandbox.fault("slack", "500", method="conversations.create")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    eventually(lambda: hub.incident(name)["pagerduty_id"])
+    act(hub, name, "wrong-service", service=hub.service_id("Search"))
+    act(hub, name, "me-too", saw="Nothing is found.")
+    tried_in_vain(hub, name, "tell")
+    assert "Tell the channel" not in hub.dana.get(f"/incidents/{name}").text, "it only waits: there is none yet"
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    settled(hub, name)
+    said = [one["text"] for one in sandbox.messages(name)]
+    assert [one for one in said if one.startswith("Moved from Checkout API to Search")]
+    assert [one for one in said if "Nothing is found." in one]
+
+
+def test_whoever_phoned_says_when_it_is_over(hub: Hub, sandbox: Sandbox) -> None:
+    down = sandbox.fault("pagerduty", "down", method="POST /incidents")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    eventually(lambda: hub.steps(name)["page"]["attempts"])
+    assert act(hub, name, "resolve").status == 422
+    hub.dana.post(f"/incidents/{name}/steps/page", {"done": "by-hand"})
+    hub.finished(name)
+    sandbox.control(f"/faults/{down}", method="DELETE")
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "People were phoned, so PagerDuty does not have this incident. Press Resolve when it is over." in text
+    for _ in range(2):
+        act(hub, name, "resolve")
+        settled(hub, name)
+    row = hub.incident(name)
+    assert (row["status"], row["pagerduty_id"], bool(row["resolved_at"])) == ("resolved", None, True)
+    assert entries(hub, name).count("Resolved by Dana Okafor") == 1
+    assert [one for one in sandbox.pages if one["key"] == name] == []
+    eventually(lambda: [one for one in sandbox.messages(name) if one["text"].startswith("Resolved.")])
+    assert "1 open" not in hub.dana.get("/").text
 
 
 def test_an_hour_old_resolve_is_done_though_an_acknowledgement_ran_out_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
@@ -273,7 +380,7 @@ def test_an_hour_old_resolve_is_done_though_an_acknowledgement_ran_out_meanwhile
     sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")  # which is read first
     act(hub, name, "resolve")
     tried_in_vain(hub, name)
-    hub.rows("UPDATE incidents_action SET pressed_at = %s", "2026-01-01 00:00:00")
+    _waited_since(hub, hours=1)
     pagerduty.act(sandbox, page, "acknowledge")
     triggered = {"incident": {"type": "incident_reference", "status": "triggered"}}
     pagerduty.ask(sandbox, f"/incidents/{page}", triggered, method="PUT")
@@ -686,7 +793,7 @@ def test_nobody_acts_without_signing_in_or_from_another_site(hub: Hub, sandbox: 
     stranger.get("/sign-in")
     for path in ("actions/acknowledge", "actions/wrong-service", "edit"):
         assert stranger.get(f"/incidents/{name}/{path}").path == "/sign-in"
-        assert stranger.post(f"/incidents/{name}/{path}", {}).path == "/sign-in"
+        assert stranger.post(f"/incidents/{name}/{path}", {}).status == 403
         assert hub.dana.post(f"/incidents/{name}/{path}", {}, token="forged").status == 403
     assert (actions(hub, name), writes(sandbox)) == ([], [])
 
@@ -695,18 +802,40 @@ def test_what_was_sent_by_somebody_who_had_been_signed_out_is_sent_when_they_are
     hub: Hub, sandbox: Sandbox
 ) -> None:
     name, browser = reported(hub), _signed_out(hub)
-    page = browser.post(f"/incidents/{name}/actions/note", {"press": str(uuid4()), "text": 'It is the "pool" again.'})
+    page = browser.post(f"/incidents/{name}/actions/note", {"press": str(uuid4()), "text": 'It is the "pool".'})
     assert page.status == 403
-    assert "You were signed out, and this has not been sent." in page.text
+    assert "You were signed out, and “Add note” has not been done." in page.text
     assert actions(hub, name) == []
     wrong = browser.post("/sign-in", _hidden(page) | {"email": ADMIN, "password": "wrong"})
     assert wrong.status == 422
     page = browser.post("/sign-in", _hidden(wrong) | {"email": ADMIN, "password": PASSWORD})
-    assert "It is the &quot;pool&quot; again." in page.text
-    (path,) = re.findall(r'<form class="row" method="post" action="([^"]+)"', page.text)
-    browser.post(path, _hidden(page))
+    assert "It is the &quot;pool&quot;." in page.text
+    _send(browser, page)
     settled(hub, name)
-    assert [one for one in notes(sandbox, name) if one.startswith('It is the "pool" again.')]
+    assert [one for one in notes(sandbox, name) if one.startswith('It is the "pool".')]
+
+
+def test_a_press_of_somebody_who_had_been_signed_out_says_whom_it_would_page(hub: Hub, sandbox: Sandbox) -> None:
+    name, one, other = reported(hub), _signed_out(hub), Browser(hub.url)
+    page = one.post(f"/incidents/{name}/actions/escalate", {"press": str(uuid4()), "level": "2"})
+    assert "Oskar Lindqvist" not in page.text, "they may be a stranger by now"
+    stale = one.post("/sign-in", _hidden(page) | {"email": ADMIN, "password": PASSWORD}, token="of another tab")
+    assert stale.status == 403
+    page = one.post("/sign-in", _hidden(stale) | {"email": ADMIN, "password": PASSWORD})
+    assert "Escalate to Oskar Lindqvist, level 2: Card payments fail" in page.text
+    assert writes(sandbox) == []
+    _send(one, page)
+    settled(hub, name)
+    assert sandbox.ringing == {"Oskar Lindqvist"}
+    other.get("/sign-in")
+    for packed in ("[" * 5000, '["//elsewhere.example", "/", []]', "{}", '["/", "/", [1]]'):
+        page = other.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "carried": packed})
+        assert (page.status, page.path) == (200, "/")
+
+
+def _send(browser: Browser, page: Page) -> Page:
+    (path,) = re.findall(r'<form class="row" method="post" action="([^"]+)"', page.text)
+    return browser.post(path, _hidden(page))
 
 
 def _signed_out(hub: Hub) -> Browser:

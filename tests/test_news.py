@@ -211,19 +211,45 @@ def test_where_there_is_nobody_left_to_escalate_to_nobody_is_said_to_be_paged(hu
     assert "<dt>Paged last</dt>" in text
     hub.remind_now()
     eventually(lambda: said(sandbox, name, "Nobody has acknowledged for 5 minutes. PagerDuty has stopped paging."))
+    eventually(lambda: said(sandbox, name, "PagerDuty has stopped paging: there is nobody left to escalate to."))
     assert "Nobody is paged any more" in hub.dana.get("/").text
     hub.dana.post(f"/incidents/{name}/actions/escalate", {"press": str(uuid4()), "level": "1"})
     eventually(lambda: "Paging Jonas Weber" in hub.dana.get("/").text)
+
+
+def test_what_is_triggered_again_after_paging_had_ended_is_paging(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox, service_name="Data Warehouse")
+    for _ in range(20):  # not so long that it resolves itself
+        sandbox.advance(600)
+    hub.does("poll", "log")
+    eventually(lambda: said(sandbox, name, "PagerDuty has stopped paging: there is nobody left to escalate to."))
+    act(sandbox, page, "acknowledge", "Ana Costa")
+    hub.does("poll")
+    eventually(lambda: said(sandbox, name, "Acknowledged by Ana Costa."))
+    sandbox.advance(1801)
+    hub.does("poll")  # before its log tells why
+    eventually(lambda: said(sandbox, name, "Triggered again: PagerDuty is paging Ana Costa."))
+    hub.does("log")
+    assert "Paging Ana Costa" in hub.dana.get("/").text
+
+
+def test_where_pagerdutys_clock_is_minutes_off_five_minutes_are_five(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.advance(300)
+    hub.does("poll")
+    name, _ = reported(hub, sandbox, service_name="Data Warehouse")
+    hub.does("poll", "remind")
+    assert said(sandbox, name, "Nobody has acknowledged") == []
+    sandbox.advance(301)
+    hub.does("poll", "remind")
+    eventually(lambda: said(sandbox, name, "Nobody has acknowledged for 5 minutes."))
+    assert "Nobody has acknowledged for" in hub.dana.get(f"/incidents/{name}").text
 
 
 def test_where_an_acknowledgement_from_here_runs_out_it_is_said_that_no_phone_rings(hub: Hub, sandbox: Sandbox) -> None:
     name, _ = reported(hub, sandbox, service_name="Data Warehouse")
     hub.dana.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
     eventually(lambda: hub.incident(name)["status"] == "acknowledged")
-    assert (
-        "If it may outlast the acknowledgement, acknowledge it in PagerDuty, too."
-        in hub.dana.get(f"/incidents/{name}").text
-    )
+    assert "Acknowledge it there, too, if it may take long." in hub.dana.get(f"/incidents/{name}").text
 
     sandbox.advance(1801)
     assert sandbox.ringing == set()

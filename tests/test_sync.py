@@ -437,6 +437,18 @@ def test_when_pagerduty_is_nearly_full_only_pages_go_out(make_hub: Callable[...,
     assert len(sandbox.calls("POST /incidents")) == before + 1
 
 
+def test_one_that_cannot_be_read_keeps_nobody_from_what_is_known(hub: Hub, sandbox: Sandbox) -> None:
+    one, first = reported(hub, sandbox)
+    other, second = reported(hub, sandbox)
+    hub.poll_now()
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    sandbox.plant("pagerduty", "incidents", first, delete=True)  # it leaves the list, and is read by itself
+    act(sandbox, second, "acknowledge")
+    hub.does("poll")
+    assert hub.incident(other)["status"] == "acknowledged"
+    assert (hub.incident(one)["status"], hub.incident(one)["missing_at"]) == ("triggered", None)
+
+
 def test_more_people_on_call_than_one_list_tells_are_all_known(
     make_hub: Callable[..., Hub], quiet_sandbox: Sandbox
 ) -> None:

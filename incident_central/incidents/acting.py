@@ -17,7 +17,7 @@ from typing import Any
 from django.db.models import Q
 
 from incident_central.database import now
-from incident_central.incidents import inviting, people, response, stale, sync
+from incident_central.incidents import inviting, news, people, response, stale, sync
 from incident_central.incidents.models import (
     SLACK,
     WRITTEN_HERE,
@@ -31,6 +31,7 @@ from incident_central.incidents.models import (
 from incident_central.incidents.steps import ON_ITS_WAY, PAGED_BY_HAND, nothing, without_slack
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Message, Page
+from incident_central.jobs.models import State, job_steps
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
 
@@ -58,6 +59,12 @@ class Doing:
 
 def _assigned_to_them(page: Page, asked: Asked) -> bool:
     return {one.id for one in page.assigned} == set(asked["people"])
+
+
+def _is_theirs(page: Page, asked: Asked) -> bool:
+    """Also whoever is paged after them is of the team that was asked for."""
+    follows = None if page.assigned_by_hand else page.escalation_policy_id
+    return _assigned_to_them(page, asked) and follows == asked.get("policy")
 
 
 def _reassign(page: Page, asked: Asked) -> Page:
@@ -90,7 +97,7 @@ DOING = {
     ),
     Kind.REASSIGN: Doing(
         _reassign,
-        _assigned_to_them,
+        _is_theirs,
     ),
     Kind.MOVE: Doing(
         lambda page, asked: pager().move(page.id, service_id=asked["service"], policy_id=asked["policy"]),
@@ -106,7 +113,7 @@ DOING = {
         lambda page, asked: asked["message"] in pager().help_asked(page.id),
     ),
     Kind.SNOOZE: Doing(
-        lambda page, asked: pager().snooze(page.id, seconds=asked["seconds"]),
+        lambda page, asked: pager().snooze(page.id, seconds=asked["seconds"] - asked["waited"]),
         lambda page, asked: False,
         only_acknowledged=True,
     ),
@@ -121,17 +128,21 @@ def act(action: Action) -> Record:
 
     Snoozing again snoozes from then on, which a second or two later is the same.
     """
+    if action.kind == Kind.RESOLVE and was_phoned(action.incident):
+        return lambda: _resolved_here(action)
     doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
     if why_not := _why_not(action, page):
         return lambda: _came_to_nothing(action, page, asked_at, why_not)
     asked_at = now()
-    done = doing.do(page, action.asked)
+    done = doing.do(page, action.asked | {"waited": _waited(action)})
     return lambda: _acted(action, done, asked_at)
 
 
 def look_whether_acted(action: Action) -> Record | None:
     """What is so already may be so by somebody else: then it is not said to be the work of who pressed."""
+    if action.incident.pagerduty_id is None:
+        return None
     doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
     if not doing.is_so(page, action.asked):
@@ -139,6 +150,20 @@ def look_whether_acted(action: Action) -> Record | None:
     if doing.by is not None and our_user_id() not in doing.by(page):
         return lambda: _came_to_nothing(action, page, asked_at, _why_not(action, page))
     return lambda: _acted(action, page, asked_at)
+
+
+def was_phoned(incident: Incident) -> bool:
+    """Somebody phoned instead, so PagerDuty has nothing that could be acted on there: it is over when they say so."""
+    page = job_steps(response.RESPONSE.name, incident.name).filter(name="page", state=State.BY_HAND)
+    return incident.pagerduty_id is None and page.exists()
+
+
+def _resolved_here(action: Action) -> None:
+    incident, at = _fresh(action), now()
+    if incident.is_open and incident.pagerduty_id is None:
+        incident.over(action.who, at=at)
+        news.changed(incident, incident.status, at=at)
+    _settled(action)
 
 
 def read_again(action: Action, error: CallFailed) -> bool:
@@ -156,8 +181,15 @@ def _why_not(action: Action, page: Page) -> str:
         return RESOLVED
     if asked.get("status") == Status.TRIGGERED and page.status == Status.ACKNOWLEDGED:
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
-    if action.kind == Kind.ESCALATE and (why_not := _escalated_otherwise(page, asked)):
+    if action.kind == Kind.ESCALATE and (why_not := _escalated_otherwise(action, page)):
         return why_not
+    if action.kind == Kind.PRIORITY and page.priority_id not in (
+        asked.get("from", page.priority_id),
+        asked["priority"],
+    ):
+        return f"It was changed to {page.priority.name if page.priority else 'none'} meanwhile."
+    if action.kind == Kind.SNOOZE and _waited(action) >= asked["seconds"]:
+        return "The time for which it was to be snoozed is over."
     if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
         return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
     if not doing.is_so(page, asked):
@@ -167,41 +199,69 @@ def _why_not(action: Action, page: Page) -> str:
     return "It was resolved before." if action.kind == Kind.RESOLVE else SO_ALREADY
 
 
-def _escalated_otherwise(page: Page, asked: Asked) -> str:
+def _escalated_otherwise(action: Action, page: Page) -> str:
+    asked = action.asked
     if asked.get("policy", page.escalation_policy_id) != page.escalation_policy_id:
         return "It follows another escalation policy by now, so this would have paged somebody else."
     policy = EscalationPolicy.objects.filter(pk=page.escalation_policy_id).first()
-    reached = policy.level_of(one.id for one in page.assigned) if policy is not None else None
-    if reached is not None and asked.get("from") is not None and asked["from"] < asked["level"] < reached:
-        return (
-            f"PagerDuty has reached level {reached} meanwhile, so this would have gone back to level {asked['level']}."
-        )
+    if policy is None or page.assigned_by_hand or asked.get("from") is None:
+        return ""
+    reached = policy.level_of(one.id for one in page.assigned) or 0
+    # Who is on a level changes, too: the log says whether it was escalated.
+    if asked["from"] < asked["level"] < reached and _happened_since(action, page, "escalate"):
+        back = f"this would have gone back to level {asked['level']}"
+        return f"PagerDuty has reached level {reached} meanwhile, so {back}."
     return ""
 
 
 def _began_anew(action: Action, page: Page) -> str:
-    """Something else may be wrong by now than what was acknowledged, or resolved, while PagerDuty was away."""
-    pressed_at = pager().now() - (now() - action.pressed_at)  # by PagerDuty's clock
-    if page.status_changed_at < pressed_at + SLACK:
+    """Something else may be wrong by now than what was meant when it was pressed, before PagerDuty was away."""
+    if action.kind == Kind.PRIORITY or page.status_changed_at < _wanted_at(action) + SLACK:
         return ""
     if action.kind == Kind.ACKNOWLEDGE:
-        return "It rings anew, since somebody had it after this was pressed. Press again if you have it now."
-    if action.kind == Kind.RESOLVE and any(
-        entry.kind == "resolve" and entry.at > pressed_at for entry in pager().log_of(page.id, since=pressed_at)
-    ):
-        return "It was resolved after this was pressed, and reopened since. Press again if it is over."
+        before = "It was acknowledged or resolved after this was pressed, and is triggered again"
+        return f"{before}. Press again if you have it now."
+    if _happened_since(action, page, "resolve"):
+        return "It was resolved after this was pressed, and reopened since. Press again if you still want it."
     return ""
+
+
+def _happened_since(action: Action, page: Page, kind: str) -> bool:
+    """Whether PagerDuty's log has an entry of that kind after it was pressed."""
+    since = _wanted_at(action)
+    return any(entry.kind == kind and entry.at > since for entry in pager().log_of(page.id, since=since))
+
+
+def _waited(action: Action) -> int:
+    """Whole seconds since it was pressed."""
+    return int((pager().now() - _wanted_at(action)).total_seconds())
+
+
+def _wanted_at(action: Action) -> datetime:
+    """When it was pressed, or pressed once more by Retry, by PagerDuty's clock."""
+    row = job_steps(ACTION.name, str(action.pk)).filter(name="act", ask_at__isnull=False).first()
+    pressed_at = row.ask_at - ASK_AFTER if row is not None and row.ask_at is not None else action.pressed_at
+    return pager().now() - (now() - pressed_at)
 
 
 def _acted(action: Action, page: Page, asked_at: datetime) -> None:
     action.outcome, action.reached = Outcome.DONE, action.asked.get("people", [one.id for one in page.assigned])
     if action.kind == Kind.ACKNOWLEDGE:
         action.done_as = our_user_id() or ""
-    elif action.kind == Kind.ESCALATE and page.assigned:  # where it waited, others may be on call by now
-        action.reached = [one.id for one in page.assigned]
-        action.told = f"Escalated to {names(page.assigned)}, level {action.asked['level']}"
+    elif page.assigned and (told := _told_of(action, page)):  # where it waited, others may be on call by now
+        action.reached, action.told = [one.id for one in page.assigned], told
     action.save(update_fields=["outcome", "reached", "done_as", "told"])
     _take_over(action, page, asked_at)
+
+
+def _told_of(action: Action, page: Page) -> str:
+    """Who was paged because of it; empty where that was no question."""
+    who, asked = names(page.assigned), action.asked
+    if action.kind == Kind.ESCALATE:
+        return f"Escalated to {who}, level {asked['level']}"
+    if action.kind == Kind.REASSIGN and "policy" in asked:
+        return f"Reassigned to {EscalationPolicy.objects.get(pk=asked['policy'])} ({who})"
+    return f"Moved from {asked['was']} to {page.service.name} ({who})" if action.kind == Kind.MOVE else ""
 
 
 def _came_to_nothing(action: Action, page: Page, asked_at: datetime, why: str) -> None:
@@ -244,13 +304,13 @@ def note_of(action: Action) -> str:
 def tell(action: Action) -> Record:
     """Not safe to repeat after a lost answer: look for its marker first."""
     _only_when_done(action)
-    chat().post(_channel(action.incident), message_of(action))
+    chat().post(news.opened_channel(action.incident), message_of(action))
     return nothing
 
 
 def look_for_message(action: Action) -> Record | None:
     marker = message_of(action).marker
-    found = chat().find_message(_channel(action.incident), marker, since=action.incident.created_at)
+    found = chat().find_message(news.opened_channel(action.incident), marker, since=action.incident.created_at)
     return None if found is None else nothing
 
 
@@ -279,13 +339,14 @@ def _for_the_first_team(asked: Asked) -> str:
 def topic(action: Action) -> Record:
     """Safe to repeat."""
     _only_when_done(action)
+    news.opened_channel(action.incident)
     return response.topic(action.incident)
 
 
 def invite(action: Action) -> Record:
     """Safe to repeat: who is in the channel stays in it."""
     _only_when_done(action)
-    _channel(action.incident)
+    news.opened_channel(action.incident)
     if action.kind == Kind.MEMBER:
         return inviting.invite_one(action.incident, action.asked["responder"], action.asked["member"])
     return inviting.invite_people(action.incident, action.reached, why="paged")
@@ -309,12 +370,6 @@ def _page_id(incident: Incident) -> str:
     if incident.pagerduty_id is None:
         raise NotNeeded(PAGED_BY_HAND)
     return incident.pagerduty_id
-
-
-def _channel(incident: Incident) -> str:
-    if incident.slack_channel_id is None:
-        raise NotNeeded("It has no Slack channel that we know of.")
-    return incident.slack_channel_id
 
 
 def _fresh(action: Action) -> Incident:

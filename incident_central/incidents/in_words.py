@@ -104,7 +104,7 @@ def _acknowledged(entry: LogEntry) -> Told:
 
 def _unacknowledged(entry: LogEntry) -> Told:
     why = _by(entry) or ": the time for it ran out"
-    return Told(Kind.STATUS, f"No longer acknowledged{why}", facts=(status_fact(Status.TRIGGERED),))
+    return Told(Kind.STATUS, f"No longer acknowledged{why}", facts=(status_fact(Status.TRIGGERED), PAGING_GOES_ON))
 
 
 def _resolved(entry: LogEntry) -> Told:
@@ -117,7 +117,7 @@ def _by_monitoring(entry: LogEntry) -> str:
 
 
 def _reopened(entry: LogEntry) -> Told:
-    return Told(Kind.STATUS, f"Reopened{_by(entry)}", facts=(status_fact(Status.TRIGGERED),))
+    return Told(Kind.STATUS, f"Reopened{_by(entry)}", facts=(status_fact(Status.TRIGGERED), PAGING_GOES_ON))
 
 
 def _merged(entry: LogEntry) -> Told:

@@ -43,7 +43,8 @@ FROM_PAGERDUTY = "pagerduty"
 #: What refreshed() brings up to date.
 SHOWN = (
     *("status", "status_changed_at", "acknowledged_at", "acknowledged_by", "resolved_at", "merged_into"),
-    *("assigned", "on_our_user", "policy_id", "escalation_level", "title", "urgency", "service_id", "priority_id"),
+    *("assigned", "on_our_user", "paging_ended", "policy_id", "escalation_level", "title", "urgency"),
+    *("service_id", "priority_id"),
 )
 #: PagerDuty's times of one event, in the incident and in its log, differ by less.
 SLACK = timedelta(seconds=5)
@@ -232,8 +233,7 @@ class Incident(models.Model):
             return
         page = self._with_who_pressed(page)
         before = self._shown()
-        if page.status != self.status or self.assigned != [one.name for one in page.assigned]:
-            self.on_our_user = bool(page.assigned) and {one.id for one in page.assigned} == {our_user_id()}
+        self.on_our_user = len(page.assigned) == 1 and page.assigned[0].id == our_user_id()
         if page.status != self.status:
             self._status_changed(page)
         elif page.status == Status.ACKNOWLEDGED:
@@ -265,6 +265,7 @@ class Incident(models.Model):
             text = "Resolved"
         else:
             at, self.acknowledged_by = page.status_changed_at, ""
+            self.paging_ended = self._has_paging_ended(since=at - SLACK)  # somebody is paged anew
             was = "Reopened" if before == Status.RESOLVED else "No longer acknowledged"
             text = f"{was}: {names(page.assigned) or 'nobody'} paged"
         self._observed(Kind.STATUS, text, fact=in_words.status_fact(page.status), at=at)
@@ -297,8 +298,12 @@ class Incident(models.Model):
             self.policy = EscalationPolicy.objects.filter(pk=page.escalation_policy_id).first()
         if page.assigned_by_hand or self.policy is None:
             self.escalation_level = None
-        elif page.status == Status.TRIGGERED and (is_other or self.assigned != [one.name for one in page.assigned]):
-            self.escalation_level = self.policy.level_of(one.id for one in page.assigned)
+        elif is_other or self.assigned != [one.name for one in page.assigned]:
+            level = self.policy.level_of(one.id for one in page.assigned)
+            if page.status == Status.TRIGGERED or is_other:
+                self.escalation_level = level
+            elif page.status == Status.ACKNOWLEDGED:  # whoever has it was paged, or was not, as our own user
+                self.escalation_level = max(filter(None, (level, self.escalation_level)), default=None)
 
     def _observed(self, kind: Kind, text: str, *, fact: str, at: datetime) -> None:
         """We see that something is so. Where the log has said it already, the log's own words do; and how it was when
@@ -309,12 +314,13 @@ class Incident(models.Model):
             return
         self._note(text, source="pagerduty", kind=kind, at=at, facts=_joined([fact]))
 
-    def logged(self, entries: Iterable[LogEntry], *, services: Mapping[str, str]) -> bool:
-        """Take over entries of PagerDuty's log, oldest first; whether any of them was new. `services`: names by id.
+    def logged(self, entries: Iterable[LogEntry], *, services: Mapping[str, str], clock_ahead: timedelta) -> bool:
+        """Take over entries of PagerDuty's log, oldest first; whether any of them was new. `services`: names by id;
+        `clock_ahead`: by how much PagerDuty's clock is, of ours.
 
         An entry that we made up ourselves, because the log had not told it yet, becomes the log's.
         """
-        known = {one.id: self._with_who_pressed_it(one) for one in entries}
+        known = {one.id: self._with_who_pressed_it(one, clock_ahead) for one in entries}
         there = set(self.timeline.filter(log_entry_id__in=known).values_list("log_entry_id", flat=True))
         new = [one for id_, one in known.items() if id_ not in there]
         rows: list[TimelineEntry] = []
@@ -378,10 +384,15 @@ class Incident(models.Model):
         self._save("acknowledged_at", "acknowledged_by")
 
     def _paging_logged(self) -> None:
-        """Whether there is nobody left to escalate to, and nobody was paged since."""
-        last = self.timeline.filter(kind=Kind.PEOPLE, facts__contains=f"\n{in_words.PAGING}").first()
-        self.paging_ended = last is not None and in_words.PAGING_ENDED in last.facts
+        self.paging_ended = self._has_paging_ended()
         self._save("paging_ended")
+
+    def _has_paging_ended(self, *, since: datetime | None = None) -> bool:
+        """As the log says: there is nobody left to escalate to, and nobody was paged after that."""
+        last = self.timeline.filter(facts__contains=f"\n{in_words.PAGING}").first()
+        if last is None or (since is not None and last.at < since):
+            return False
+        return in_words.PAGING_ENDED in last.facts
 
     def _last_to_acknowledge(self) -> str:
         """As the log says: what is resolved, PagerDuty says nothing of who had it."""
@@ -436,6 +447,12 @@ class Incident(models.Model):
         if not self.timeline.filter(text=text).exists():
             self._note(text)
 
+    def over(self, who: str, *, at: datetime) -> None:
+        """PagerDuty does not have it: whoever was phoned instead, or reported it, says that it is over."""
+        self.status, self.resolved_at, self.status_changed_at = Status.RESOLVED, at, at
+        self._save("status", "resolved_at", "status_changed_at")
+        self._note(f"Resolved by {who}", kind=Kind.STATUS)
+
     def done_by_hand(self, what: str, who: str) -> None:
         self._note(f"{who} did this by hand: {what}")
 
@@ -475,12 +492,12 @@ class Incident(models.Model):
             text = f"{by} changed the {field} from {before.strip() or 'none'} to {after.strip() or 'none'}"
             self._note(text, kind=Kind.CHANGE)
 
-    def _with_who_pressed_it(self, entry: LogEntry) -> LogEntry:
+    def _with_who_pressed_it(self, entry: LogEntry, clock_ahead: timedelta) -> LogEntry:
         """What was pressed here is our From user's in PagerDuty's log, too."""
         kind = {"acknowledge": Action.Kind.ACKNOWLEDGE, "resolve": Action.Kind.RESOLVE}.get(entry.kind)
         if kind is None or entry.actor_id != our_user_id():
             return entry
-        pressed = self.actions.filter(kind=kind, pressed_at__lte=entry.at + SLACK)
+        pressed = self.actions.filter(kind=kind, pressed_at__lte=entry.at - clock_ahead + SLACK)
         # It may be told before what did it is known to be done.
         action = pressed.exclude(outcome=Action.Outcome.NOTHING).first()
         return entry if action is None else replace(entry, actor=action.who)

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.utils import timezone
 
 from incident_central.incidents import people
 from incident_central.incidents.models import Incident, Status, listing
 from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.steps import look_for_message, nothing
-from incident_central.incidents.tools import chat
+from incident_central.incidents.tools import chat, pager
 from incident_central.incidents.wording import summary_of, topic_of
 from incident_central.integrations.base import Message
 from incident_central.jobs import runner
@@ -31,14 +30,14 @@ from incident_central.rows import update
 #: After so long without an acknowledgement the page says so, and the channel is told once.
 UNACKNOWLEDGED = timedelta(minutes=5)
 
-FACTS, REMINDER = "facts", "reminder"
+FACTS, REMINDER, ENDED = "facts", "reminder", "ended"
 LATEST = "latest"  # whatever changed last, if the summary shows it
 WAITS = "Waits for the response to the report."
 
 
 @dataclass(frozen=True)
 class News:
-    """`what` is a status, FACTS or REMINDER."""
+    """`what` is a status, FACTS, or a message alone: REMINDER, or that paging has ENDED."""
 
     incident: Incident
     what: str
@@ -49,27 +48,27 @@ def changed(incident: Incident, what: str, *, at: datetime) -> None:
     """Have the channel told, when the caller's transaction has been committed. The same twice is told once."""
     if settings.SLACK_BOT_TOKEN and (incident.slack_channel_id or _is_awaited(incident, "open_channel")):
         key = f"{incident.name}/{what}/{at.isoformat()}"
-        incident.news_jobs = incident.news_jobs | {what: key} | ({} if what == REMINDER else {LATEST: key})
+        incident.news_jobs = incident.news_jobs | {what: key} | ({} if what in (REMINDER, ENDED) else {LATEST: key})
         update(incident, "news_jobs")
         runner.begin(NEWS, key, News(incident, what, key))
 
 
 def steps_that_matter(incident: Incident) -> set[tuple[str, str]]:
     """Keys of jobs and names of their steps: what its channel was told last, as far as it is still true."""
-    messages = [incident.status, *([REMINDER] if _is_unanswered(incident) else [])]
+    messages = [incident.status, *(what for what in (REMINDER, ENDED) if _is_still_so(incident, what))]
     wanted = [(what, "tell") for what in messages] + [(LATEST, "update_summary"), (LATEST, "update_topic")]
     return {(incident.news_jobs[what], step) for what, step in wanted if what in incident.news_jobs}
 
 
 def facts(incident: Incident) -> tuple[object, ...]:
     """What summary and topic show of PagerDuty's, besides the status."""
-    return incident.title, incident.service_id, incident.priority_id, incident.acknowledged_by
+    return incident.title, incident.service_id, incident.policy_id, incident.priority_id, incident.acknowledged_by
 
 
 def unacknowledged_since(incident: Incident) -> datetime | None:
-    """Since when nobody has acknowledged it, if that is too long."""
+    """Since when nobody has acknowledged it, by PagerDuty's clock, if that is too long."""
     since = incident.status_changed_at
-    if incident.status != Status.TRIGGERED or since is None or timezone.now() - since < UNACKNOWLEDGED:
+    if incident.status != Status.TRIGGERED or since is None or pager().now() - since < UNACKNOWLEDGED:
         return None
     return since
 
@@ -80,15 +79,16 @@ def unacknowledged_since(incident: Incident) -> datetime | None:
 def tell(news: News) -> Record:
     """Not safe to repeat after a lost answer: look for its marker first."""
     incident = news.incident
-    if not _is_unanswered(incident) if news.what == REMINDER else incident.status != news.what:
+    if not _is_still_so(incident, news.what):
         raise NotNeeded(f"It is {incident.status} by now.")
-    chat().post(_channel(incident), message_of(news))
+    chat().post(opened_channel(incident), message_of(news))
     return nothing
 
 
-def _is_unanswered(incident: Incident) -> bool:
-    """For too long, and the channel was to be told; not where it was triggered again since."""
-    return incident.status == Status.TRIGGERED and incident.reminded_of == incident.status_changed_at
+def _is_still_so(incident: Incident, what: str) -> bool:
+    if what == REMINDER:  # of this time; it may have been triggered again since
+        return incident.status == Status.TRIGGERED and incident.reminded_of == incident.status_changed_at
+    return incident.rings_nobody if what == ENDED else incident.status == what
 
 
 def look_for_it(news: News) -> Record | None:
@@ -101,6 +101,9 @@ def message_of(news: News) -> Message:
         minutes = int(UNACKNOWLEDGED.total_seconds() / 60)
         text = f"Nobody has acknowledged for {minutes} minutes. {_paging(incident)}"
         return Message(marker=news.marker, paragraphs=(text,))
+    if news.what == ENDED:
+        text = "PagerDuty has stopped paging: there is nobody left to escalate to."
+        return Message(marker=news.marker, paragraphs=(f"{text} Phone somebody, or page somebody else.",))
     if news.what == Status.ACKNOWLEDGED:
         text = f"Acknowledged by {incident.acknowledged_by or listing(incident.assigned) or 'nobody'}."
     elif news.what == Status.RESOLVED:
@@ -128,18 +131,19 @@ def update_summary(news: News) -> Record:
     if not incident.summary_ts:
         _await(incident, "summary")
         raise NotNeeded("The summary was not posted by us.")
-    chat().update(_channel(incident), incident.summary_ts, summary_of(incident))
+    chat().update(opened_channel(incident), incident.summary_ts, summary_of(incident))
     return nothing
 
 
 def update_topic(news: News) -> Record:
     """Safe to repeat."""
     _await(news.incident, "topic")  # else its own topic, older than this, would come later
-    chat().set_topic(_channel(news.incident), topic_of(news.incident))
+    chat().set_topic(opened_channel(news.incident), topic_of(news.incident))
     return nothing
 
 
-def _channel(incident: Incident) -> str:
+def opened_channel(incident: Incident) -> str:
+    """Its id in Slack. Raises CallFailed while it is being opened, and NotNeeded where nobody knows it."""
     if incident.slack_channel_id is None:
         _await(incident, "open_channel")
         raise NotNeeded("The channel was not opened by us.")
@@ -172,7 +176,7 @@ def _only_for_messages(news: News) -> str | None:
 
 
 def _only_for_changes(news: News) -> str | None:
-    return "Nothing of it has changed." if news.what == REMINDER else None
+    return "Nothing of it has changed." if news.what in (REMINDER, ENDED) else None
 
 
 NEWS = Workflow(

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 #: Rows of a list that PagerDuty tells in one call.
 A_CALL = 100
+#: A list that takes several calls is read so seldom at least, for each of them.
+EACH_CALL_OF_LIST = timedelta(seconds=5)
 #: Entries of the log that are read at once; in parts, one call tells those of each, but for the shortest.
 MOST_AT_ONCE, MOST_IN_SHORTEST = 5 * A_CALL, 20 * A_CALL
 SHORTEST_PART = timedelta(seconds=2)  # PagerDuty's times are whole seconds, and one of them is read twice
@@ -19,6 +21,11 @@ NEARLY_ALL = timedelta(seconds=30)
 def calls_for(rows: int) -> int:
     """That a list of so many rows takes."""
     return max(1, -(-rows // A_CALL))
+
+
+def rest_after(listed: int) -> timedelta:
+    """Until the list of so many open incidents may be read again."""
+    return EACH_CALL_OF_LIST * calls_for(listed) if listed > A_CALL else timedelta(seconds=1)
 
 
 class Budget:
@@ -39,9 +46,10 @@ class Budget:
             return True
 
     def took(self, *, rows: int, of_which_free: int = 1) -> None:
-        """A list was read. So many of its calls are counted otherwise; what its rows took besides is owed."""
+        """A list was read. So many of its calls are counted otherwise; what its rows took besides is owed, for a minute
+        at most."""
         with self._lock:
-            self._left -= calls_for(rows) - of_which_free
+            self._left = max(-self._calls, self._left - calls_for(rows) + of_which_free)
 
 
 class Parts:

@@ -5,7 +5,7 @@ What `Action.asked` holds, by kind:
     escalate       level, people, policy, status, from: level
     reassign       user or policy, people, status
     wrong-service  service, policy, was, before: names
-    priority       priority
+    priority       priority, from: priority
     note           text
     more-people    users, policies, people, message
     snooze         seconds
@@ -30,7 +30,7 @@ from django.utils import timezone
 
 from incident_central.database import transaction
 from incident_central.incidents import correcting, news, people
-from incident_central.incidents.acting import ACTION, DOING
+from incident_central.incidents.acting import ACTION, DOING, was_phoned
 from incident_central.incidents.copies import our_user_id
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
@@ -89,7 +89,8 @@ def press(incident: Incident, pressed: Press) -> Action | None:
     Safe to repeat: the same press is the same action, and so is another one that asks for what is still under way.
     None where there is nothing to do. Raises CannotAct, and CannotCorrect where somebody is not to be that member.
     """
-    if pressed.kind in DOING and incident.pagerduty_id is None:
+    without_page = pressed.kind == Kind.RESOLVE and was_phoned(incident)
+    if pressed.kind in DOING and incident.pagerduty_id is None and not without_page:
         raise CannotAct("PagerDuty does not have this incident yet, so nothing can be done with it there.")
     wanted = WANTED[pressed.kind](incident, pressed)
     press_id = uuid5(pressed.id, json.dumps([incident.name, pressed.kind, _content(wanted)], sort_keys=True))
@@ -98,6 +99,14 @@ def press(incident: Incident, pressed: Press) -> Action | None:
             return _record(incident.name, pressed, wanted, press_id)
     except IntegrityError:  # the very same press got in between
         return Action.objects.get(sender=pressed.sender, press=press_id)
+
+
+def title_of(incident: Incident, pressed: Press) -> str:
+    """As something to be done; or why it cannot be."""
+    try:
+        return WANTED[pressed.kind](incident, pressed).title
+    except CannotAct as reason:
+        return f"{pressed.kind.label} ({reason})"
 
 
 def _check_as_shown(incident: Incident, pressed: Press) -> None:
@@ -256,7 +265,7 @@ def _change_priority(incident: Incident, pressed: Press) -> Wanted:
     if priority is None:
         raise CannotAct("Choose the new priority.")
     told = f"Priority changed from {incident.priority or 'none'} to {priority}"
-    return Wanted(f"Change priority to {priority}", told, {"priority": priority.pk})
+    return Wanted(f"Change priority to {priority}", told, {"priority": priority.pk, "from": incident.priority_id})
 
 
 def _add_note(incident: Incident, pressed: Press) -> Wanted:

@@ -81,7 +81,7 @@ def page_failed(incident: Incident, error: CallFailed) -> bool:
         fresh(incident).priority_was_refused(error)
         return True
     if not error.permanent:
-        connection.on_commit(lambda: stale.sooner(stale.POLL, within=timedelta(seconds=1)), robust=True)
+        connection.on_commit(stale.read_list_soon, robust=True)
     return False
 
 

@@ -6,7 +6,8 @@ from django.db import connection
 from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Now
 
-from incident_central.incidents.models import Incident, MembersRead
+from incident_central.incidents.models import Incident, MembersRead, Status
+from incident_central.incidents.pace import rest_after
 from incident_central.jobs import runner
 from incident_central.jobs.models import State, StepRow
 
@@ -23,7 +24,7 @@ def mark(which: Q) -> None:
     Only then is the step woken: whoever reads holds the step's row and then wants the incidents', and the caller may
     hold one of those.
     """
-    Incident.objects.filter(which, pagerduty_id__isnull=False).update(stale_since=Now())
+    Incident.objects.filter(which, pagerduty_id__isnull=False).update(stale_since=Now(), missing_at=None)
     connection.on_commit(wake, robust=True)  # it is read soon in any case
 
 
@@ -33,6 +34,11 @@ def wake() -> None:
     waiting = When(state=State.WAITING, then=Now())
     _periodic(CHANGED).update(run_at=Case(just_read, waiting, default=F("run_at")))
     runner.wake()
+
+
+def read_list_soon() -> None:
+    """Have the open list read within a second, and a long one as soon as the budget lets it be."""
+    sooner(POLL, within=rest_after(Incident.objects.exclude(status=Status.RESOLVED).count()))
 
 
 def sooner(step: str, *, within: timedelta) -> None:

@@ -12,11 +12,12 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F, Max, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from incident_central.database import now, transaction
 from incident_central.incidents import copying, importing, models, news, periodic, stale, subscribing
 from incident_central.incidents.models import Incident, RefusedWebhook, Status, Webhook, WebhookSubscription
-from incident_central.incidents.pace import A_CALL, Budget, Parts, calls_for
+from incident_central.incidents.pace import Budget, Parts, rest_after
 from incident_central.incidents.tools import pager, spare_pager
 from incident_central.integrations.base import (
     IntegrationError,
@@ -58,14 +59,13 @@ MOST_INCIDENTS = 5
 
 LOG = "log"
 
-#: The open list is read so seldom at least, for each call that it takes.
-A_CALL_OF_LIST = timedelta(seconds=5)
 #: What of it is not paid by the other calls: one call of each poll.
 POLLS_A_MINUTE = 4
 
 #: For incidents that are read by themselves, and for the log where one call does not tell all of it.
 _by_themselves = Budget(CALLS_A_MINUTE)
 _polls = Budget(POLLS_A_MINUTE)
+_list_is_long = False  # so that what the log tells of an open incident is to be read before the list is
 _parts = Parts()
 
 
@@ -92,8 +92,11 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
         page = by_id.get(incident.pagerduty_id or "") if was_known else by_name[incident.name]
         if page is not None:
             _take_over(incident, page, asked_at)
-        is_news = incident.logged(logs.get(incident.pagerduty_id or "", ()), services=services)
-        if not was_known or (is_news and page is None and not incident.is_open):
+        logged, ended = logs.get(incident.pagerduty_id or "", ()), incident.paging_ended
+        is_news = incident.logged(logged, services=services, clock_ahead=pager().now() - timezone.now())
+        if incident.rings_nobody and incident.paging_ended > ended:
+            news.changed(incident, news.ENDED, at=max(entry.at for entry in logged))
+        if not was_known or (is_news and page is None and (_list_is_long or not incident.is_open)):
             stale.mark(Q(pk=incident.pk))  # its log, or what it says itself, is not known
 
 
@@ -112,9 +115,11 @@ def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
 def poll(_: object) -> Record:
     """Read PagerDuty's open list. What of ours left it is looked for among what was resolved lately, and else read by
     itself, as far as the budget goes; what came back reopens."""
+    global _list_is_long
     spare_pager()
     asked_at = now()
     listed = pager().open_pages()
+    _list_is_long = rest_after(len(listed)) > POLLED_EVERY
     _by_themselves.took(rows=len(listed), of_which_free=int(_polls.take(1)))
     seen = {page.id for page in listed}
     ours = Incident.objects.exclude(status=Status.RESOLVED).filter(_can_be_read())
@@ -124,7 +129,13 @@ def poll(_: object) -> Record:
         found = [page for page in pager().resolved_lately() if gone.pop(page.id, None) is not None]
     missing, unread = [], list(gone.values())
     while unread and _by_themselves.take(1):
-        page = _read_page(incident := unread.pop(0))
+        incident = unread[0]
+        try:
+            page = _read_page(incident)
+        except IntegrationError as error:  # the others, and the list, are known all the same
+            log.warning("%s cannot be read: %s", incident.name, error)
+            break
+        unread.pop(0)
         if page is None:
             missing.append(incident.pk)
         else:
@@ -138,12 +149,7 @@ def _polled(listed: list[Page], found: list[Page], missing: list[str], left: lis
     refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
-    stale.run_again(stale.POLL, after=max(_pace(), _rest_after(len(listed))))
-
-
-def _rest_after(listed: int) -> timedelta:
-    """Until a list of so many open incidents may be read again."""
-    return A_CALL_OF_LIST * calls_for(listed) if listed > A_CALL else timedelta(seconds=1)
+    stale.run_again(stale.POLL, after=max(_pace(), rest_after(len(listed))))
 
 
 def _can_be_read() -> Q:
@@ -179,9 +185,11 @@ def remind(_: object) -> Record:
 
 def _remind() -> None:
     poll = freshness().get(stale.POLL)
-    if poll is None or poll.failing or poll.read_at is None or behind_since() is not None:
+    if poll is None or poll.failing or poll.read_at is None:
         return  # somebody may have acknowledged without our knowing
-    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=now() - news.UNACKNOWLEDGED)
+    too_long = pager().now() - news.UNACKNOWLEDGED  # PagerDuty's own times are by its clock
+    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=too_long)
+    waiting = waiting.exclude(stale_since__gt=poll.read_at)  # of those something was heard since
     for incident in waiting.exclude(reminded_of=F("status_changed_at")).order_by("id").select_for_update():
         incident.nobody_acknowledged(int(news.UNACKNOWLEDGED.total_seconds() / 60))
         if incident.status_changed_at is not None:
@@ -210,8 +218,7 @@ def heard(webhook_id: str, told: Heard, *, body: bytes, signatures: str) -> None
         if is_new and told.page_id:
             stale.mark(Q(pagerduty_id=told.page_id))
         if is_new and told.is_of_new_page and settings.PAGERDUTY_IMPORT_INCIDENTS:
-            rest = _rest_after(Incident.objects.exclude(status=Status.RESOLVED).count())
-            connection.on_commit(lambda: stale.sooner(stale.POLL, within=rest), robust=True)
+            connection.on_commit(stale.read_list_soon, robust=True)
 
 
 def refused(why: str) -> None:
@@ -350,7 +357,7 @@ class Freshness:
 
     read_at: datetime | None
     error: str
-    overdue: bool  # the next try is long past: nobody is working
+    overdue: bool  # the next try is long past, or was given up: nobody is working
 
     @property
     def failing(self) -> bool:
@@ -362,7 +369,7 @@ def freshness() -> dict[str, Freshness]:
     rows = StepRow.objects.filter(job__workflow__in=[workflow.name for workflow in periodic_work()])
     late = now() - OVERDUE
     return {
-        row.name: Freshness(row.finished_at, row.error, overdue=row.run_at is not None and row.run_at < late)
+        row.name: Freshness(row.finished_at, row.error, overdue=(row.run_at or row.lease_until or late) < late)
         for row in rows
     }
 

@@ -207,6 +207,7 @@ class Runner:
             mine.update(lease_until=Now() + LEASE)
             if at < self._last_at:  # the clock was set back, and what waits would do so until it has caught up
                 self._rows.filter(state=State.WAITING, run_at__gt=at).update(run_at=at)
+                self._rows.filter(lease_until__gt=at + LEASE).update(lease_until=at + LEASE)
         for attempt in active:
             attempt.deadline = began + SENDABLE if (attempt.row.pk, attempt.row.fence) in held else 0.0
         self._beat_at, self._session, self._last_at = began, session, at

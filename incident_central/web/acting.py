@@ -6,13 +6,13 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from incident_central.incidents.acting import ACTION, DOING
+from incident_central.incidents.acting import ACTION, DOING, was_phoned
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
     Action,
@@ -23,7 +23,8 @@ from incident_central.incidents.models import (
     Status,
     listing,
 )
-from incident_central.incidents.pressing import HOURS, CannotAct, Press, level_as_shown, people_to_page, press
+from incident_central.incidents.news import WAITS
+from incident_central.incidents.pressing import HOURS, CannotAct, Press, level_as_shown, people_to_page, press, title_of
 from incident_central.incidents.text import clean
 from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.rows import fetch_all
@@ -31,6 +32,7 @@ from incident_central.web import deciding, steps
 from incident_central.web.acting_by_hand import by_hand
 from incident_central.web.addressing import SeeOther
 from incident_central.web.by_hand import ByHand
+from incident_central.web.carried import Carried
 from incident_central.web.choices import SECONDS, Lately
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
@@ -67,6 +69,17 @@ def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
     return SeeOther(reverse("incident", args=[name]))
 
 
+def told_of(carried: Carried, request: SignedIn) -> str:
+    """What a press would do that was sent by somebody who had been signed out, as they are told before they send it."""
+    if carried.pressed is None:
+        return ""
+    name, kind = carried.pressed
+    incident = _incidents().filter(pk=name).first()
+    if incident is None:
+        return ""
+    return f"{title_of(incident, _press_of(request, kind, carried.given))}: {incident.title}"
+
+
 @require_POST
 @signed_in
 def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse:
@@ -79,7 +92,11 @@ def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse
 
 
 def _press(request: SignedIn, kind: Action.Kind) -> Press:
-    user, post = request.user, request.POST
+    return _press_of(request, kind, request.POST)
+
+
+def _press_of(request: SignedIn, kind: Action.Kind, post: QueryDict) -> Press:
+    user = request.user
     return Press(
         id=press_id(post.get("press") or post.get("report_id") or ""),
         sender=f"user:{user.pk}",
@@ -158,6 +175,7 @@ class Acting:
     levels: list[Level]  # the next one first
     priorities: list[Priority]
     lines: list[Line]
+    phoned: bool  # PagerDuty does not have it, and will not
     too: str  # who sees it too
     said: str  # for screen readers
     hours: tuple[int, ...] = HOURS
@@ -199,6 +217,7 @@ def acting_on(incident: Incident) -> Acting:
         levels=_next_levels(incident, levels),
         priorities=_priorities(),
         lines=lines,
+        phoned=incident.pagerduty_id is None and was_phoned(incident),
         too=listing(list(too.values())),
         said=" ".join(f"{line.title}: {_spoken(line)}." for line in lines),
     )
@@ -251,7 +270,7 @@ def _worth_showing(action: Action, rows: Mapping[str, StepRow], *, is_latest: bo
     return [
         row
         for row in rows.values()
-        if (is_latest or row.state not in SETTLED if row.name == main else steps.went_wrong(row))
+        if (is_latest or row.state not in SETTLED if row.name == main else steps.went_wrong(row) and row.error != WAITS)
     ]
 
 

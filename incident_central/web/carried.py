@@ -5,13 +5,15 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
+from django.urls import Resolver404, resolve
 
+from incident_central.incidents.models import Action
 from incident_central.web.addressing import came_from, safe_next
 
 AT_MOST = 25_000  # characters
-#: Made by the form itself.
-NOT_TYPED = ("csrfmiddlewaretoken", "press")
+#: Fields that people write text into.
+WRITTEN = ("text", "saw", "title", "description")
 
 
 @dataclass(frozen=True)
@@ -28,24 +30,47 @@ class Carried:
 
     @property
     def words(self) -> list[str]:
-        """What of it was typed, as far as one can tell."""
-        return [value for _, value in self.fields if len(value.split()) > 1]
+        return [value for name, value in self.fields if name in WRITTEN and value.strip()]
+
+    @property
+    def pressed(self) -> tuple[str, Action.Kind] | None:
+        """An incident's name and the kind of action, where it was one of its buttons."""
+        with suppress(Resolver404, ValueError):
+            found = resolve(self.path.partition("?")[0])
+            if found.url_name == "act":
+                return found.kwargs["name"], Action.Kind(found.kwargs["kind"])
+        return None
+
+    @property
+    def label(self) -> str:
+        """Nothing that only somebody who is signed in may know."""
+        return self.pressed[1].label if self.pressed is not None else ""
+
+    @property
+    def given(self) -> QueryDict:
+        given = QueryDict(mutable=True)
+        for name, value in self.fields:
+            given.appendlist(name, value)
+        return given
 
 
 def posted(request: HttpRequest) -> Carried | None:
-    """None where there is nothing to keep, or nothing that should travel: no file, and no password."""
+    """None where there is nothing that should travel: no form, or a file or a password in it."""
     given = [[name, value] for name, values in request.POST.lists() for value in values]
     fields = [one for one in given if one[0] != "csrfmiddlewaretoken"]
-    typed = any(value.strip() for name, value in fields if name not in NOT_TYPED)
     fits = sum(len(value) for _, value in fields) <= AT_MOST
     secret = request.FILES or any("password" in name for name, _ in fields)
-    return Carried(request.get_full_path(), came_from(request), fields) if typed and fits and not secret else None
+    sent = request.method == "POST" and fits and not secret
+    return Carried(request.get_full_path(), came_from(request), fields) if sent else None
 
 
 def unpacked(request: HttpRequest) -> Carried | None:
     """As it comes back with the sign-in form."""
-    with suppress(ValueError, TypeError):
-        path, back, fields = json.loads(request.POST.get("carried", ""))
+    packed = request.POST.get("carried", "")
+    if len(packed) > 12 * AT_MOST:  # JSON writes a character as twelve at most
+        return None
+    with suppress(ValueError, TypeError, RecursionError):
+        path, back, fields = json.loads(packed)
         pairs = [[str(name), str(value)] for name, value in fields]
         if path == safe_next(request, str(path)):
             return Carried(path, safe_next(request, str(back)), pairs)

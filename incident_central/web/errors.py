@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from contextlib import suppress
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
@@ -11,8 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incident_central.outage import A_SECOND, within
+from incident_central.web.carried import unpacked
 from incident_central.web.context import basics
 from incident_central.web.report import ask_to_send_again
+from incident_central.web.signin import ask_again
 from incident_central.web.theme import chosen
 from incident_central.web.without_database import stand_in_for
 
@@ -41,6 +44,9 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form is from before one signed in, or cookies are off. A report's words are kept for another press."""
     if request.path == reverse("report") and (asking := ask_to_send_again(request)) is not None:
         return asking
+    if request.path == reverse("sign-in") and (carried := unpacked(request)) is not None:
+        with suppress(Error):
+            return within(A_SECOND, lambda: ask_again(request, carried))
     return _door(request, "web/403.html", status=403)
 
 

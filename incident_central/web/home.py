@@ -158,9 +158,11 @@ def _heading(house: House, unpaged: int) -> str:
 
 
 def _how_it_stands(house: House) -> str:
-    """With PagerDuty: off, down, stale, unread or fine."""
+    """With PagerDuty: off, idle where nobody works, down, stale, unread or fine."""
     if house.pagerduty is None:
         return "off" if missing_settings() else "unread"
+    if house.pagerduty.overdue:
+        return "idle"
     if house.pagerduty.failing:
         read_at = house.pagerduty.read_at
         return "down" if read_at is None or timezone.now() - read_at > DOWN_AFTER else "stale"

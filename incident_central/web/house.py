@@ -97,6 +97,8 @@ class House:
 def _answers(read: Freshness | None) -> str:
     if read is None:
         return "is not set up"
+    if read.overdue:
+        return "is not asked: nobody works here"
     if read.failing:
         return f"has not answered for {age(read.read_at)}" if read.read_at else "has not answered yet"
     return "answers" if read.read_at else "has not been asked yet"

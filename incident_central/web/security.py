@@ -1,4 +1,4 @@
-"""Who may see a page, where a browser may be sent, and headers that every answer carries."""
+"""Who may see a page, and headers that every answer carries."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from typing import cast
 
 from django.contrib.auth import authenticate, login, logout
 from django.core.cache import cache
@@ -19,9 +20,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from incident_central.incidents.text import clean
 from incident_central.outage import within
 from incident_central.web import without_database
+from incident_central.web.acting import told_of
 from incident_central.web.addressing import SeeOther, safe_next
-from incident_central.web.carried import unpacked
-from incident_central.web.security import PATIENCE
+from incident_central.web.carried import Carried, unpacked
+from incident_central.web.security import PATIENCE, SignedIn
 
 TRIES = 10
 TRIES_WITHIN = 15 * 60  # seconds
@@ -49,7 +51,19 @@ def _sign_in(request: HttpRequest) -> HttpResponse:
         return render(request, "web/sign-in.html", context | {"failed": True}, status=422)
     cache.delete(key)
     login(request, user)
-    return SeeOther(wanted) if carried is None else render(request, "web/send-again.html", {"carried": carried})
+    return SeeOther(wanted) if carried is None else _send_again(request, carried)
+
+
+def ask_again(request: HttpRequest, carried: Carried) -> HttpResponse:
+    """The sign-in form was from before somebody signed in, as in another tab. Nothing that it carries is lost."""
+    if request.user.is_authenticated:
+        return _send_again(request, carried)
+    return render(request, "web/sign-in.html", {"next": carried.back, "carried": carried}, status=403)
+
+
+def _send_again(request: HttpRequest, carried: Carried) -> HttpResponse:
+    what = told_of(carried, cast(SignedIn, request))
+    return render(request, "web/send-again.html", {"carried": carried, "what": what})
 
 
 @require_POST

@@ -72,6 +72,8 @@ def test_the_web_answers_and_whichever_worker_lives_pages(
     # Without any worker a report is taken all the same, and waits for the next one.
     late = report(web)
     assert web.steps(late)["page"]["state"] == "waiting"
+    web.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE name = 'poll'")  # long past its time
+    eventually(lambda: "Nobody works here, so nobody is paged" in web.dana.get("/").text)
     start_worker(web)
     sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
     for waited in (name, late):

@@ -54,7 +54,7 @@ EVENTS = [
 ]
 
 #: Named in one address.
-POLICIES_A_CALL = 50
+POLICIES_A_CALL = 25
 
 
 class PagerDuty(Calls):
