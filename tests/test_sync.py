@@ -449,6 +449,20 @@ def test_one_that_cannot_be_read_keeps_nobody_from_what_is_known(hub: Hub, sandb
     assert (hub.incident(one)["status"], hub.incident(one)["missing_at"]) == ("triggered", None)
 
 
+def test_one_that_cannot_be_read_lets_others_go_first(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()
+    hub.start()
+    names = [reported(hub, sandbox)[0] for _ in range(2)]
+    stale = "SELECT id FROM incidents WHERE stale_since IS NOT NULL"
+    eventually(lambda: not hub.rows(stale))
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}", every=2)
+    hub.rows("UPDATE incidents SET stale_since = %s", "2026-01-01 00:00:00")
+    hub.does("changed")
+    assert len(hub.rows(stale)) == 1, "what was read is kept"
+    sandbox.mend()
+    eventually(lambda: not hub.rows(stale), within=45)
+
+
 def test_more_people_on_call_than_one_list_tells_are_all_known(
     make_hub: Callable[..., Hub], quiet_sandbox: Sandbox
 ) -> None:

@@ -4,6 +4,7 @@
 """
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +55,8 @@ CALLS_A_MINUTE, CALLS_EACH = 75, 2
 LEFT_BY_LOG = CALLS_A_MINUTE / 2
 #: What PagerDuty says it does not have is asked for again after so long.
 MISSING_FOR = timedelta(hours=1)
+#: One that could not be read lets others go first for so many seconds.
+OTHERS_FIRST = 30.0
 #: Incidents read in one go, so that the first of them are not shown late.
 MOST_INCIDENTS = 5
 
@@ -65,6 +68,7 @@ POLLS_A_MINUTE = 4
 #: For incidents that are read by themselves, and for the log where one call does not tell all of it.
 _by_themselves = Budget(CALLS_A_MINUTE)
 _polls = Budget(POLLS_A_MINUTE)
+_could_not_be_read: dict[str, float] = {}  # by name, when: time.monotonic()
 _list_is_long = False  # so that what the log tells of an open incident is to be read before the list is
 _parts = Parts()
 
@@ -131,7 +135,7 @@ def poll(_: object) -> Record:
     while unread and _by_themselves.take(1):
         incident = unread[0]
         try:
-            page = _read_page(incident)
+            page = _read_page(incident, hidden=("403", "404"))
         except IntegrationError as error:  # the others, and the list, are known all the same
             log.warning("%s cannot be read: %s", incident.name, error)
             break
@@ -157,12 +161,13 @@ def _can_be_read() -> Q:
     return Q(pagerduty_id__isnull=False) & (Q(missing_at=None) | Q(missing_at__lt=Now() - MISSING_FOR))
 
 
-def _read_page(incident: Incident) -> Page | None:
-    """None for one that PagerDuty will not show us any more, which must not keep us from the others."""
+def _read_page(incident: Incident, *, hidden: tuple[str, ...]) -> Page | None:
+    """None for one that PagerDuty will not show us any more, as these answers say: it must not keep us from the others.
+    403 says so only where we may see other things."""
     try:
         return pager().read_page(incident.pagerduty_id or "")
     except IntegrationError as error:
-        if error.code not in ("403", "404"):
+        if error.code not in hidden:
             raise
         log.warning("%s cannot be read any more: %s", incident.name, error)
         return None
@@ -281,17 +286,25 @@ def read_changed(_: object) -> Record:
     """
     spare_pager()
     waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by("stale_since")
-    readings = []
-    for incident in waiting[:MOST_INCIDENTS]:
+    lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + OTHERS_FIRST]
+    readings: list[Reading] = []
+    for incident in waiting.exclude(pk__in=lately)[:MOST_INCIDENTS]:
         if not _by_themselves.take(CALLS_EACH):
             break
-        readings.append(_read(incident))
+        try:
+            readings.append(_read(incident))
+        except IntegrationError:
+            _could_not_be_read[incident.pk] = time.monotonic()
+            if not readings:
+                raise
+            break
+        _could_not_be_read.pop(incident.pk, None)
     return lambda: _changed_read(readings)
 
 
 def _read(incident: Incident) -> Reading:
     asked_at = now()
-    page = _read_page(incident)
+    page = _read_page(incident, hidden=("404",))
     entries: list[LogEntry] = []
     if page is not None:
         logged = incident.timeline.filter(log_entry_id__isnull=False)
