@@ -62,9 +62,9 @@ def _assigned_to_them(page: Page, asked: Asked) -> bool:
 
 
 def _is_theirs(page: Page, asked: Asked) -> bool:
-    """Also whoever is paged after them is of the team that was asked for."""
+    """Where a team was asked for, whoever is paged after them is of that team, too."""
     follows = None if page.assigned_by_hand else page.escalation_policy_id
-    return _assigned_to_them(page, asked) and follows == asked.get("policy")
+    return _assigned_to_them(page, asked) and asked.get("policy", follows) == follows
 
 
 def _reassign(page: Page, asked: Asked) -> Page:

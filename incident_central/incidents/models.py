@@ -126,9 +126,7 @@ class Incident(models.Model):
     # Keys of the jobs that told its channel last, by what they told.
     news_jobs = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     paging_ended = models.BooleanField(default=False, db_default=False)  # there is nobody left to escalate to
-    on_our_user = models.BooleanField(
-        default=False, db_default=False
-    )  # it is on the user by whom we act, without a phone
+    on_our_user = models.BooleanField(default=False, db_default=False)  # by whom we act, and who has no phone
 
     objects = IncidentQuerySet.as_manager()
 
