@@ -62,7 +62,8 @@ def steps_that_matter(incident: Incident) -> set[tuple[str, str]]:
 
 def facts(incident: Incident) -> tuple[object, ...]:
     """What summary and topic show of PagerDuty's, besides the status."""
-    return incident.title, incident.service_id, incident.policy_id, incident.priority_id, incident.acknowledged_by
+    policy_id = incident.policy_id or incident.service.policy_id
+    return incident.title, incident.service_id, policy_id, incident.priority_id, incident.acknowledged_by
 
 
 def unacknowledged_since(incident: Incident) -> datetime | None:

@@ -28,7 +28,8 @@ def test_pages_are_for_people_signed_in(hub: Hub) -> None:
     assert stranger.get("/healthz").text == "alive\n"
     assert stranger.get("/readyz").text == "ready\n"
     assert stranger.get("/favicon.ico").status == 200
-    assert stranger.post("/incidents/x/steps/page", {}).path == "/sign-in"
+    page = stranger.post("/incidents/x/steps/page", {})
+    assert (page.status, "Sign in to Harbour Finch" in page.text) == (403, True)
 
 
 def test_after_signing_in_one_is_where_one_wanted_to_go(dana: Page, hub: Hub) -> None:
