@@ -69,15 +69,16 @@ def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
     return SeeOther(reverse("incident", args=[name]))
 
 
-def told_of(carried: Carried, request: SignedIn) -> str:
+def would_do(carried: Carried, request: SignedIn) -> dict[str, object]:
     """What a press would do that was sent by somebody who had been signed out, as they are told before they send it."""
     if carried.pressed is None:
-        return ""
+        return {}
     name, kind = carried.pressed
     incident = _incidents().filter(pk=name).first()
     if incident is None:
-        return ""
-    return f"{title_of(incident, _press_of(request, kind, carried.given))}: {incident.title}"
+        return {}
+    title = title_of(incident, _press_of(request, kind, carried.given))
+    return {"what": kind.label if carried.words else title, "incident": incident}
 
 
 @require_POST

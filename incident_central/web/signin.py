@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from incident_central.incidents.text import clean
 from incident_central.outage import within
 from incident_central.web import without_database
-from incident_central.web.acting import told_of
+from incident_central.web.acting import would_do
 from incident_central.web.addressing import SeeOther, safe_next
 from incident_central.web.carried import Carried, unpacked
 from incident_central.web.security import PATIENCE, SignedIn
@@ -62,8 +62,8 @@ def ask_again(request: HttpRequest, carried: Carried) -> HttpResponse:
 
 
 def _send_again(request: HttpRequest, carried: Carried) -> HttpResponse:
-    what = told_of(carried, cast(SignedIn, request))
-    return render(request, "web/send-again.html", {"carried": carried, "what": what})
+    context = {"carried": carried} | would_do(carried, cast(SignedIn, request))
+    return render(request, "web/send-again.html", context)
 
 
 @require_POST
