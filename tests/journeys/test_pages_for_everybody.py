@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.journeys.conftest import change, fill_in, on_sqlite, report, sign_in
-from tests.processes import Hub, Sandbox
+from tests.processes import ADMIN, PASSWORD, Hub, Sandbox
 
 pytestmark = on_sqlite
 
@@ -130,3 +130,26 @@ def test_every_page_is_accessible_and_fits(dana: Page, window: Callable[..., Pag
     expect(stranger.get_by_role("heading", level=1)).to_contain_text("This was not accepted.")
     found += inspect(stranger, "403")
     assert found == []
+
+
+@pytest.mark.timeout(300)
+def test_the_pages_of_whoever_was_signed_out_are_accessible_and_fit(dana: Page, hub: Hub) -> None:
+    name = report(dana)
+    dana.goto(f"/incidents/{name}")
+    dana.get_by_role("button", name="Acknowledge").click()
+    expect(dana.locator("#facts")).to_contain_text("Acknowledge it there, too, if it may take long.")
+    found = inspect(dana, "incident, acknowledged from here")
+    dana.locator("#menu-note > summary").click()
+    dana.locator("#menu-note textarea").fill(LONG)
+    dana.context.clear_cookies(name="sessionid")
+    dana.locator("#menu-note button").click()
+    expect(dana.locator(".banner")).to_contain_text("“Add note” has not been done.")
+    found += inspect(dana, "sign-in, with what was sent")
+    dana.get_by_label("Email").fill(ADMIN)
+    dana.get_by_label("Password").fill(PASSWORD)
+    dana.get_by_role("button", name="Sign in").click()
+    expect(dana.get_by_role("heading", level=1)).to_contain_text("This has not been done yet")
+    found += inspect(dana, "what was sent, signed in again")
+    dana.get_by_role("button", name="Send it now").press("Enter")
+    expect(dana.locator("#acting")).to_contain_text("Add note")
+    assert not found, "\n".join(found)
