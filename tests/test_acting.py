@@ -771,6 +771,16 @@ def test_every_edit_is_in_the_timeline_with_what_was_there_before(hub: Hub, sand
     assert "Commander</dt><dd><b>Mei Tanaka</b>" in text
 
 
+def test_many_long_links_are_kept_whole_and_too_long_ones_refused(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    links = [f"Dashboard {number} https://grafana.example.com/{'x' * 300}/{number}" for number in range(20)]
+    edited(hub, name, links="\r\n".join(links))
+    assert str(hub.incident(name)["links"]).count("x" * 300) == 20
+    page = edited(hub, name, links="\r\n".join(link + "y" * 2000 for link in links))
+    assert page.status == 422
+    assert "Shorten this to 20,000 characters." in page.text
+
+
 def test_an_answer_that_makes_no_sense_changes_nothing_and_is_kept(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     before = ours(hub, name)

@@ -388,6 +388,7 @@ def test_a_view_is_saved_chosen_and_deleted_by_the_person_alone(full: Hub) -> No
     for n in range(25):
         ana.post("/views", {"name": f"View {n}", "query": "status=open"})
     assert ana.get("/").text.count("Delete <span") == 20
+    assert "You have 20 views. Delete one to save another." in ana.get("/?status=open").text
 
 
 # ── who is on call ────────────────────────────────────────────────────────────────────────────────

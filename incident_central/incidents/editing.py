@@ -15,7 +15,7 @@ CHANNEL = re.compile(r"https?://\S+/archives/([CG][A-Z0-9]+)(?:[/?#]\S*)?")
 LINK = re.compile(r"(.*?)\s*(https?://\S+)")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 MOST_LINKS = 20
-LIMIT = 2_000  # characters of one answer
+LIMIT, LIMIT_OF_LINKS = 2_000, 20_000  # characters of one answer
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Ours:
 
     @classmethod
     def typed(cls, given: Mapping[str, str], *, prefix: str = "") -> "Ours":
-        return cls(**{one.name: clean(given.get(prefix + one.name, ""), lines=True)[:LIMIT] for one in fields(cls)})
+        return cls(**{one.name: clean(given.get(prefix + one.name, ""), lines=True) for one in fields(cls)})
 
 
 class CannotEdit(Exception):
@@ -86,6 +86,10 @@ def _checked(field: str, typed: Ours) -> str:
 
 def _errors(name: str, typed: Ours, changed: set[str]) -> dict[str, str]:
     errors: dict[str, str] = {}
+    for field in changed:
+        limit = LIMIT_OF_LINKS if field == "links" else LIMIT
+        if len(getattr(typed, field)) > limit:
+            errors[field] = f"Shorten this to {limit:,} characters."
     for field in ("commander", "reporter_email"):
         if field in changed and not EMAIL.fullmatch(getattr(typed, field)):
             errors[field] = "Write an e-mail address, such as ana@example.com."

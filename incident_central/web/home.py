@@ -26,7 +26,7 @@ from incident_central.web.parts import Parts, made_once, parts_for, parts_of
 from incident_central.web.positions import Place, place
 from incident_central.web.responding import could_not_page
 from incident_central.web.rows import page_steps, rows
-from incident_central.web.saved_views import saved
+from incident_central.web.saved_views import MOST, saved
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
 
@@ -68,7 +68,8 @@ def _shown(query: str, seen: Hashable, now: int) -> Shown:
 
 def _page(request: SignedIn, shown: Shown) -> HttpResponse:
     views = saved(request.user, shown.asked.query)
-    context = {"layout": "web/base.html", "form": filter_form(shown.asked, choices()), "views": views}
+    own = {"views": views, "views_full": len(views) >= MOST}
+    context = {"layout": "web/base.html", "form": filter_form(shown.asked, choices()), **own}
     return HttpResponse(render_to_string("web/home.html", shown.context | context, request))
 
 
