@@ -71,8 +71,12 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice(
         eventually(lambda: not reports.under_way())
     assert_each_once(hub, sandbox, names)
     assert "cannot be written" not in hub.log
-    # Nothing was begun that could not be sent: who was refused by our own side would wait longer with each life.
-    assert hub.rows("SELECT s.name, s.error FROM jobs_step s WHERE s.attempts > 0") == []
+    # Nothing was begun that could not be sent: who was refused by our own side would wait longer with each life. But
+    # PagerDuty refuses a page whose first call comes so late that it was looked for in vain.
+    calls = sandbox.calls("POST /incidents")
+    refused = {call["body"]["incident"]["incident_key"] for call in calls if call["status"] == 400}
+    tried = "SELECT s.name, s.error, j.key FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE s.attempts > 0"
+    assert [row for row in hub.rows(tried) if row["name"] != "page" or row["key"] not in refused] == []
     record_property("kills", len(plan))
     record_property("reports", len(names))
     record_property("under way at the last restart", len(took))
