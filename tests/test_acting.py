@@ -2,6 +2,9 @@
 
 import re
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -779,6 +782,28 @@ def test_many_long_links_are_kept_whole_and_too_long_ones_refused(hub: Hub, sand
     page = edited(hub, name, links="\r\n".join(link + "y" * 2000 for link in links))
     assert page.status == 422
     assert "Shorten this to 20,000 characters." in page.text
+    blanks = f"a{' ' * 19_000}b"  # which an expression may look at again and again
+    assert "Write one link a line" in edited(hub, name, links=blanks).text
+
+
+def test_a_priority_that_was_refused_or_chosen_wrongly_can_be_changed(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "priority", priority=hub.priority_id("P3"))
+    act(hub, name, "priority", priority=hub.priority_id("P2"))
+    tried_in_vain(hub, name)
+    sandbox.mend()
+    assert settled(hub, name)[1]["outcome"] == "done"
+    page = sandbox.page_of(name)["id"]
+    assert pagerduty.incident(sandbox, page)["priority"]["summary"] == "P2", "the later one"
+
+    sandbox.plant("pagerduty", "priorities", hub.priority_id("P1"), delete=True)
+    refused = reported(hub)
+    page = sandbox.page_of(refused)["id"]
+    assert pagerduty.incident(sandbox, page)["priority"] is None
+    act(hub, refused, "priority", priority=hub.priority_id("P2"))
+    assert settled(hub, refused)[0]["outcome"] == "done"
+    assert pagerduty.incident(sandbox, page)["priority"]["summary"] == "P2"
 
 
 def test_an_answer_that_makes_no_sense_changes_nothing_and_is_kept(hub: Hub, sandbox: Sandbox) -> None:
@@ -843,6 +868,13 @@ def test_a_press_of_somebody_who_had_been_signed_out_says_whom_it_would_page(hub
     settled(hub, name)
     assert sandbox.ringing == {"Oskar Lindqvist"}
     other.get("/sign-in")
+    form = {"csrfmiddlewaretoken": "x", "carried": f'["/incidents/{name}/steps/page", "/", [["done", "by-hand"]]]'}
+    body = urllib.parse.urlencode(form).encode()
+    foreign = urllib.request.Request(f"{hub.url}/sign-in", body, {"Origin": "https://elsewhere.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(foreign)
+    with refused.value:
+        assert b"It is kept" not in refused.value.read()
     for packed in ("[" * 5000, '["//elsewhere.example", "/", []]', "{}", '["/", "/", [1]]'):
         page = other.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "carried": packed})
         assert (page.status, page.path) == (200, "/")

@@ -183,11 +183,8 @@ def _why_not(action: Action, page: Page) -> str:
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
     if action.kind == Kind.ESCALATE and (why_not := _escalated_otherwise(action, page)):
         return why_not
-    if action.kind == Kind.PRIORITY and page.priority_id not in (
-        asked.get("from", page.priority_id),
-        asked["priority"],
-    ):
-        return f"It was changed to {page.priority.name if page.priority else 'none'} meanwhile."
+    if action.kind == Kind.PRIORITY and (why_not := _prioritised_otherwise(action, page)):
+        return why_not
     if action.kind == Kind.SNOOZE and _waited(action) >= asked["seconds"]:
         return "The time for which it was to be snoozed is over."
     if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
@@ -212,6 +209,17 @@ def _escalated_otherwise(action: Action, page: Page) -> str:
         back = f"this would have gone back to level {asked['level']}"
         return f"PagerDuty has reached level {reached} meanwhile, so {back}."
     return ""
+
+
+def _prioritised_otherwise(action: Action, page: Page) -> str:
+    """By somebody else in PagerDuty, or by whoever pressed after this."""
+    pressed = action.incident.actions.filter(kind=Kind.PRIORITY)
+    if pressed.filter(pk__gt=action.pk).exists():
+        return "Another priority was chosen after this one."
+    ours = {action.asked.get("from", page.priority_id), *(one.asked["priority"] for one in pressed)}
+    if page.priority_id in ours or (page.priority is None and action.incident.priority_refused):
+        return ""
+    return f"It was changed to {page.priority.name if page.priority else 'none'} meanwhile."
 
 
 def _began_anew(action: Action, page: Page) -> str:

@@ -12,7 +12,7 @@ from incident_central.incidents.pressing import Press, press
 from incident_central.incidents.text import clean
 
 CHANNEL = re.compile(r"https?://\S+/archives/([CG][A-Z0-9]+)(?:[/?#]\S*)?")
-LINK = re.compile(r"(.*?)\s*(https?://\S+)")
+ADDRESS = re.compile(r"https?://\S+")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 MOST_LINKS = 20
 LIMIT, LIMIT_OF_LINKS = 2_000, 20_000  # characters of one answer
@@ -90,6 +90,8 @@ def _errors(name: str, typed: Ours, changed: set[str]) -> dict[str, str]:
         limit = LIMIT_OF_LINKS if field == "links" else LIMIT
         if len(getattr(typed, field)) > limit:
             errors[field] = f"Shorten this to {limit:,} characters."
+    if errors:
+        return errors
     for field in ("commander", "reporter_email"):
         if field in changed and not EMAIL.fullmatch(getattr(typed, field)):
             errors[field] = "Write an e-mail address, such as ana@example.com."
@@ -102,9 +104,16 @@ def _errors(name: str, typed: Ours, changed: set[str]) -> dict[str, str]:
     if typed.channel and not typed.channel_name:
         errors["channel_name"] = "Write the channel’s name, too."
     lines = typed.links.splitlines()
-    if "links" in changed and (len(lines) > MOST_LINKS or not all(LINK.fullmatch(line) for line in lines)):
+    if "links" in changed and (len(lines) > MOST_LINKS or None in map(_link, lines)):
         errors["links"] = f"Write one link a line, at most {MOST_LINKS}: what it is, then an address with https://."
     return errors
+
+
+def _link(line: str) -> list[str] | None:
+    """What it is called, and its address, which is the last word."""
+    *text, last = line.rsplit(None, 1) or [""]
+    found = ADDRESS.search(last)
+    return [f"{text[0] if text else ''} {last[: found.start()]}".strip(), found[0]] if found else None
 
 
 def _change_reporter(incident: Incident, typed: Ours, changed: set[str], who: str) -> None:
@@ -135,6 +144,5 @@ def _change_links(incident: Incident, typed: Ours, changed: set[str], who: str) 
     if "links" not in changed:
         return
     before = Ours.of(incident).links.replace("\n", ", ")
-    found = [LINK.fullmatch(line) for line in typed.links.splitlines()]
-    incident.links = [[one[1], one[2]] for one in found if one]
+    incident.links = [one for one in map(_link, typed.links.splitlines()) if one is not None]
     incident.edited("links", before=before, after=typed.links.replace("\n", ", "), by=who)

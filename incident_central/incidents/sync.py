@@ -193,8 +193,7 @@ def _remind() -> None:
     if poll is None or poll.failing or poll.read_at is None:
         return  # somebody may have acknowledged without our knowing
     too_long = pager().now() - news.UNACKNOWLEDGED  # PagerDuty's own times are by its clock
-    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=too_long)
-    waiting = waiting.exclude(stale_since__gt=poll.read_at)  # of those something was heard since
+    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=too_long, stale_since=None)
     for incident in waiting.exclude(reminded_of=F("status_changed_at")).order_by("id").select_for_update():
         incident.nobody_acknowledged(int(news.UNACKNOWLEDGED.total_seconds() / 60))
         if incident.status_changed_at is not None:
@@ -304,7 +303,8 @@ def read_changed(_: object) -> Record:
 
 def _read(incident: Incident) -> Reading:
     asked_at = now()
-    page = _read_page(incident, hidden=("404",))
+    poll = freshness().get(stale.POLL)
+    page = _read_page(incident, hidden=("403", "404") if poll is not None and not poll.failing else ("404",))
     entries: list[LogEntry] = []
     if page is not None:
         logged = incident.timeline.filter(log_entry_id__isnull=False)

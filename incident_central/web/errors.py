@@ -42,6 +42,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form is from before one signed in, or cookies are off. A report's words are kept for another press."""
+    if not reason.startswith("CSRF "):  # its Origin or Referer is not ours: what it holds may be a stranger's
+        return _door(request, "web/403.html", status=403)
     if request.path == reverse("report") and (asking := ask_to_send_again(request)) is not None:
         return asking
     if request.path == reverse("sign-in") and (carried := unpacked(request)) is not None:
