@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Max, Q
+from django.db.models import Case, F, Max, Q, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -284,10 +284,11 @@ def read_changed(_: object) -> Record:
     However often one was heard of, it is read once. What was heard meanwhile is read by the next run.
     """
     spare_pager()
-    waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by("stale_since")
     lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + OTHERS_FIRST]
+    others_first = [Case(When(pk__in=lately, then=1), default=0)] if lately else []
+    waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by(*others_first, "stale_since")
     readings: list[Reading] = []
-    for incident in waiting.exclude(pk__in=lately)[:MOST_INCIDENTS]:
+    for incident in waiting[:MOST_INCIDENTS]:
         if not _by_themselves.take(CALLS_EACH):
             break
         try:

@@ -43,6 +43,7 @@ def test_an_hour_without_pagerduty_replayed_faster_loses_nothing(
     new = hub.dana.post("/report", report_form(hub, title="Nobody can sign in", service_name="Search")).incident
     for _ in range(6):
         an_hour_passes(hub, minutes=10)
+        _so_long_ago(sandbox, pages[burning], minutes=10)
         act(sandbox, pages[quiet], "note", "Oskar Lindqvist", content="Still looking")
         tried = attempts(hub, new)
         eventually(lambda tried=tried: attempts(hub, new) > tried)  # type: ignore[misc]
@@ -59,12 +60,8 @@ def test_an_hour_without_pagerduty_replayed_faster_loses_nothing(
     for name in (burning, quiet):
         settled(hub, name)
     hub.finished(new)
-    assert {name: hub.incident(name)["status"] for name in (burning, quiet, closed, new)} == {
-        burning: "acknowledged",
-        quiet: "acknowledged",
-        closed: "resolved",
-        new: "triggered",
-    }
+    wanted = {burning: "acknowledged", quiet: "acknowledged", closed: "resolved", new: "triggered"}
+    eventually(lambda: {name: hub.incident(name)["status"] for name in wanted} == wanted)
     for name, page in pages.items():
         eventually(lambda name=name, page=page: told(hub, name) == true(sandbox, page))  # type: ignore[misc]
     notes = Counter(note["content"] for note in sandbox.page_of(quiet)["notes"])
@@ -72,6 +69,13 @@ def test_an_hour_without_pagerduty_replayed_faster_loses_nothing(
     assert sum(count for words, count in notes.items() if "deployment at noon" in words) == 1
     assert len([one for one in log_of(sandbox, pages[burning]) if one["type"].startswith("acknowledge")]) == 1
     assert len([one for one in sandbox.pages if one["key"] == new]) == 1
+
+
+def _so_long_ago(sandbox: Sandbox, page: str, *, minutes: int) -> None:
+    """In PagerDuty, too, it is so long that phones ring for it."""
+    (one,) = [one for one in sandbox.pages if one["id"] == page]
+    changed_at = one["status_changed_at"] - minutes * 60
+    sandbox.plant("pagerduty", "incidents", page, set={"status_changed_at": changed_at})
 
 
 def reported(hub: Hub, sandbox: Sandbox, title: str) -> str:
