@@ -242,19 +242,19 @@ def test_nobody_is_paged_on_a_stale_view(hub: Hub, sandbox: Sandbox) -> None:
     assert "It follows another escalation policy by now" in hub.dana.get(f"/incidents/{moved}").text
 
 
-@pytest.mark.parametrize("kind", ["acknowledge", "resolve", "escalate"])
+@pytest.mark.parametrize("kind", ["acknowledge", "resolve", "escalate", "reassign"])
 def test_what_was_pressed_before_it_began_anew_is_not_done(hub: Hub, sandbox: Sandbox, kind: str) -> None:
     name = reported(hub)
     page = sandbox.page_of(name)["id"]
     sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")  # which is read first
-    act(hub, name, kind, level="2")
+    act(hub, name, kind, level="2", to=f"user:{person_id(hub, 'Jonas Weber')}")
     tried_in_vain(hub, name)
     _waited_since(hub, hours=1)
     triggered = {"incident": {"type": "incident_reference", "status": "triggered"}}
     if kind == "escalate":
         pagerduty.ask(sandbox, f"/incidents/{page}", _level(3), method="PUT")
     else:
-        pagerduty.act(sandbox, page, kind)
+        pagerduty.act(sandbox, page, "acknowledge" if kind == "acknowledge" else "resolve")
         pagerduty.ask(sandbox, f"/incidents/{page}", triggered, method="PUT")
     ringing, before = sandbox.ringing, len(writes(sandbox))
     sandbox.mend()
@@ -265,8 +265,30 @@ def test_what_was_pressed_before_it_began_anew_is_not_done(hub: Hub, sandbox: Sa
         "acknowledge": "It was acknowledged or resolved after this was pressed, and is triggered again.",
         "resolve": "and reopened since",
         "escalate": "PagerDuty has reached level 3 meanwhile",
+        "reassign": "and reopened since",
     }
     assert why[kind] in hub.dana.get(f"/incidents/{name}").text
+
+
+def test_an_escalation_is_done_though_somebody_of_a_higher_level_was_asked_by_name(hub: Hub, sandbox: Sandbox) -> None:
+    """PagerDuty escalates from nobody who was asked by name, so nobody else would be paged."""
+    name = reported(hub)
+    (paged,) = sandbox.ringing
+    third = next(iter(_on_level(hub, name, 3)))
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "escalate", level="2")
+    tried_in_vain(hub, name)
+    to = [{"assignee": {"id": person_id(hub, third), "type": "user_reference"}}]
+    pagerduty.edit(sandbox, sandbox.page_of(name)["id"], assignments=to)
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["done"]
+    assert sandbox.ringing == {"Oskar Lindqvist"} != {paged}
+
+
+def _on_level(hub: Hub, name: str, level: int) -> list[str]:
+    query = """SELECT p.name FROM incidents_oncall o JOIN incidents_person p ON p.id = o.person_id
+               WHERE o.level = %s AND o.policy_id = (SELECT policy_id FROM incidents WHERE id = %s)"""
+    return [row["name"] for row in hub.rows(query, level, name)]
 
 
 def _waited_since(hub: Hub, *, hours: int) -> None:
@@ -344,6 +366,19 @@ def test_a_team_is_paged_though_the_same_person_is_on_call_for_both(
     act(hub, name, "reassign", to=f"policy:{other}")
     assert [one["outcome"] for one in settled(hub, name)] == ["done"]
     assert pagerduty.incident(sandbox, sandbox.page_of(name)["id"])["escalation_policy"]["id"] == other
+
+
+def test_who_is_on_call_in_the_summary_is_the_team_that_it_was_reassigned_to(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    act(hub, name, "reassign", to=f"policy:{_policy_of(hub, 'Search')['id']}")
+    settled(hub, name)
+
+    def on_call() -> str:
+        (summary,) = sandbox.messages(name, f"{name}/summary")
+        return str(summary["blocks"]).partition("On call")[2].partition("Reporter")[0]
+
+    eventually(lambda: "Jonas Weber" in on_call())
+    assert "Mei Tanaka" not in on_call()
 
 
 def test_what_is_pressed_before_the_channel_is_open_reaches_it(hub: Hub, sandbox: Sandbox) -> None:

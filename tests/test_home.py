@@ -293,6 +293,28 @@ def test_what_was_there_before_the_search_is_filed_by_the_migration(make_hub: Ca
         assert set(names_on(hub.dana.get(address(asked)))) == wanted
 
 
+def test_where_paging_had_ended_before_the_upgrade_is_known_after_it(make_hub: Callable[..., Hub]) -> None:
+    hub = make_hub()
+    hub.run("manage", "migrate", "incidents", "0008")
+    told = {"ended": ("goes on", "ended"), "goes on": ("ended", "goes on"), "resolved": ("ended",), "untold": ()}
+    columns = "id, name, description, status, url, listed"
+    hub.rows(f"INSERT INTO incidents_service ({columns}) VALUES ('P1', 'Old', '', 'active', '', %s)", True)  # noqa: S608
+    rows = list(history.incidents(len(told), services=["P1"], priorities=[], now=NOW))
+    for row, (name, facts) in zip(rows, told.items(), strict=True):
+        status = "resolved" if name == "resolved" else "triggered"
+        row |= {"id": name, "priority_id": None, "status": status, "resolved_at": NOW if status == "resolved" else None}
+        history.insert(hub, [row])
+        for minute, fact in enumerate(facts):
+            hub.rows(
+                "INSERT INTO incidents_timelineentry (incident_id, at, source, kind, text, body, actor, facts)"
+                " VALUES (%s, %s, 'pagerduty', 'people', 'told', '', '', %s)",
+                *(name, f"2026-01-01 00:0{minute}:00", f"\npaging:{fact}\n"),
+            )
+    hub.run("manage", "migrate")
+    ended = "SELECT id FROM incidents WHERE paging_ended"
+    assert [row["id"] for row in hub.rows(ended)] == ["ended"]
+
+
 #: Some are composed of letters and marks, and may be so in two ways; in some alphabets there is one way alone.
 ALPHABETS = "Сергей ёлка Αθήνας 서울 データベース हिन्दी می\u200cخواهم Café".split()
 WAYS: list[Literal["NFC", "NFD"]] = ["NFC", "NFD"]

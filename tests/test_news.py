@@ -245,6 +245,19 @@ def test_where_pagerdutys_clock_is_minutes_off_five_minutes_are_five(hub: Hub, s
     assert "Nobody has acknowledged for" in hub.dana.get(f"/incidents/{name}").text
 
 
+def test_one_that_waits_to_be_read_keeps_no_other_from_being_reminded_of(hub: Hub, sandbox: Sandbox) -> None:
+    (one, first), (unread, second) = (reported(hub, sandbox) for _ in range(2))
+    hub.does("poll")
+    for page in (first, second):
+        sandbox.plant("pagerduty", "incidents", page, set={"status_changed_at": time.time() - 301})
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    hub.does("poll")
+    hub.rows("UPDATE incidents SET stale_since = %s WHERE id = %s", "2026-01-01 00:00:00", unread)
+    hub.remind_now()
+    eventually(lambda: said(sandbox, one, "Nobody has acknowledged for 5 minutes."))
+    assert hub.incident(unread)["reminded_of"] is None, "somebody may have acknowledged it meanwhile"
+
+
 def test_where_an_acknowledgement_from_here_runs_out_it_is_said_that_no_phone_rings(hub: Hub, sandbox: Sandbox) -> None:
     name, _ = reported(hub, sandbox, service_name="Data Warehouse")
     hub.dana.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})

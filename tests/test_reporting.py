@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from uuid import uuid4
 
 import pytest
@@ -40,10 +41,13 @@ def test_who_was_signed_out_while_typing_signs_in_and_finds_what_they_typed(make
     dana.get("/")
     hub.rows("DELETE FROM django_session")
     asked = dana.post("/report", form)
-    assert asked.path == "/sign-in"
-    page = dana.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "next": asked.value("next")})
-    assert page.path == "/report"
+    assert asked.status == 403
+    assert "You were signed out, and “Report an incident” has not been done." in asked.text
+    carried = unescape(asked.value("carried"))
+    page = dana.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "carried": carried})
     assert "Nothing is reported yet. Press once more." in page.text
+    assert 'action="/report"' in page.text
+    assert f'<option value="{form["service"]}" selected>' in page.text
     assert page.value("report_id") == form["report_id"]
     assert page.value("title") == "Cards fail"
     assert "&lt;b&gt;since&lt;/b&gt; three" in page.text

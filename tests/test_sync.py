@@ -10,10 +10,12 @@ from typing import Any
 from urllib.error import HTTPError
 from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.clocks import put_ahead
 from tests.pagerduty import act, ask, edit, incident, log_of, subscribe
 from tests.processes import Hub, Json, Sandbox, company, eventually, report_form
 
@@ -488,7 +490,7 @@ def test_a_long_open_list_is_read_the_less_often(make_hub: Callable[..., Hub], q
     sandbox.switch(rate_limits="off")
     hub.sandbox = sandbox
     hub.start()
-    _, page = reported(hub, sandbox)
+    name, page = reported(hub, sandbox)
     service = {"id": incident(sandbox, page)["service"]["id"], "type": "service_reference"}
     with ThreadPoolExecutor(8) as pool:
         for number in range(401):
@@ -498,6 +500,11 @@ def test_a_long_open_list_is_read_the_less_often(make_hub: Callable[..., Hub], q
     (poll,) = hub.rows("SELECT run_at, finished_at FROM jobs_step WHERE name = 'poll'")
     run_at, finished_at = (datetime.fromisoformat(str(poll[name])) for name in ("run_at", "finished_at"))
     assert 24 < (run_at - finished_at).total_seconds() < 26, "five calls, twelve a minute"
+
+    # What the log tells is not left to that list.
+    act(sandbox, page, "acknowledge")
+    hub.does("log")
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged", within=8)
 
 
 def test_pages_ask_pagerduty_nothing_however_many_look(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:
@@ -531,6 +538,63 @@ def test_what_pagerduty_did_not_have_for_a_moment_is_followed_again(hub: Hub, sa
     act(sandbox, page, "resolve")
     hub.does("poll")
     assert hub.incident(name)["status"] == "resolved"
+
+
+def test_where_everything_is_refused_for_a_while_nothing_is_hidden(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    name, page = reported(hub, sandbox)
+    eventually(lambda: hub.incident(name)["stale_since"] is None)
+    sandbox.fault("pagerduty", "missing-scope")  # 403
+    hub.does("poll", well=False)
+    hub.rows("UPDATE incidents SET stale_since = %s", "2026-01-01 00:00:00")
+    hub.does("changed", well=False)
+    row = hub.incident(name)
+    assert (row["missing_at"], bool(row["stale_since"])) == (None, True)
+    act(sandbox, page, "resolve")
+    sandbox.mend()
+    eventually(lambda: hub.incident(name)["status"] == "resolved", within=30)
+
+
+def test_one_that_was_missing_is_read_when_something_is_heard_of_it(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    subscribe(hub, sandbox)
+    hub.rows("UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE name = 'poll' AND state = 'waiting'")
+    hub.rows("UPDATE incidents SET missing_at = CURRENT_TIMESTAMP WHERE id = %s", name)
+    act(sandbox, page, "acknowledge")
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    assert hub.incident(name)["missing_at"] is None
+    hub.does("poll")
+
+
+def test_whoever_acknowledged_on_a_higher_level_has_reached_it(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    assert hub.incident(name)["escalation_level"] == 1
+    edit(sandbox, page, escalation_level=2)
+    act(sandbox, page, "acknowledge", "Oskar Lindqvist")
+    hub.does("poll")
+    assert hub.incident(name)["escalation_level"] == 2
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True, scope="session")
+def test_who_pressed_keeps_their_name_though_pagerdutys_clock_is_behind(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    with psycopg.connect(hub.database_url, autocommit=True) as session:
+        put_ahead(session, "5 minutes")
+    hub.start()
+    name, _ = reported(hub, sandbox)
+    faults = [sandbox.fault("pagerduty", "500", method=f"GET {one}log_entries") for one in ("/", "/incidents/{id}/")]
+    hub.dana.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
+    eventually(lambda: hub.incident(name)["status"] == "acknowledged")
+    for one in faults:
+        sandbox.control(f"/faults/{one}", method="DELETE")
+    logged = "SELECT text FROM incidents_timelineentry WHERE log_entry_id IS NOT NULL AND text LIKE 'Acknowledged by%%'"
+    eventually(lambda: hub.rows(logged), within=40)
+    assert [row["text"] for row in hub.rows(logged)] == ["Acknowledged by Dana Okafor"]
 
 
 def test_when_its_log_alone_does_not_answer_the_pages_say_how_old_they_are(hub: Hub, sandbox: Sandbox) -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from incident_central.accounts.models import User
 from incident_central.sandbox.company import PEOPLE
 from incident_central.urls import handler400, handler403, handler404, handler500
-from incident_central.web.addressing import SeeOther, safe_next
+from incident_central.web.redirects import SeeOther, safe_next
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 

@@ -113,7 +113,7 @@ DOING = {
         lambda page, asked: asked["message"] in pager().help_asked(page.id),
     ),
     Kind.SNOOZE: Doing(
-        lambda page, asked: pager().snooze(page.id, seconds=asked["seconds"] - asked["waited"]),
+        lambda page, asked: pager().snooze(page.id, seconds=asked["seconds"]),
         lambda page, asked: False,
         only_acknowledged=True,
     ),
@@ -126,7 +126,7 @@ DOING = {
 def act(action: Action) -> Record:
     """Read, and do it if it still makes sense. After a lost answer look first; then what is so already is left alone.
 
-    Snoozing again snoozes from then on, which a second or two later is the same.
+    A snooze ends when it was to end as it was pressed, however often, and however late, it is done.
     """
     if action.kind == Kind.RESOLVE and was_phoned(action.incident):
         return lambda: _resolved_here(action)
@@ -135,7 +135,7 @@ def act(action: Action) -> Record:
     if why_not := _why_not(action, page):
         return lambda: _came_to_nothing(action, page, asked_at, why_not)
     asked_at = now()
-    done = doing.do(page, action.asked | {"waited": _waited(action)})
+    done = doing.do(page, action.asked | ({"seconds": _left(action)} if action.kind == Kind.SNOOZE else {}))
     return lambda: _acted(action, done, asked_at)
 
 
@@ -185,7 +185,7 @@ def _why_not(action: Action, page: Page) -> str:
         return why_not
     if action.kind == Kind.PRIORITY and (why_not := _prioritised_otherwise(action, page)):
         return why_not
-    if action.kind == Kind.SNOOZE and _waited(action) >= asked["seconds"]:
+    if action.kind == Kind.SNOOZE and _left(action) <= 0:
         return "The time for which it was to be snoozed is over."
     if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
         return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
@@ -240,9 +240,10 @@ def _happened_since(action: Action, page: Page, kind: str) -> bool:
     return any(entry.kind == kind and entry.at > since for entry in pager().log_of(page.id, since=since))
 
 
-def _waited(action: Action) -> int:
-    """Whole seconds since it was pressed."""
-    return int((pager().now() - _wanted_at(action)).total_seconds())
+def _left(action: Action) -> int:
+    """Whole seconds until a snooze is to end."""
+    end: datetime = _wanted_at(action) + timedelta(seconds=action.asked["seconds"])
+    return int((end - pager().now()).total_seconds())
 
 
 def _wanted_at(action: Action) -> datetime:

@@ -314,7 +314,7 @@ class Incident(models.Model):
 
     def logged(self, entries: Iterable[LogEntry], *, services: Mapping[str, str], clock_ahead: timedelta) -> bool:
         """Take over entries of PagerDuty's log, oldest first; whether any of them was new. `services`: names by id;
-        `clock_ahead`: by how much PagerDuty's clock is, of ours.
+        `clock_ahead`: by how much PagerDuty's clock is ahead of the database's, by which people pressed.
 
         An entry that we made up ourselves, because the log had not told it yet, becomes the log's.
         """

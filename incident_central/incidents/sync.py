@@ -13,7 +13,6 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Case, F, Max, Q, When
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from incident_central.database import now, transaction
 from incident_central.incidents import copying, importing, models, news, periodic, stale, subscribing
@@ -62,14 +61,15 @@ MOST_INCIDENTS = 5
 
 LOG = "log"
 
-#: What of it is not paid by the other calls: one call of each poll.
+#: So many polls have a first call of their own in the budget; what else they take is paid from CALLS_A_MINUTE.
 POLLS_A_MINUTE = 4
 
 #: For incidents that are read by themselves, and for the log where one call does not tell all of it.
 _by_themselves = Budget(CALLS_A_MINUTE)
 _polls = Budget(POLLS_A_MINUTE)
 _could_not_be_read: dict[str, float] = {}  # by name, when: time.monotonic()
-_list_is_long = False  # so that what the log tells of an open incident is to be read before the list is
+# The log is read more often than a long list is: then what it tells of an open incident is not left to the list.
+_list_is_long = False
 _parts = Parts()
 
 
@@ -91,13 +91,14 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
     wanted = Q(pagerduty_id__in={*by_id, *logs}) | Q(id__in=by_name, pagerduty_id=None)
     ours = Incident.objects.select_related("service", "priority", "policy").filter(wanted).order_by("id")
     services = dict(models.Service.objects.values_list("id", "name")) if logs else {}
+    clock_ahead = pager().now() - now() if logs else timedelta()
     for incident in ours.select_for_update(of=("self",)):
         was_known = incident.pagerduty_id is not None
         page = by_id.get(incident.pagerduty_id or "") if was_known else by_name[incident.name]
         if page is not None:
             _take_over(incident, page, asked_at)
         logged, ended = logs.get(incident.pagerduty_id or "", ()), incident.paging_ended
-        is_news = incident.logged(logged, services=services, clock_ahead=pager().now() - timezone.now())
+        is_news = incident.logged(logged, services=services, clock_ahead=clock_ahead)
         if incident.rings_nobody and incident.paging_ended > ended:
             news.changed(incident, news.ENDED, at=max(entry.at for entry in logged))
         if not was_known or (is_news and page is None and (_list_is_long or not incident.is_open)):

@@ -205,7 +205,7 @@ class Runner:
         with transaction() as at:
             held = set(mine.order_by("pk").select_for_update().values_list("pk", "fence"))
             mine.update(lease_until=Now() + LEASE)
-            if at < self._last_at:  # the clock was set back, and what waits would do so until it has caught up
+            if at < self._last_at:  # the clock was set back: until it has caught up, nothing would be due or abandoned
                 self._rows.filter(state=State.WAITING, run_at__gt=at).update(run_at=at)
                 self._rows.filter(lease_until__gt=at + LEASE).update(lease_until=at + LEASE)
         for attempt in active:

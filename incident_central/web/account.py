@@ -8,8 +8,8 @@ from django.views.decorators.http import require_http_methods
 from incident_central.incidents import people
 from incident_central.incidents.correcting import CannotCorrect
 from incident_central.incidents.people import Someone
-from incident_central.web.addressing import SeeOther
 from incident_central.web.in_slack import change, in_slack
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 
 

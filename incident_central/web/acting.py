@@ -30,10 +30,10 @@ from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.rows import fetch_all
 from incident_central.web import deciding, steps
 from incident_central.web.acting_by_hand import by_hand
-from incident_central.web.addressing import SeeOther
 from incident_central.web.by_hand import ByHand
 from incident_central.web.carried import Carried
 from incident_central.web.choices import SECONDS, Lately
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import clock_with_seconds

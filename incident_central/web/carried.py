@@ -4,12 +4,13 @@ so nothing that was typed is lost, and strangers fill no database of ours."""
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.http import HttpRequest, QueryDict
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, ResolverMatch, resolve
 
 from incident_central.incidents.models import Action
-from incident_central.web.addressing import came_from, safe_next
+from incident_central.web.redirects import came_from, safe_next
 
 AT_MOST = 25_000  # characters
 #: Fields that people write text into.
@@ -33,17 +34,22 @@ class Carried:
         return [value for name, value in self.fields if name in WRITTEN and value.strip()]
 
     @property
+    def is_report(self) -> bool:
+        return self._found is not None and self._found.url_name == "report"
+
+    @property
     def pressed(self) -> tuple[str, Action.Kind] | None:
         """An incident's name and the kind of action, where it was one of its buttons."""
-        with suppress(Resolver404, ValueError):
-            found = resolve(self.path.partition("?")[0])
-            if found.url_name == "act":
-                return found.kwargs["name"], Action.Kind(found.kwargs["kind"])
-        return None
+        if self._found is None or self._found.url_name != "act":
+            return None
+        name, kind = self._found.kwargs["name"], self._found.kwargs["kind"]
+        return (name, Action.Kind(kind)) if kind in Action.Kind.values else None
 
     @property
     def label(self) -> str:
         """Nothing that only somebody who is signed in may know."""
+        if self.is_report:
+            return "Report an incident"
         return self.pressed[1].label if self.pressed is not None else ""
 
     @property
@@ -52,6 +58,12 @@ class Carried:
         for name, value in self.fields:
             given.appendlist(name, value)
         return given
+
+    @cached_property
+    def _found(self) -> ResolverMatch | None:
+        with suppress(Resolver404):
+            return resolve(self.path.partition("?")[0])
+        return None
 
 
 def posted(request: HttpRequest) -> Carried | None:

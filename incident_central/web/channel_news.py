@@ -10,8 +10,8 @@ from incident_central.incidents.news import NEWS, WAITS, News, message_of, news_
 from incident_central.incidents.wording import summary_of
 from incident_central.jobs.models import StepRow
 from incident_central.web import by_hand, deciding, steps
-from incident_central.web.addressing import SeeOther
 from incident_central.web.by_hand import ByHand
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
 

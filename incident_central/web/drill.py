@@ -18,7 +18,7 @@ from incident_central.incidents.models import Person
 from incident_central.incidents.reporting import missing_settings
 from incident_central.integrations.pagerduty import drill_service
 from incident_central.jobs.models import SETTLED, State
-from incident_central.web.addressing import SeeOther
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 
 SHOWN = 20  # drills

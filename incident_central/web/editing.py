@@ -9,7 +9,7 @@ from incident_central.incidents import editing
 from incident_central.incidents.editing import CannotEdit, Ours
 from incident_central.incidents.models import Incident
 from incident_central.web.acting import press_id
-from incident_central.web.addressing import SeeOther
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 
 

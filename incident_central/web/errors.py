@@ -42,14 +42,22 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form is from before one signed in, or cookies are off. A report's words are kept for another press."""
-    if not reason.startswith("CSRF "):  # its Origin or Referer is not ours: what it holds may be a stranger's
-        return _door(request, "web/403.html", status=403)
-    if request.path == reverse("report") and (asking := ask_to_send_again(request)) is not None:
-        return asking
-    if request.path == reverse("sign-in") and (carried := unpacked(request)) is not None:
-        with suppress(Error):
-            return within(A_SECOND, lambda: ask_again(request, carried))
-    return _door(request, "web/403.html", status=403)
+    if request.path == reverse("report"):
+        asking = ask_to_send_again(request, request.POST, status=403)
+    elif request.path == reverse("sign-in") and reason.startswith("CSRF "):
+        asking = _ask_to_sign_in_again(request)
+    else:
+        asking = None
+    return asking or _door(request, "web/403.html", status=403)
+
+
+def _ask_to_sign_in_again(request: HttpRequest) -> HttpResponse | None:
+    """None where it carries nothing. What comes from elsewhere, as its Origin or Referer says, never gets here: it
+    could be a stranger's form, which somebody would send for them."""
+    carried = unpacked(request)
+    with suppress(Error):
+        return within(A_SECOND, lambda: ask_again(request, carried)) if carried is not None else None
+    return None
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -20,10 +20,10 @@ from incident_central.incidents.news import unacknowledged_since
 from incident_central.rows import as_if_read, fetch, fetch_all
 from incident_central.web import channel_news, steps
 from incident_central.web.acting import Acting, acting_on
-from incident_central.web.addressing import SeeOther
 from incident_central.web.context import basics
 from incident_central.web.house import House
 from incident_central.web.parts import PRESS, Parts, made_once, parts_for, parts_of
+from incident_central.web.redirects import SeeOther
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.timeline import timeline

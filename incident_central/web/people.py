@@ -16,9 +16,9 @@ from incident_central.incidents.people import Match, Someone, State
 from incident_central.incidents.pressing import CannotAct, Press, press
 from incident_central.incidents.text import clean, plain
 from incident_central.web.acting import press_id
-from incident_central.web.addressing import SeeOther
 from incident_central.web.house import House
 from incident_central.web.in_slack import ONLY_ADMINISTRATORS, NotAllowed, change, in_slack, status_of, told
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 
 PAGE = 100

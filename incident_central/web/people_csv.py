@@ -18,9 +18,9 @@ from incident_central.incidents.correcting import CannotCorrect
 from incident_central.incidents.models import Member
 from incident_central.incidents.people import Match, Someone
 from incident_central.incidents.text import clean, plain
-from incident_central.web.addressing import SeeOther
 from incident_central.web.csv_file import guarded, in_utc, unguarded
 from incident_central.web.people import SHOWN, list_of_people
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 
 USER, EMAIL, MEMBER = "PagerDuty user id", "PagerDuty e-mail", "Slack member id"

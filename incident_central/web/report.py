@@ -10,7 +10,6 @@ from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.contrib.auth.views import redirect_to_login
 from django.db import Error, connection
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -35,7 +34,7 @@ from incident_central.incidents.reporting import (
 )
 from incident_central.incidents.text import clean
 from incident_central.outage import A_SECOND, require_writable, within
-from incident_central.web.addressing import SeeOther
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import PATIENCE, SignedIn, signed_in
 from incident_central.web.who_answers import WhoAnswers, services_by_team, usable_service, who_answers
 from incident_central.web.without_database import Reporter, StandIn, reporter_of, stand_in_for
@@ -43,10 +42,6 @@ from incident_central.web.without_database import Reporter, StandIn, reporter_of
 ALIKE_SHOWN = 10
 #: What “Report anyway” says it has seen.
 WHATEVER_IS_OPEN = "anyway"
-#: In the session of somebody who has to sign in first: what they typed.
-KEPT = "typed"
-TYPED = ("report_id", "service", "priority", "title", "description")
-KEPT_AT_MOST = 25_000  # characters
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ def report(request: HttpRequest) -> HttpResponse:
     try:
         if request.method == "POST":
             require_writable()
-        return within(A_SECOND, partial(_report_or_sign_in, request, acceptance))
+        return within(A_SECOND, partial(_report, request, acceptance))
     except Error:
         stand_in = stand_in_for(request)
         if stand_in is None:
@@ -110,14 +105,6 @@ def report(request: HttpRequest) -> HttpResponse:
     return _report_once_it_answers(request)
 
 
-def _report_or_sign_in(request: HttpRequest, acceptance: Acceptance) -> HttpResponse:
-    """Whoever was signed out meanwhile signs in first, and finds what they typed. Others could fill our database."""
-    if request.method == "POST" and not request.user.is_authenticated and reporter_of(request) is not None:
-        request.session[KEPT] = {name: request.POST.get(name, "")[:KEPT_AT_MOST] for name in TYPED}
-        return redirect_to_login(reverse("report"), reverse("sign-in"))
-    return _report(request, acceptance)
-
-
 def _report_once_it_answers(request: HttpRequest) -> HttpResponse:
     """Nobody else is left. The database may only be busy, even where it was just taken for gone; where it is gone, the
     error says whom to phone."""
@@ -125,7 +112,7 @@ def _report_once_it_answers(request: HttpRequest) -> HttpResponse:
     while True:
         acceptance = Acceptance()
         try:
-            return within(PATIENCE, partial(_report_or_sign_in, request, acceptance))
+            return within(PATIENCE, partial(_report, request, acceptance))
         except Error:
             acceptance.give_up()  # it shall not page later, when they have phoned
             if time.monotonic() > until:
@@ -137,8 +124,6 @@ def _report_once_it_answers(request: HttpRequest) -> HttpResponse:
 def _report(request: SignedIn, acceptance: Acceptance) -> HttpResponse:
     directory = Database()
     if request.method == "GET":
-        if (kept := request.session.pop(KEPT, None)) is not None:
-            return _form(request, Typed.of(_query(kept)), directory, why="stale")
         return _form(request, _opened(request), directory)
     typed = Typed.of(request.POST)
     if "show" in request.POST:  # without JavaScript: who is on call for the chosen service?
@@ -188,20 +173,20 @@ def _on_call(request: SignedIn, service_id: str) -> HttpResponse:
     return render(request, "web/parts/about-service.html", _about_service(Database(), service_id, ()))
 
 
-def ask_to_send_again(request: HttpRequest) -> HttpResponse | None:
-    """A report that came with a stale form: nothing was accepted, and nothing that was typed is lost. None for somebody
-    who is not signed in."""
-    typed = Typed.of(request.POST)
+def ask_to_send_again(request: HttpRequest, sent: QueryDict, *, status: int) -> HttpResponse | None:
+    """A report that came with a stale form, or before somebody signed in: nothing was accepted, and nothing that was
+    typed is lost. None for somebody who is not signed in."""
+    typed = Typed.of(sent)
     try:
-        return within(A_SECOND, partial(_ask_to_send_again, request, typed))
+        return within(A_SECOND, partial(_ask_to_send_again, request, typed, status))
     except Error:
         if (stand_in := stand_in_for(request)) is None:
             raise
-        return _form(request, typed, stand_in.snapshot, why="stale", status=403, **stand_in.context)
+        return _form(request, typed, stand_in.snapshot, why="stale", status=status, **stand_in.context)
 
 
-def _ask_to_send_again(request: HttpRequest, typed: Typed) -> HttpResponse | None:
-    return _form(request, typed, Database(), why="stale", status=403) if request.user.is_authenticated else None
+def _ask_to_send_again(request: HttpRequest, typed: Typed, status: int) -> HttpResponse | None:
+    return _form(request, typed, Database(), why="stale", status=status) if request.user.is_authenticated else None
 
 
 # ── not accepted ──────────────────────────────────────────────────────────────────────────────────
@@ -256,12 +241,6 @@ def _open_on(service: Service) -> QuerySet[Incident]:
 
 def _opened(request: HttpRequest) -> Typed:
     return Typed(uuid4(), service=clean(request.GET.get("service", "")))
-
-
-def _query(values: dict[str, str]) -> QueryDict:
-    query = QueryDict(mutable=True)
-    query.update(values)
-    return query
 
 
 def _uuid(text: str) -> UUID:

@@ -19,7 +19,7 @@ from incident_central.incidents.search import Listed
 from incident_central.incidents.standby import standby
 from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.web import deciding, steps
-from incident_central.web.addressing import SeeOther
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.without_database import NobodyKnows, kept_context, reporter_of
 

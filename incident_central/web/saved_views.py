@@ -9,9 +9,9 @@ from django.views.decorators.http import require_POST
 from incident_central.accounts.models import User
 from incident_central.database import transaction
 from incident_central.incidents.text import clean
-from incident_central.web.addressing import SeeOther
 from incident_central.web.choices import choices
 from incident_central.web.filters import asked
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 
 MOST = 20

@@ -16,8 +16,8 @@ from incident_central.accounts.models import User
 from incident_central.accounts.signed_in import SessionStore
 from incident_central.outage import within
 from incident_central.web import without_database
-from incident_central.web.addressing import came_from
 from incident_central.web.carried import posted
+from incident_central.web.redirects import came_from
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)

@@ -18,7 +18,7 @@ from incident_central.doctor.models import Checked, Trouble
 from incident_central.doctor.parts import PARTS
 from incident_central.findings import Finding, Level
 from incident_central.integrations.slack.manifest import SCOPES, manifest
-from incident_central.web.addressing import SeeOther
+from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.set_up_sections import Asked, counted, mark_of, sections_of
 

@@ -21,8 +21,9 @@ from incident_central.incidents.text import clean
 from incident_central.outage import within
 from incident_central.web import without_database
 from incident_central.web.acting import would_do
-from incident_central.web.addressing import SeeOther, safe_next
 from incident_central.web.carried import Carried, unpacked
+from incident_central.web.redirects import SeeOther, safe_next
+from incident_central.web.report import ask_to_send_again
 from incident_central.web.security import PATIENCE, SignedIn
 
 TRIES = 10
@@ -62,6 +63,9 @@ def ask_again(request: HttpRequest, carried: Carried) -> HttpResponse:
 
 
 def _send_again(request: HttpRequest, carried: Carried) -> HttpResponse:
+    """A report in its own form, where who is on call is said, too."""
+    if carried.is_report and (asking := ask_to_send_again(request, carried.given, status=200)) is not None:
+        return asking
     context = {"carried": carried} | would_do(carried, cast(SignedIn, request))
     return render(request, "web/send-again.html", context)
 

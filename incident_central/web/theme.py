@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_POST
 
-from incident_central.web.addressing import SeeOther, came_from
+from incident_central.web.redirects import SeeOther, came_from
 
 THEMES = ("light", "dark")
 ONE_YEAR = 365 * 24 * 3600  # seconds

@@ -339,8 +339,15 @@ PROTECTIONS = (
     Protection(
         "what waits is due when the clock was set back",
         RUNNER,
-        "            if at < self._last_at:",
-        "            if False:",
+        "                self._rows.filter(state=State.WAITING, run_at__gt=at).update(run_at=at)\n",
+        "",
+        f"{FAULTS}test_a_clock_that_is_set_back_puts_nothing_to_sleep[postgresql]",
+    ),
+    Protection(
+        "what is under way is not left to a dead owner when the clock was set back",
+        RUNNER,
+        "                self._rows.filter(lease_until__gt=at + LEASE).update(lease_until=at + LEASE)\n",
+        "",
         f"{FAULTS}test_a_clock_that_is_set_back_puts_nothing_to_sleep[postgresql]",
     ),
     Protection(
