@@ -264,6 +264,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "sign-in"
+SIGN_IN_PAGE = "incident_central.web.signin.page"  # the demo has another
 LOGIN_REDIRECT_URL = "home"
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *values["ALLOWED_HOSTS"]]

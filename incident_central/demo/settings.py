@@ -12,5 +12,6 @@ for address in (PAGERDUTY_API_URL, SLACK_API_URL):
         raise SettingError(f"The demo talks to nothing but this machine, and {address} is elsewhere.")
 
 ROOT_URLCONF = "incident_central.demo.urls"
+SIGN_IN_PAGE = "incident_central.demo.urls.page"
 INSTALLED_APPS = [*INSTALLED_APPS, "incident_central.demo"]
 SANDBOX_URL = os.environ["SANDBOX_URL"]

@@ -3,7 +3,6 @@
 Only demo/settings.py names this module, so `serve` does not have this sign-in.
 """
 
-from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import include, path, reverse
@@ -12,7 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 from incident_central.accounts.models import User
 from incident_central.sandbox.company import PEOPLE
 from incident_central.urls import handler400, handler403, handler404, handler500
-from incident_central.web.redirects import SeeOther, safe_next
+from incident_central.web.carried import Carried
+from incident_central.web.redirects import safe_next
+from incident_central.web.signin import welcome
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
@@ -22,13 +23,18 @@ FIRST = "ana.ribeiro@example.com"
 
 @require_safe
 def choose(request: HttpRequest) -> HttpResponse:
+    return page(request, safe_next(request, request.GET.get("next") or reverse("home")), None)
+
+
+def page(request: HttpRequest, wanted: str, carried: Carried | None, *, status: int = 200) -> HttpResponse:
     """The sign-in page: one press each."""
     context = {
-        "next": safe_next(request, request.GET.get("next") or reverse("home")),
+        "next": wanted,
+        "carried": carried,
         "first": next(person for person in PEOPLE if person.email == FIRST),
         "others": [person for person in PEOPLE if person.email != FIRST],
     }
-    return render(request, "demo/sign-in.html", context)
+    return render(request, "demo/sign-in.html", context, status=status)
 
 
 @require_POST
@@ -38,8 +44,7 @@ def sign_in_as(request: HttpRequest) -> HttpResponse:
         raise Http404("nobody of that e-mail works here")
     known = {"name": person.name, "is_admin": person.role in ("owner", "admin")}
     user, _ = User.objects.get_or_create(email=person.email, defaults=known)
-    login(request, user)
-    return SeeOther(safe_next(request, request.POST.get("next") or reverse("home")))
+    return welcome(request, user, safe_next(request, request.POST.get("next") or reverse("home")))
 
 
 urlpatterns = [

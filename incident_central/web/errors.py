@@ -3,6 +3,7 @@
 import logging
 import secrets
 from contextlib import suppress
+from functools import partial
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse
@@ -12,10 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incident_central.outage import A_SECOND, within
-from incident_central.web.carried import unpacked
+from incident_central.web.carried import Carried, unpacked
 from incident_central.web.context import basics
 from incident_central.web.report import ask_to_send_again
-from incident_central.web.signin import ask_again
+from incident_central.web.security import sign_in_page
+from incident_central.web.signin import ask_to_send
 from incident_central.web.theme import chosen
 from incident_central.web.without_database import stand_in_for
 
@@ -42,22 +44,18 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form is from before one signed in, or cookies are off. A report's words are kept for another press."""
+    asking = None
     if request.path == reverse("report"):
         asking = ask_to_send_again(request, request.POST, status=403)
-    elif request.path == reverse("sign-in") and reason.startswith("CSRF "):
-        asking = _ask_to_sign_in_again(request)
-    else:
-        asking = None
+    elif reason.startswith("CSRF ") and (carried := unpacked(request)) is not None:
+        # Not where it comes from elsewhere: then it may be a stranger's form. From here it is from another tab.
+        with suppress(Error):
+            asking = within(A_SECOND, partial(_ask_to_send, request, carried))
     return asking or _door(request, "web/403.html", status=403)
 
 
-def _ask_to_sign_in_again(request: HttpRequest) -> HttpResponse | None:
-    """None where it carries nothing. What comes from elsewhere, as its Origin or Referer says, never gets here: it
-    could be a stranger's form, which somebody would send for them."""
-    carried = unpacked(request)
-    with suppress(Error):
-        return within(A_SECOND, lambda: ask_again(request, carried)) if carried is not None else None
-    return None
+def _ask_to_send(request: HttpRequest, carried: Carried) -> HttpResponse:
+    return ask_to_send(request, carried) if request.user.is_authenticated else sign_in_page(request, carried)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

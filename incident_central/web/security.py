@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
@@ -16,7 +17,7 @@ from incident_central.accounts.models import User
 from incident_central.accounts.signed_in import SessionStore
 from incident_central.outage import within
 from incident_central.web import without_database
-from incident_central.web.carried import posted
+from incident_central.web.carried import Carried, posted
 from incident_central.web.redirects import came_from
 
 P = ParamSpec("P")
@@ -31,6 +32,12 @@ class SignedIn(HttpRequest):
     user: User
     session: SessionStore
     htmx: HtmxDetails
+
+
+def sign_in_page(request: HttpRequest, sent: Carried) -> HttpResponse:
+    """In the place of the page that they sent it to."""
+    page: Callable[..., HttpResponse] = import_string(settings.SIGN_IN_PAGE)
+    return page(request, sent.back, sent, status=403)
 
 
 def signed_in(
@@ -49,7 +56,7 @@ def signed_in(
         if cast(SignedIn, request).htmx:
             return HttpResponseClientRefresh()
         if (sent := posted(request)) is not None:
-            return render(request, "web/sign-in.html", {"next": sent.back, "carried": sent}, status=403)
+            return sign_in_page(request, sent)
         # They come back to the form, and not to the address that it was sent to.
         wanted = request.get_full_path() if request.method in ("GET", "HEAD") else came_from(request)
         return redirect_to_login(wanted, reverse("sign-in"))

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from incident_central.accounts.models import User
 from incident_central.incidents.text import clean
 from incident_central.outage import within
 from incident_central.web import without_database
@@ -38,31 +39,36 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 def _sign_in(request: HttpRequest) -> HttpResponse:
     wanted = safe_next(request, request.POST.get("next") or request.GET.get("next") or reverse("home"))
-    carried = unpacked(request)
     email = clean(request.POST.get("email", ""))
-    context = {"next": wanted, "email": email, "carried": carried}
+    again = partial(page, request, wanted, unpacked(request), email=email)
     if request.method == "GET":
-        return SeeOther(wanted) if request.user.is_authenticated else render(request, "web/sign-in.html", context)
+        return SeeOther(wanted) if request.user.is_authenticated else again()
     key = _key(request, email)
     shut_until = _count(key)
     if shut_until is not None:
-        return render(request, "web/sign-in.html", context | {"shut_until": shut_until}, status=429)
+        return again(shut_until=shut_until, status=429)
     user = authenticate(request, username=email, password=request.POST.get("password", ""))
     if user is None:
-        return render(request, "web/sign-in.html", context | {"failed": True}, status=422)
+        return again(failed=True, status=422)
     cache.delete(key)
+    return welcome(request, user, wanted)
+
+
+def page(
+    request: HttpRequest, wanted: str, carried: Carried | None, *, status: int = 200, **more: object
+) -> HttpResponse:
+    return render(request, "web/sign-in.html", {"next": wanted, "carried": carried, **more}, status=status)
+
+
+def welcome(request: HttpRequest, user: User, wanted: str) -> HttpResponse:
+    """They are in, and go where they wanted to. What they had sent they send by another press, since nobody knows how
+    long ago that was."""
+    carried = unpacked(request)
     login(request, user)
-    return SeeOther(wanted) if carried is None else _send_again(request, carried)
+    return SeeOther(wanted) if carried is None else ask_to_send(request, carried)
 
 
-def ask_again(request: HttpRequest, carried: Carried) -> HttpResponse:
-    """The sign-in form was from before somebody signed in, as in another tab. Nothing that it carries is lost."""
-    if request.user.is_authenticated:
-        return _send_again(request, carried)
-    return render(request, "web/sign-in.html", {"next": carried.back, "carried": carried}, status=403)
-
-
-def _send_again(request: HttpRequest, carried: Carried) -> HttpResponse:
+def ask_to_send(request: HttpRequest, carried: Carried) -> HttpResponse:
     """A report in its own form, where who is on call is said, too."""
     if carried.is_report and (asking := ask_to_send_again(request, carried.given, status=200)) is not None:
         return asking

@@ -71,3 +71,22 @@ def test_ana_reports_in_the_demo_meis_phone_rings_and_mei_acknowledges(
     expect(ana.get_by_text("Acknowledged by Mei Tanaka after")).to_be_visible()
     ana.get_by_role("link", name="Go to the Slack channel").click()
     expect(ana.locator(".chat")).to_contain_text("Card payments fail with 502 at checkout")
+
+
+def test_whoever_was_signed_out_in_the_demo_signs_in_by_one_press_and_reports(
+    demo_address: str, window: Callable[..., Page]
+) -> None:
+    ana = window(base_url=demo_address)
+    ana.goto("/report")
+    ana.get_by_role("button", name="Continue as Ana Ribeiro").click()
+    ana.get_by_label("What is affected?").select_option(label="Search")
+    ana.get_by_role("radio", name="Priority P2").check()
+    ana.get_by_label("What is going wrong?").fill("Search finds nothing")
+    ana.context.clear_cookies(name="sessionid")
+    ana.get_by_role("button", name="Report and page").click()
+    expect(ana.locator(".banner").first).to_contain_text("“Report an incident” has not been done.")
+    ana.get_by_role("button", name="Continue as Ana Ribeiro").click()
+    expect(ana.get_by_role("heading", level=1)).to_have_text("Nothing is reported yet. Press once more.")
+    expect(ana.get_by_label("What is going wrong?")).to_have_value("Search finds nothing")
+    ana.get_by_role("button", name="Report and page").click()
+    expect(ana.get_by_role("heading", level=1)).to_contain_text("is being paged.")
