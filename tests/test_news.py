@@ -262,7 +262,7 @@ def test_where_an_acknowledgement_from_here_runs_out_it_is_said_that_no_phone_ri
     name, _ = reported(hub, sandbox, service_name="Data Warehouse")
     hub.dana.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
     eventually(lambda: hub.incident(name)["status"] == "acknowledged")
-    assert "Acknowledge it there, too, if it may take long." in hub.dana.get(f"/incidents/{name}").text
+    assert "Have somebody on call acknowledge it there, too." in hub.dana.get(f"/incidents/{name}").text
 
     sandbox.advance(1801)
     assert sandbox.ringing == set()

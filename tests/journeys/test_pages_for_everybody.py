@@ -137,7 +137,7 @@ def test_the_pages_of_whoever_was_signed_out_are_accessible_and_fit(dana: Page, 
     name = report(dana)
     dana.goto(f"/incidents/{name}")
     dana.get_by_role("button", name="Acknowledge").click()
-    expect(dana.locator("#facts")).to_contain_text("Acknowledge it there, too, if it may take long.")
+    expect(dana.locator("#facts")).to_contain_text("Have somebody on call acknowledge it there, too.")
     found = inspect(dana, "incident, acknowledged from here")
     dana.locator("#menu-note > summary").click()
     dana.locator("#menu-note textarea").fill(LONG)

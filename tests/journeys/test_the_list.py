@@ -133,3 +133,17 @@ def test_the_list_is_filtered_by_keyboard_on_a_phone_without_scripts(window: Cal
     page.keyboard.press("Enter")
     expect(page.locator("tbody th")).to_have_count(1)
     expect(page.locator("#filters summary")).to_contain_text("“trouble 2”")
+
+
+def test_the_menu_of_many_views_stays_on_the_screen(dana: Page, hub: Hub) -> None:
+    for number in range(20):
+        hub.dana.post("/views", {"name": f"View {number}", "query": "status=open"})
+    for width in (1280, 390):
+        dana.set_viewport_size({"width": width, "height": 900})
+        dana.goto("/?status=resolved")
+        dana.locator(".views summary").click()
+        shown = dana.locator(".views details > div").bounding_box()
+        assert shown is not None
+        assert shown["x"] >= 0
+        assert shown["x"] + shown["width"] <= width
+    expect(dana.locator(".views details")).to_contain_text("You have 20 views. Delete one to save another.")

@@ -35,7 +35,7 @@ function halfDone(element) {
 
 // A menu that would leave the screen opens the other way.
 document.addEventListener("toggle", ({ target }) => {
-  if (!target.matches(".actions details.menu[open]")) return;
+  if (!target.matches(".actions details.menu[open], .views details.menu[open]")) return;
   target.classList.remove("end");
   const { right } = target.querySelector(":scope > :not(summary)").getBoundingClientRect();
   target.classList.toggle("end", right > document.documentElement.clientWidth);
