@@ -9,17 +9,15 @@
 that comes late would reopen what was resolved meanwhile. (fact sheet sections 0.3 and 7)
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from django.db.models import Q
 
 from incident_central.database import now
 from incident_central.incidents import inviting, news, people, response, stale, sync
+from incident_central.incidents.meant import ASK_AFTER, NAME, Asked, Doing, seconds_left, why_not
 from incident_central.incidents.models import (
-    SLACK,
     WRITTEN_HERE,
     Action,
     EscalationPolicy,
@@ -35,26 +33,10 @@ from incident_central.jobs.models import State, job_steps
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
 
-Asked = dict[str, Any]
 Kind, Outcome = Action.Kind, Action.Outcome
 
-RESOLVED = "It was resolved meanwhile, and this would have reopened it."
 #: PagerDuty's codes for what is resolved, or acknowledged, already. (fact sheet section 5)
 ALREADY = ("1001", "1002")
-SO_ALREADY = "It is so already."
-
-
-@dataclass(frozen=True)
-class Doing:
-    """How one kind of action is done in PagerDuty, and how to see that it is so already."""
-
-    do: Callable[[Page, Asked], Page]
-    is_so: Callable[[Page, Asked], bool]
-    #: On an incident that is resolved it would reopen it, or be refused.
-    only_open: bool = True
-    only_acknowledged: bool = False
-    #: The ids of those who made it so, where people are told who it was.
-    by: Callable[[Page], Collection[str]] | None = None
 
 
 def _assigned_to_them(page: Page, asked: Asked) -> bool:
@@ -132,10 +114,10 @@ def act(action: Action) -> Record:
         return lambda: _resolved_here(action)
     doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
-    if why_not := _why_not(action, page):
-        return lambda: _came_to_nothing(action, page, asked_at, why_not)
+    if reason := why_not(action, page, doing):
+        return lambda: _came_to_nothing(action, page, asked_at, reason)
     asked_at = now()
-    done = doing.do(page, action.asked | ({"seconds": _left(action)} if action.kind == Kind.SNOOZE else {}))
+    done = doing.do(page, action.asked | ({"seconds": seconds_left(action)} if action.kind == Kind.SNOOZE else {}))
     return lambda: _acted(action, done, asked_at)
 
 
@@ -148,7 +130,7 @@ def look_whether_acted(action: Action) -> Record | None:
     if not doing.is_so(page, action.asked):
         return None
     if doing.by is not None and our_user_id() not in doing.by(page):
-        return lambda: _came_to_nothing(action, page, asked_at, _why_not(action, page))
+        return lambda: _came_to_nothing(action, page, asked_at, why_not(action, page, doing))
     return lambda: _acted(action, page, asked_at)
 
 
@@ -172,85 +154,6 @@ def read_again(action: Action, error: CallFailed) -> bool:
         return False
     Action.objects.filter(pk=action.pk).update(detail=str(error))
     return True
-
-
-def _why_not(action: Action, page: Page) -> str:
-    """Why it is not to be done any more, as PagerDuty is now; empty when it is."""
-    doing, asked = DOING[Kind(action.kind)], action.asked
-    if page.status == Status.RESOLVED and doing.only_open:
-        return RESOLVED
-    if asked.get("status") == Status.TRIGGERED and page.status == Status.ACKNOWLEDGED:
-        return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
-    if action.kind == Kind.ESCALATE and (why_not := _escalated_otherwise(action, page)):
-        return why_not
-    if action.kind == Kind.PRIORITY and (why_not := _prioritised_otherwise(action, page)):
-        return why_not
-    if action.kind == Kind.SNOOZE and _left(action) <= 0:
-        return "The time for which it was to be snoozed is over."
-    if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
-        return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
-    if not doing.is_so(page, asked):
-        return _began_anew(action, page)
-    if page.status == Status.ACKNOWLEDGED and action.kind == Kind.ACKNOWLEDGE:
-        return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it before."
-    return "It was resolved before." if action.kind == Kind.RESOLVE else SO_ALREADY
-
-
-def _escalated_otherwise(action: Action, page: Page) -> str:
-    asked = action.asked
-    if asked.get("policy", page.escalation_policy_id) != page.escalation_policy_id:
-        return "It follows another escalation policy by now, so this would have paged somebody else."
-    policy = EscalationPolicy.objects.filter(pk=page.escalation_policy_id).first()
-    if policy is None or page.assigned_by_hand or asked.get("from") is None:
-        return ""
-    reached = policy.level_of(one.id for one in page.assigned) or 0
-    # Who is on a level changes, too: the log says whether it was escalated.
-    if asked["from"] < asked["level"] < reached and _happened_since(action, page, "escalate"):
-        back = f"this would have gone back to level {asked['level']}"
-        return f"PagerDuty has reached level {reached} meanwhile, so {back}."
-    return ""
-
-
-def _prioritised_otherwise(action: Action, page: Page) -> str:
-    """By somebody else in PagerDuty, or by whoever pressed after this."""
-    pressed = action.incident.actions.filter(kind=Kind.PRIORITY)
-    if pressed.filter(pk__gt=action.pk).exists():
-        return "Another priority was chosen after this one."
-    ours = {action.asked.get("from", page.priority_id), *(one.asked["priority"] for one in pressed)}
-    if page.priority_id in ours or (page.priority is None and action.incident.priority_refused):
-        return ""
-    return f"It was changed to {page.priority.name if page.priority else 'none'} meanwhile."
-
-
-def _began_anew(action: Action, page: Page) -> str:
-    """Something else may be wrong by now than what was meant when it was pressed, before PagerDuty was away."""
-    if action.kind == Kind.PRIORITY or page.status_changed_at < _wanted_at(action) + SLACK:
-        return ""
-    if action.kind == Kind.ACKNOWLEDGE:
-        before = "It was acknowledged or resolved after this was pressed, and is triggered again"
-        return f"{before}. Press again if you have it now."
-    if _happened_since(action, page, "resolve"):
-        return "It was resolved after this was pressed, and reopened since. Press again if you still want it."
-    return ""
-
-
-def _happened_since(action: Action, page: Page, kind: str) -> bool:
-    """Whether PagerDuty's log has an entry of that kind after it was pressed."""
-    since = _wanted_at(action)
-    return any(entry.kind == kind and entry.at > since for entry in pager().log_of(page.id, since=since))
-
-
-def _left(action: Action) -> int:
-    """Whole seconds until a snooze is to end."""
-    end: datetime = _wanted_at(action) + timedelta(seconds=action.asked["seconds"])
-    return int((end - pager().now()).total_seconds())
-
-
-def _wanted_at(action: Action) -> datetime:
-    """When it was pressed, or pressed once more by Retry, by PagerDuty's clock."""
-    row = job_steps(ACTION.name, str(action.pk)).filter(name="act", ask_at__isnull=False).first()
-    pressed_at = row.ask_at - ASK_AFTER if row is not None and row.ask_at is not None else action.pressed_at
-    return pager().now() - (now() - pressed_at)
 
 
 def _acted(action: Action, page: Page, asked_at: datetime) -> None:
@@ -412,12 +315,10 @@ def _load(key: str) -> Action:
     return Action.objects.select_related("incident__service__policy", "incident__priority").get(pk=key)
 
 
-#: An action that waits longer is not done without asking again: the incident has gone on.
-ASK_AFTER = timedelta(hours=4)
 QUICKLY = 15.0  # seconds between two tries at most: somebody waits
 
 ACTION = Workflow(
-    "action",
+    NAME,
     load=_load,
     steps=(
         Step(

@@ -1,0 +1,112 @@
+"""Whether what somebody pressed is still to be done, as PagerDuty is now: it may have waited for hours."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from incident_central.database import now
+from incident_central.incidents.models import SLACK, Action, EscalationPolicy, Status, names
+from incident_central.incidents.tools import pager
+from incident_central.integrations.base import Page
+from incident_central.jobs.models import job_steps
+
+Asked = dict[str, Any]
+Kind = Action.Kind
+
+#: Of the workflow in acting.py. An action that waits longer is not done without asking again: the incident has gone on.
+NAME, ASK_AFTER = "action", timedelta(hours=4)
+RESOLVED = "It was resolved meanwhile, and this would have reopened it."
+SO_ALREADY = "It is so already."
+
+
+@dataclass(frozen=True)
+class Doing:
+    """How one kind of action is done in PagerDuty, and how to see that it is so already."""
+
+    do: Callable[[Page, Asked], Page]
+    is_so: Callable[[Page, Asked], bool]
+    #: On an incident that is resolved it would reopen it, or be refused.
+    only_open: bool = True
+    only_acknowledged: bool = False
+    #: The ids of those who made it so, where people are told who it was.
+    by: Callable[[Page], Collection[str]] | None = None
+
+
+def why_not(action: Action, page: Page, doing: Doing) -> str:
+    """Why it is not to be done any more, as PagerDuty is now; empty when it is."""
+    asked = action.asked
+    if page.status == Status.RESOLVED and doing.only_open:
+        return RESOLVED
+    if asked.get("status") == Status.TRIGGERED and page.status == Status.ACKNOWLEDGED:
+        return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
+    if action.kind == Kind.ESCALATE and (otherwise := _escalated_otherwise(action, page)):
+        return otherwise
+    if action.kind == Kind.PRIORITY and (otherwise := _prioritised_otherwise(action, page)):
+        return otherwise
+    if action.kind == Kind.SNOOZE and seconds_left(action) <= 0:
+        return "The time for which it was to be snoozed is over."
+    if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
+        return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
+    if not doing.is_so(page, asked):
+        return _began_anew(action, page)
+    if page.status == Status.ACKNOWLEDGED and action.kind == Kind.ACKNOWLEDGE:
+        return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it before."
+    return "It was resolved before." if action.kind == Kind.RESOLVE else SO_ALREADY
+
+
+def _escalated_otherwise(action: Action, page: Page) -> str:
+    asked = action.asked
+    if asked.get("policy", page.escalation_policy_id) != page.escalation_policy_id:
+        return "It follows another escalation policy by now, so this would have paged somebody else."
+    policy = EscalationPolicy.objects.filter(pk=page.escalation_policy_id).first()
+    if policy is None or page.assigned_by_hand or asked.get("from") is None:
+        return ""
+    reached = policy.level_of(one.id for one in page.assigned) or 0
+    # Who is on a level changes, too: the log says whether it was escalated.
+    if asked["from"] < asked["level"] < reached and _happened_since(action, page, "escalate"):
+        back = f"this would have gone back to level {asked['level']}"
+        return f"PagerDuty has reached level {reached} meanwhile, so {back}."
+    return ""
+
+
+def _prioritised_otherwise(action: Action, page: Page) -> str:
+    """By somebody else in PagerDuty, or by whoever pressed after this."""
+    pressed = action.incident.actions.filter(kind=Kind.PRIORITY)
+    if pressed.filter(pk__gt=action.pk).exists():
+        return "Another priority was chosen after this one."
+    ours = {action.asked.get("from", page.priority_id), *(one.asked["priority"] for one in pressed)}
+    if page.priority_id in ours or (page.priority is None and action.incident.priority_refused):
+        return ""
+    return f"It was changed to {page.priority.name if page.priority else 'none'} meanwhile."
+
+
+def _began_anew(action: Action, page: Page) -> str:
+    """Something else may be wrong by now than what was meant when it was pressed, before PagerDuty was away."""
+    if action.kind == Kind.PRIORITY or page.status_changed_at < _wanted_at(action) + SLACK:
+        return ""
+    if action.kind == Kind.ACKNOWLEDGE:
+        before = "It was acknowledged or resolved after this was pressed, and is triggered again"
+        return f"{before}. Press again if you have it now."
+    if _happened_since(action, page, "resolve"):
+        return "It was resolved after this was pressed, and reopened since. Press again if you still want it."
+    return ""
+
+
+def _happened_since(action: Action, page: Page, kind: str) -> bool:
+    """Whether PagerDuty's log has an entry of that kind after it was pressed."""
+    since = _wanted_at(action)
+    return any(entry.kind == kind and entry.at > since for entry in pager().log_of(page.id, since=since))
+
+
+def seconds_left(action: Action) -> int:
+    """Whole seconds until a snooze is to end."""
+    end: datetime = _wanted_at(action) + timedelta(seconds=action.asked["seconds"])
+    return int((end - pager().now()).total_seconds())
+
+
+def _wanted_at(action: Action) -> datetime:
+    """When it was pressed, or pressed once more by Retry, by PagerDuty's clock."""
+    row = job_steps(NAME, str(action.pk)).filter(name="act", ask_at__isnull=False).first()
+    pressed_at = row.ask_at - ASK_AFTER if row is not None and row.ask_at is not None else action.pressed_at
+    return pager().now() - (now() - pressed_at)
