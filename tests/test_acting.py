@@ -604,6 +604,31 @@ def test_reassigning_pages_one_person_or_a_team_from_its_first_level(hub: Hub, s
     assert sandbox.ringing == {second["name"]}
 
 
+@pytest.mark.parametrize("later", ["reassign", "wrong-service"])
+def test_of_two_choices_that_waited_the_later_one_counts(hub: Hub, sandbox: Sandbox, later: str) -> None:
+    """Though it is done first."""
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "reassign", to=f"user:{person_id(hub, 'Priya Nair')}")
+    tried_in_vain(hub, name)
+    (first,) = actions(hub, name)
+    put_off = "UPDATE jobs_step SET run_at = %s WHERE id = %s AND state = 'waiting' RETURNING id"
+    step = steps(hub, first["id"])["act"]["id"]
+    eventually(lambda: hub.rows(put_off, "2100-01-01 00:00:00", step))
+    sandbox.mend()
+    if later == "reassign":
+        act(hub, name, "reassign", to=f"user:{person_id(hub, 'Jonas Weber')}")
+    else:
+        act(hub, name, "wrong-service", service=hub.service_id("Search"))
+    eventually(lambda: actions(hub, name)[1]["outcome"] == "done")
+    assert sandbox.ringing == {"Jonas Weber"}
+
+    hub.rows(put_off, "2020-01-01 00:00:00", step)
+    first, _ = settled(hub, name)
+    assert (first["outcome"], first["detail"]) == ("nothing", "Another choice was made after this one.")
+    assert sandbox.ringing == {"Jonas Weber"}, "Priya is not woken"
+
+
 @pytest.mark.parametrize("moved", ["keeps who has it", "pages its policy"])
 def test_wrong_service_pages_the_right_team_and_tells_the_first(hub: Hub, sandbox: Sandbox, moved: str) -> None:
     sandbox.control("/switches", {"pagerduty": {"moved_service": moved}})

@@ -117,7 +117,8 @@ def act(action: Action) -> Record:
     if reason := why_not(action, page, doing):
         return lambda: _came_to_nothing(action, page, asked_at, reason)
     asked_at = now()
-    done = doing.do(page, action.asked | ({"seconds": seconds_left(action)} if action.kind == Kind.SNOOZE else {}))
+    left = {"seconds": max(1, seconds_left(action))} if action.kind == Kind.SNOOZE else {}
+    done = doing.do(page, action.asked | left)
     return lambda: _acted(action, done, asked_at)
 
 

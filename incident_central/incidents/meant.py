@@ -18,6 +18,13 @@ Kind = Action.Kind
 NAME, ASK_AFTER = "action", timedelta(hours=4)
 RESOLVED = "It was resolved meanwhile, and this would have reopened it."
 SO_ALREADY = "It is so already."
+#: Of these choices the last one counts, in whichever order they are done. (A move pages another team.)
+OVERRULED_BY = {
+    Kind.REASSIGN: (Kind.REASSIGN, Kind.MOVE),
+    Kind.MOVE: (Kind.MOVE,),
+    Kind.PRIORITY: (Kind.PRIORITY,),
+    Kind.SNOOZE: (Kind.SNOOZE,),
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ def why_not(action: Action, page: Page, doing: Doing) -> str:
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
     if action.kind == Kind.ESCALATE and (otherwise := _escalated_otherwise(action, page)):
         return otherwise
+    if _is_overruled(action):
+        return "Another choice was made after this one."
     if action.kind == Kind.PRIORITY and (otherwise := _prioritised_otherwise(action, page)):
         return otherwise
     if action.kind == Kind.SNOOZE and seconds_left(action) <= 0:
@@ -53,6 +62,11 @@ def why_not(action: Action, page: Page, doing: Doing) -> str:
     if page.status == Status.ACKNOWLEDGED and action.kind == Kind.ACKNOWLEDGE:
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it before."
     return "It was resolved before." if action.kind == Kind.RESOLVE else SO_ALREADY
+
+
+def _is_overruled(action: Action) -> bool:
+    others = action.incident.actions.filter(kind__in=OVERRULED_BY.get(Kind(action.kind), ())).exclude(pk=action.pk)
+    return any(_pressed_at(other) > _pressed_at(action) for other in others)
 
 
 def _escalated_otherwise(action: Action, page: Page) -> str:
@@ -71,10 +85,8 @@ def _escalated_otherwise(action: Action, page: Page) -> str:
 
 
 def _prioritised_otherwise(action: Action, page: Page) -> str:
-    """By somebody else in PagerDuty, or by whoever pressed after this."""
+    """By somebody else, in PagerDuty."""
     pressed = action.incident.actions.filter(kind=Kind.PRIORITY)
-    if pressed.filter(pk__gt=action.pk).exists():
-        return "Another priority was chosen after this one."
     ours = {action.asked.get("from", page.priority_id), *(one.asked["priority"] for one in pressed)}
     if page.priority_id in ours or (page.priority is None and action.incident.priority_refused):
         return ""
@@ -101,12 +113,16 @@ def _happened_since(action: Action, page: Page, kind: str) -> bool:
 
 def seconds_left(action: Action) -> int:
     """Whole seconds until a snooze is to end."""
-    end: datetime = _wanted_at(action) + timedelta(seconds=action.asked["seconds"])
-    return int((end - pager().now()).total_seconds())
+    end: datetime = _pressed_at(action) + timedelta(seconds=action.asked["seconds"])
+    return int((end - now()).total_seconds())
 
 
 def _wanted_at(action: Action) -> datetime:
-    """When it was pressed, or pressed once more by Retry, by PagerDuty's clock."""
+    """When it was pressed, by PagerDuty's clock."""
+    return pager().now() - (now() - _pressed_at(action))
+
+
+def _pressed_at(action: Action) -> datetime:
+    """Or pressed once more, by Retry."""
     row = job_steps(NAME, str(action.pk)).filter(name="act", ask_at__isnull=False).first()
-    pressed_at = row.ask_at - ASK_AFTER if row is not None and row.ask_at is not None else action.pressed_at
-    return pager().now() - (now() - pressed_at)
+    return row.ask_at - ASK_AFTER if row is not None and row.ask_at is not None else action.pressed_at

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from incident_central.database import now
 from incident_central.incidents import in_words
 from incident_central.incidents.actions import Action as Action
 from incident_central.incidents.copies import DirectoryVersion as DirectoryVersion
@@ -227,7 +228,8 @@ class Incident(models.Model):
         An answer to an older question than the last one taken over is old news, and left alone. What its log has not
         told yet gets an entry in the timeline; the log's own takes its place: see logged().
         """
-        if self.read_at is not None and asked_at < self.read_at:
+        # One that was asked in the future was asked before the clock was set back.
+        if self.read_at is not None and asked_at < self.read_at <= now():
             return
         page = self._with_who_pressed(page)
         before = self._shown()

@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, connection
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.db.models.functions import Now
 
 from incident_central.database import now, release_connection, transaction
@@ -81,9 +81,8 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
     whoever has one. A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was
     begun then without any row: its first steps may have been done already, so they are born doubtful.
     """
-    if not (new := list(Job.objects.raw(NEW_JOB, [workflow.name, key]))):
-        return
-    attempts = _advance(new[0], workflow, subject, (), begun_at)
+    new = list(Job.objects.raw(NEW_JOB, [workflow.name, key]))
+    attempts = _advance(new[0], workflow, subject, (), begun_at) if new else []
     if (runner := _here) is not None and attempts:
         # A commit that took longer than people wait for may have been done otherwise meanwhile: then it is looked up.
         in_time = clock() + COMMITS_WITHIN
@@ -154,7 +153,7 @@ class Runner:
         self._threads += [new(target=self._loop), new(target=ownership.keep, args=[self.woken.set])]
         self._active: set[Attempt] = set()  # only added to, discarded from and copied: each of these is atomic
         self._beat_at, self._session, self._stopping = clock(), 1, False
-        self._last_at = datetime.min.replace(tzinfo=UTC)  # by the database's clock
+        self._last_at: datetime | None = None  # by the database's clock
 
     def start(self) -> None:
         """Take back what a dead predecessor left, then work until stop(). Raises RuntimeError when out of threads."""
@@ -205,7 +204,8 @@ class Runner:
         with transaction() as at:
             held = set(mine.order_by("pk").select_for_update().values_list("pk", "fence"))
             mine.update(lease_until=Now() + LEASE)
-            if at < self._last_at:  # the clock was set back: until it has caught up, nothing would be due or abandoned
+            last = self._last_at or self._rows.filter(state=State.WAITING).aggregate(last=Max("finished_at"))["last"]
+            if last and at < last:  # the clock was set back: until it has caught up, nothing would be due or abandoned
                 self._rows.filter(state=State.WAITING, run_at__gt=at).update(run_at=at)
                 self._rows.filter(lease_until__gt=at + LEASE).update(lease_until=at + LEASE)
         for attempt in active:

@@ -256,6 +256,31 @@ def test_a_clock_that_is_set_back_puts_nothing_to_sleep(make_hub: Callable[..., 
     eventually(lambda: hub.finished(abandoned), within=45)
     for name in names:
         assert_everything_once(hub, sandbox, name)
+    # Nor is what PagerDuty says now taken for older than what it said an hour ahead.
+    sandbox.acknowledge(sandbox.page_of(waits)["id"], sandbox.user_id("Mei Tanaka"))
+    eventually(lambda: hub.incident(waits)["status"] == "acknowledged", within=25)
+
+
+@on_postgresql
+def test_a_clock_that_is_set_back_while_it_is_down_puts_nothing_to_sleep(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    with psycopg.connect(hub.database_url, autocommit=True) as session:
+        put_ahead(session, "1 hour")
+        hub.start()
+        sandbox.fault("slack", "500", method="conversations.create")
+        name = report(hub)
+        eventually(lambda: hub.steps(name)["open_channel"]["attempts"])
+        eventually(
+            lambda: hub.rows("SELECT id FROM jobs_step WHERE name = 'poll' AND finished_at > now() + interval '50 min'")
+        )
+        hub.stop()
+        put_right(session)
+    sandbox.mend()
+    hub.start()
+    hub.finished(name)
+    assert_everything_once(hub, sandbox, name)
 
 
 def test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile(hub: Hub, sandbox: Sandbox) -> None:
