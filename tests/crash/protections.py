@@ -310,8 +310,12 @@ PROTECTIONS = (
     Protection(
         "Slack's client makes one attempt",
         SLACK_CALLS,
-        ", retry_handlers=[])",
-        ")",
+        "        answer = self._kept.request(req.get_method(), url, content=body, headers=req.headers)\n",
+        """        try:
+            answer = self._kept.request(req.get_method(), url, content=body, headers=req.headers)
+        except httpx2.TransportError:
+            answer = self._kept.request(req.get_method(), url, content=body, headers=req.headers)
+""",
         f"{LOST}[sqlite-summary]",
     ),
     Protection(
@@ -502,8 +506,22 @@ PROTECTIONS = (
     Protection(
         "what runs here is not taken for lost",
         RUNNER,
-        " & abandoned & ~Q(pk__in=mine))",
-        " & abandoned)",
+        """ & abandoned & ~Q(pk__in=mine))
+        rows = self._rows.filter(due).order_by("pk")
+        if not (self.may_send and rows.exists()):
+            return []
+        with transaction() as at:  # which waits for nobody's rows
+            locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
+            mine = [attempt.row.pk for attempt in self._active.copy()]  # those too that began while this waited
+""",
+        """ & abandoned)
+        rows = self._rows.filter(due).order_by("pk")
+        if not (self.may_send and rows.exists()):
+            return []
+        with transaction() as at:
+            locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
+            mine = []
+""",
         f"{FAULTS}test_a_step_may_take_longer_than_a_process_may_be_frozen[sqlite]",
     ),
     Protection(
