@@ -23,7 +23,7 @@ from tests.crash.relay import Relay
 from tests.crash.test_worker import on_postgresql, on_sqlite
 from tests.pagerduty import ask
 from tests.processes import ADMIN, ROOT, Cluster, Hub, Sandbox, eventually, report_form
-from tests.test_journal import LONG, started, telling
+from tests.test_journal import LONG, noted_or_not, started, telling
 from tests.test_trouble import assert_everything_once
 
 SLOT, SLOTS = 96 * 1024, 100  # of the journal
@@ -61,11 +61,12 @@ def test_a_late_commit_does_not_page_again_what_was_resolved_meanwhile(
     assert [one["key"] for one in sandbox.pages] == [name]
 
 
+@noted_or_not
 def test_sent_again_while_its_page_is_under_way_it_is_the_same(
-    make_hub: Callable[..., Hub], unlimited: Sandbox
+    make_hub: Callable[..., Hub], unlimited: Sandbox, noted: bool
 ) -> None:
     """The database works again, and does not have it yet."""
-    sandbox, hub = unlimited, _in_doubt(make_hub, "undone")
+    sandbox, hub = unlimited, _in_doubt(make_hub, "undone", noted=noted)
     form = report_form(hub)
     sandbox.fault("pagerduty", "slow", method="POST /incidents", seconds=4, times=1)
     name = hub.dana.post("/report", form).incident
@@ -157,9 +158,12 @@ def test_a_neighbour_knows_what_went_to_the_journal(
     assert len(hub.rows("SELECT id FROM incidents")) == 1
 
 
-def test_sent_again_after_a_restart_it_is_the_same(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
+@noted_or_not
+def test_sent_again_after_a_restart_it_is_the_same(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, noted: bool
+) -> None:
     """It was paged, killed before it could answer, and resolved meanwhile."""
-    sandbox, hub = unlimited, started(make_hub)
+    sandbox, hub = unlimited, started(make_hub, noted=noted)
     form = report_form(hub)
     with hub.without_database():
         name = hub.dana.post("/report", form).incident
@@ -223,7 +227,7 @@ def test_killed_before_it_was_written_and_sent_again_while_the_database_is_gone_
 def _in_doubt(make_hub: Callable[..., Hub], how: str, *, noted: bool = True) -> Hub:
     hub = make_hub()
     if not noted:
-        (hub.folder / "drafts-1").mkdir()  # no file can be made there
+        (hub.folder / "drafts-1").mkdir()
     hub.launcher = ("tests.crash.uncertain", how)
     hub.start()
     hub.dana.get("/")
