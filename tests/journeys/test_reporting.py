@@ -127,6 +127,30 @@ def test_scripts_pings_and_odd_letters_stay_words(dana: Page, hub: Hub, sandbox:
     assert sandbox.page_of(name)["title"] == title
 
 
+def test_whoever_is_signed_out_and_changes_the_service_keeps_what_they_typed(
+    hub: Hub, window: Callable[..., Page]
+) -> None:
+    dana = window(base_url=hub.url)
+    sign_in(dana)
+    fill_in(dana, title="Card payments fail")
+    dana.context.clear_cookies(name="sessionid")
+    dana.get_by_label("What is affected?").select_option(label="Search")
+    expect(dana.get_by_text("You are signed out.")).to_be_visible()
+    expect(dana.get_by_label("What is going wrong?")).to_have_value("Card payments fail")
+    expect(dana.locator("#cut-off")).to_be_hidden()
+    other = dana.context.new_page()
+    sign_in(other)
+    other.close()
+    dana.get_by_label("What is affected?").select_option(label="Mobile App")
+    expect(dana.locator("#oncall")).to_contain_text("On call now")
+    expect(dana.get_by_text("You are signed out.")).to_be_hidden()
+    expect(dana.get_by_label("What is going wrong?")).to_have_value("Card payments fail")
+    dana.goto("/report")
+    dana.context.clear_cookies(name="sessionid")
+    dana.get_by_label("What is affected?").select_option(label="Search")  # nothing is typed that could be lost
+    dana.wait_for_url("**/sign-in**")
+
+
 def test_a_form_from_before_the_sign_in_keeps_its_words(hub: Hub, window: Callable[..., Page]) -> None:
     dana = window(base_url=hub.url)
     sign_in(dana)

@@ -27,10 +27,14 @@ function inUse(element) {
   return element.contains(document.activeElement) || isHeld(element);
 }
 
-// Nor what somebody has opened or typed into, even if they look elsewhere for a moment.
+// Nor what somebody has opened or filled in, even if they look elsewhere for a moment.
+const FIELDS = "textarea, form.report input:not([type=hidden])";
 function halfDone(element) {
-  return element.querySelector("details.menu[open]") !== null
-    || [...element.querySelectorAll("textarea")].some((one) => one.value !== one.defaultValue);
+  return element.querySelector("details.menu[open]") !== null || [...element.querySelectorAll(FIELDS)].some(isFilledIn);
+}
+
+function isFilledIn(field) {
+  return field.value !== field.defaultValue || field.checked !== field.defaultChecked;
 }
 
 // A menu that would leave the screen opens the other way.
@@ -84,14 +88,20 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
 });
 
 // Whoever is signed out meanwhile is sent to sign in again, but not while they type.
+function isSignedOut(xhr) {
+  return xhr.getResponseHeader("HX-Refresh") === "true";
+}
+
 document.addEventListener("htmx:beforeOnLoad", (event) => {
-  if (event.detail.xhr.getResponseHeader("HX-Refresh") !== "true" || !halfDone(document.body)) return;
+  if (!isSignedOut(event.detail.xhr) || !halfDone(document.body)) return;
   event.preventDefault();
   document.getElementById("signed-out").hidden = false;
 });
 
-// A page that can no longer ask says so, instead of looking fresh.
+// A page that can no longer ask says so, instead of looking fresh. Who has signed in again elsewhere is not signed out.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const banner = document.getElementById("cut-off");
-  if (banner) banner.hidden = detail.successful;
+  if (!banner) return;
+  banner.hidden = detail.successful || isSignedOut(detail.xhr);
+  if (detail.successful) document.getElementById("signed-out").hidden = true;
 });
