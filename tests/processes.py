@@ -548,12 +548,20 @@ class Browser:
     def get(self, path: str, **headers: str) -> Page:
         return self._open(urllib.request.Request(f"{self.url}{path}", headers=headers))
 
-    def post(self, path: str, form: dict[str, str], *, token: str = "", cookies: Mapping[str, str] = {}) -> Page:
-        """`cookies` come on top of those that it has."""
+    def post(
+        self,
+        path: str,
+        form: dict[str, str],
+        *,
+        token: str = "",
+        cookies: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},
+    ) -> Page:
+        """`cookies` and `headers` come on top of those that it has."""
         body = urllib.parse.urlencode({"csrfmiddlewaretoken": token or self._token(), **form}).encode()
         for name, value in cookies.items():
             self.cookies.set_cookie(_cookie(name, value))
-        return self._open(urllib.request.Request(f"{self.url}{path}", body, {"Origin": self.url}))
+        return self._open(urllib.request.Request(f"{self.url}{path}", body, {"Origin": self.url, **headers}))
 
     def send_file(self, path: str, field: str, name: str, content: str | bytes) -> Page:
         """A form with a file in it."""

@@ -935,9 +935,25 @@ def test_a_press_of_somebody_who_had_been_signed_out_says_whom_it_would_page(hub
         urllib.request.urlopen(foreign)
     with refused.value:
         assert b"It is kept" not in refused.value.read()
-    for packed in ("[" * 5000, '["//elsewhere.example", "/", []]', "{}", '["/", "/", [1]]'):
+    half = r"\ud800"  # of a character: JSON can say it, and no page can show it
+    for packed in (
+        "[" * 5000,
+        '["//elsewhere.example", "/", []]',
+        "{}",
+        '["/", "/", [1]]',
+        f'["/", "/", [["text", "{half}"]]]',
+        f'["/{half}", "/", []]',
+        f'["/", "/{half}", []]',
+    ):
         page = other.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "carried": packed})
         assert (page.status, page.path) == (200, "/")
+
+
+def test_an_address_that_no_browser_sends_as_the_page_before_leads_home(hub: Hub) -> None:
+    headers = {"Referer": "http://[x"}
+    assert hub.dana.post("/theme", {"theme": "auto"}, headers=headers).path == "/"
+    page = _signed_out(hub).post("/incidents/x/actions/note", {"text": "It is the pool."}, headers=headers)
+    assert (page.status, "It is the pool." in page.text) == (403, True)
 
 
 def _send(browser: Browser, page: Page) -> Page:

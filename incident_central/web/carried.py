@@ -82,7 +82,8 @@ def unpacked(request: HttpRequest) -> Carried | None:
     if len(packed) > 12 * AT_MOST:  # JSON writes a character as twelve at most
         return None
     with suppress(ValueError, TypeError, RecursionError):
-        path, back, fields = json.loads(packed)
+        path, back, fields = sent = json.loads(packed)
+        json.dumps(sent, ensure_ascii=False).encode()  # fails at half a character, which no page can show
         pairs = [[str(name), str(value)] for name, value in fields]
         if path == safe_next(request, str(path)):
             return Carried(path, safe_next(request, str(back)), pairs)

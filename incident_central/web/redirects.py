@@ -1,6 +1,6 @@
 """Where a browser may be sent, and where it came from."""
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
@@ -15,10 +15,17 @@ class SeeOther(HttpResponseRedirect):
 
 def came_from(request: HttpRequest) -> str:
     """Path of the page of ours on which a form was sent, as the browser says; home where it does not."""
-    parts = urlsplit(request.headers.get("Referer", ""))
-    if parts.netloc != request.get_host():
+    parts = _split(request.headers.get("Referer", ""))
+    if parts is None or parts.netloc != request.get_host():
         return reverse("home")
     return safe_next(request, parts._replace(scheme="", netloc="", fragment="").geturl())
+
+
+def _split(address: str) -> SplitResult | None:
+    try:
+        return urlsplit(address)
+    except ValueError:  # no browser sends such a one
+        return None
 
 
 def safe_next(request: HttpRequest, address: str) -> str:
