@@ -185,6 +185,26 @@ def test_a_form_without_its_token_is_refused_and_what_was_typed_is_kept(hub: Hub
     assert page.value("title") == "Typed before signing in"
 
 
+@pytest.mark.parametrize(("letter", "length"), [("x", 30_000), ("x", 200_000), ("🔥", 80_000)])
+def test_what_is_far_too_long_is_kept_though_one_was_signed_out(hub: Hub, letter: str, length: int) -> None:
+    dana = Browser(hub.url)
+    dana.get("/sign-in")
+    form = report_form(hub, title="Cards fail", description=letter * length)
+    page = dana.post("/report", form)
+    assert page.status == 403
+    assert ("Go back one page to copy the rest" in page.text) == (length > 60_000)
+    wrong = dana.post("/sign-in", {"email": ADMIN, "password": "wrong", "carried": unescape(page.value("carried"))})
+    page = dana.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "carried": unescape(wrong.value("carried"))})
+    assert page.value("title") == "Cards fail"
+    kept = re.search(f"{letter}{{10000,}}", page.text)
+    assert kept
+    assert len(kept[0]) == length if length < 60_000 else 59_000 < len(kept[0]) <= 60_000
+    assert ("What you typed is still here." in page.text) == (length < 60_000)
+    page = dana.post("/report", form | {"description": kept[0]})
+    assert page.status == 422
+    assert "Shorten this to 20,000 characters" in page.text
+
+
 def test_who_is_not_signed_in_reports_nothing_and_sees_nothing(hub: Hub) -> None:
     name = hub.dana.post("/report", report_form(hub)).incident
     stranger = Browser(hub.url)

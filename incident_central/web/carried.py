@@ -12,7 +12,9 @@ from django.urls import Resolver404, ResolverMatch, resolve
 from incident_central.incidents.models import Action
 from incident_central.web.redirects import came_from, safe_next
 
-AT_MOST = 25_000  # characters
+#: Characters: more than any form takes, and no more than comes back with the sign-in form. JSON in a form takes up to
+#: sixteen bytes for each, of the million that DATA_UPLOAD_MAX_MEMORY_SIZE allows.
+AT_MOST = 60_000
 #: Fields that people write text into.
 WRITTEN = ("text", "saw", "title", "description")
 
@@ -28,6 +30,11 @@ class Carried:
     @property
     def packed(self) -> str:
         return json.dumps([self.path, self.back, self.fields])
+
+    @property
+    def is_cut(self) -> bool:
+        """It was longer than what is kept: `posted` left as much as that."""
+        return _length(self.fields) >= AT_MOST
 
     @property
     def words(self) -> list[str]:
@@ -70,19 +77,27 @@ def posted(request: HttpRequest) -> Carried | None:
     """None where there is nothing that should travel: no form, or a file or a password in it."""
     given = [[name, value] for name, values in request.POST.lists() for value in values]
     fields = [one for one in given if one[0] != "csrfmiddlewaretoken"]
-    fits = sum(len(value) for _, value in fields) <= AT_MOST
-    secret = request.FILES or any("password" in name for name, _ in fields)
-    sent = request.method == "POST" and fits and not secret
-    return Carried(request.get_full_path(), came_from(request), fields) if sent else None
+    if request.method != "POST" or request.FILES or any("password" in name for name, _ in fields):
+        return None
+    return Carried(request.get_full_path(), came_from(request), _cut(fields))
+
+
+def _cut(fields: list[list[str]]) -> list[list[str]]:
+    """What is longest loses its end, until all of it fits."""
+    while (over := _length(fields) - AT_MOST) > 0:
+        longest = max(fields, key=lambda one: len(one[1]))
+        longest[1] = longest[1][: max(len(longest[1]) - over, 0)]
+    return fields
+
+
+def _length(fields: list[list[str]]) -> int:
+    return sum(len(value) for _, value in fields)
 
 
 def unpacked(request: HttpRequest) -> Carried | None:
     """As it comes back with the sign-in form."""
-    packed = request.POST.get("carried", "")
-    if len(packed) > 12 * AT_MOST:  # JSON writes a character as twelve at most
-        return None
     with suppress(ValueError, TypeError, RecursionError):
-        path, back, fields = sent = json.loads(packed)
+        path, back, fields = sent = json.loads(request.POST.get("carried", ""))
         json.dumps(sent, ensure_ascii=False).encode()  # fails at half a character, which no page can show
         pairs = [[str(name), str(value)] for name, value in fields]
         if path == safe_next(request, str(path)):

@@ -173,20 +173,18 @@ def _on_call(request: SignedIn, service_id: str) -> HttpResponse:
     return render(request, "web/parts/about-service.html", _about_service(Database(), service_id, ()))
 
 
-def ask_to_send_again(request: HttpRequest, sent: QueryDict, *, status: int) -> HttpResponse | None:
+def ask_to_send_again(
+    request: HttpRequest, sent: QueryDict, *, status: int, is_cut: bool = False
+) -> HttpResponse | None:
     """A report that came with a stale form, or before somebody signed in: nothing was accepted, and nothing that was
-    typed is lost. None for somebody who is not signed in."""
-    typed = Typed.of(sent)
+    typed is lost, unless it `is_cut`. None for somebody who is not signed in."""
+    form = partial(_form, request, Typed.of(sent), why="stale", status=status, is_cut=is_cut)
     try:
-        return within(A_SECOND, partial(_ask_to_send_again, request, typed, status))
+        return within(A_SECOND, lambda: form(Database()) if request.user.is_authenticated else None)
     except Error:
         if (stand_in := stand_in_for(request)) is None:
             raise
-        return _form(request, typed, stand_in.snapshot, why="stale", status=status, **stand_in.context)
-
-
-def _ask_to_send_again(request: HttpRequest, typed: Typed, status: int) -> HttpResponse | None:
-    return _form(request, typed, Database(), why="stale", status=status) if request.user.is_authenticated else None
+        return form(stand_in.snapshot, **stand_in.context)
 
 
 # ── not accepted ──────────────────────────────────────────────────────────────────────────────────
