@@ -6,13 +6,14 @@ import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from uuid import uuid4
 
 import psycopg
 import pytest
 from django.core.signing import TimestampSigner, b62_encode
 
-from tests.processes import ADMIN, Browser, Hub, Page, Sandbox, eventually, report_form
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
 from tests.test_trouble import assert_everything_once
 
 MakeHub = Callable[..., Hub]
@@ -150,6 +151,24 @@ def test_only_whoever_was_signed_in_lately_is_known(make_hub: MakeHub, sandbox: 
                 # The sign-in page or, where it is known by then, that the database is gone.
                 assert form["title"] not in somebody.get(f"/incidents/{name}/responding").text
     eventually(lambda: len(sandbox.pages) == 2)
+
+
+def test_whoever_signs_in_with_what_another_had_typed_reports_under_their_own_name(
+    make_hub: MakeHub, sandbox: Sandbox
+) -> None:
+    hub = started(make_hub)
+    mei, hers = "mei.tanaka@example.com", Browser(hub.url)
+    hub.command("manage", "createadmin", mei, "--name", "Mei Tanaka", "--password-stdin", stdin=PASSWORD)
+    hers.sign_in(ADMIN, PASSWORD)
+    hers.cookies.clear("127.0.0.1", "/", "sessionid")
+    form = report_form(hub)
+    carried = unescape(hers.post("/report", form).value("carried"))
+    page = hers.post("/sign-in", {"email": mei, "password": PASSWORD, "carried": carried})
+    assert "Nothing is reported yet. Press once more." in page.text
+    with hub.without_database():
+        name = hers.post("/report", form).incident
+    hub.finished_in_time(name)
+    assert hub.incident(name)["reporter_email"] == mei
 
 
 def signed_days_ago(days: int) -> str:

@@ -65,7 +65,9 @@ def welcome(request: HttpRequest, user: User, wanted: str) -> HttpResponse:
     long ago that was."""
     carried = unpacked(request)
     login(request, user)
-    return SeeOther(wanted) if carried is None else ask_to_send(request, carried)
+    response = SeeOther(wanted) if carried is None else ask_to_send(request, carried)
+    without_database.remember(request, response, user)  # it may go away before they send it
+    return response
 
 
 def ask_to_send(request: HttpRequest, carried: Carried) -> HttpResponse:
