@@ -949,6 +949,26 @@ def test_a_press_of_somebody_who_had_been_signed_out_says_whom_it_would_page(hub
         assert (page.status, page.path) == (200, "/")
 
 
+def test_what_was_typed_before_somebody_signed_in_again_in_another_tab_is_kept(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    note = {"press": str(uuid4()), "text": "It is the pool."}
+    page = hub.dana.post(f"/incidents/{name}/actions/note", note, token="x" * 32)
+    assert page.status == 403
+    assert "This has not been done yet" in page.text
+    assert "It is the pool." in page.text
+    assert actions(hub, name) == []
+    _send(hub.dana, page)
+    settled(hub, name)
+    assert [one for one in notes(sandbox, name) if one.startswith("It is the pool.")]
+    edit = {"press": str(uuid4()), "reporter_name": "Noor Haddad", "was_reporter_name": "Dana Okafor"}
+    _send(hub.dana, hub.dana.post(f"/incidents/{name}/edit", edit, token="x" * 32))
+    assert hub.incident(name)["reporter_name"] == "Noor Haddad"
+    secret = {"old_password": PASSWORD, "new_password1": "another one"}
+    assert "another one" not in hub.dana.post("/account", secret, token="x" * 32).text
+    stranger = hub.dana.post("/drills/start", {}, headers={"Origin": "https://elsewhere.example"})
+    assert (stranger.status, "This was not accepted." in stranger.text) == (403, True)
+
+
 def test_an_address_that_no_browser_sends_as_the_page_before_leads_home(hub: Hub) -> None:
     headers = {"Referer": "http://[x"}
     assert hub.dana.post("/theme", {"theme": "auto"}, headers=headers).path == "/"

@@ -51,7 +51,6 @@ def test_who_was_signed_out_while_typing_signs_in_and_finds_what_they_typed(make
     assert page.value("report_id") == form["report_id"]
     assert page.value("title") == "Cards fail"
     assert "&lt;b&gt;since&lt;/b&gt; three" in page.text
-    assert "Press once more" not in dana.get("/report").text
     assert hub.incident(dana.post("/report", form).incident)["title"] == "Cards fail"
 
     stranger = Browser(hub.url)
@@ -183,6 +182,24 @@ def test_a_form_without_its_token_is_refused_and_what_was_typed_is_kept(hub: Hub
     assert page.status == 403
     assert incidents(hub) == before
     assert page.value("title") == "Typed before signing in"
+    dana = Browser(hub.url)
+    dana.get("/sign-in")
+    page = dana.post("/report", report_form(hub, title="Typed before signing in"), token="x" * 32)
+    assert page.status == 403
+    carried = unescape(page.value("carried"))
+    page = dana.post("/sign-in", {"email": ADMIN, "password": PASSWORD, "carried": carried})
+    assert page.value("title") == "Typed before signing in"
+
+
+def test_a_form_from_elsewhere_is_not_shown_filled_in(hub: Hub) -> None:
+    before = incidents(hub)
+    for browser in (hub.dana, Browser(hub.url)):
+        form = report_form(hub, title="Typed by a stranger")
+        page = browser.post("/report", form, headers={"Origin": "https://elsewhere.example"})
+        assert page.status == 403
+        assert "This was not accepted. Nothing was sent." in page.text
+        assert "Typed by a stranger" not in page.text
+    assert incidents(hub) == before
 
 
 @pytest.mark.parametrize(("letter", "length"), [("x", 30_000), ("x", 200_000), ("🔥", 80_000)])

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from incident_central.outage import A_SECOND, within
-from incident_central.web.carried import Carried, unpacked
+from incident_central.web.carried import Carried, posted, unpacked
 from incident_central.web.context import basics
 from incident_central.web.report import ask_to_send_again
 from incident_central.web.security import sign_in_page
@@ -43,19 +43,22 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The form is from before one signed in, or cookies are off. A report's words are kept for another press."""
+    """The form is from before one signed in, perhaps in another tab: what was typed is kept for another press. Or
+    cookies are off."""
     asking = None
-    if request.path == reverse("report"):
-        asking = ask_to_send_again(request, request.POST, status=403)
-    elif reason.startswith("CSRF ") and (carried := unpacked(request)) is not None:
-        # Not where it comes from elsewhere: then it may be a stranger's form. From here it is from another tab.
-        with suppress(Error):
-            asking = within(A_SECOND, partial(_ask_to_send, request, carried))
+    if reason.startswith("CSRF "):  # else it comes from elsewhere, and may be a stranger's form
+        if request.path == reverse("report"):
+            asking = ask_to_send_again(request, request.POST, status=403)
+        if asking is None and (carried := unpacked(request) or posted(request)) is not None:
+            with suppress(Error):
+                asking = within(A_SECOND, partial(_ask_to_send, request, carried))
     return asking or _door(request, "web/403.html", status=403)
 
 
 def _ask_to_send(request: HttpRequest, carried: Carried) -> HttpResponse:
-    return ask_to_send(request, carried) if request.user.is_authenticated else sign_in_page(request, carried)
+    if request.user.is_authenticated:
+        return ask_to_send(request, carried, status=403)
+    return sign_in_page(request, carried)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -70,14 +70,14 @@ def welcome(request: HttpRequest, user: User, wanted: str) -> HttpResponse:
     return response
 
 
-def ask_to_send(request: HttpRequest, carried: Carried) -> HttpResponse:
+def ask_to_send(request: HttpRequest, carried: Carried, *, status: int = 200) -> HttpResponse:
     """A report in its own form, where who is on call is said, too."""
     if carried.is_report:
-        asking = ask_to_send_again(request, carried.given, status=200, is_cut=carried.is_cut)
+        asking = ask_to_send_again(request, carried.given, status=status, is_cut=carried.is_cut)
         if asking is not None:
             return asking
     context = {"carried": carried} | would_do(carried, cast(SignedIn, request))
-    return render(request, "web/send-again.html", context)
+    return render(request, "web/send-again.html", context, status=status)
 
 
 @require_POST
