@@ -969,6 +969,46 @@ def test_what_was_typed_before_somebody_signed_in_again_in_another_tab_is_kept(h
     assert (stranger.status, "This was not accepted." in stranger.text) == (403, True)
 
 
+def test_retry_and_by_hand_of_somebody_who_had_been_signed_out_say_what_they_would_do(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    sandbox.fault("pagerduty", "down")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    eventually(lambda: "I phoned them" in hub.dana.get(f"/incidents/{name}/responding").text)
+    title = str(hub.incident(name)["title"])
+    browser = _signed_out(hub)
+    page = browser.post(f"/incidents/{name}/steps/page", {"done": "by-hand"})
+    assert "Page the on-call" not in page.text, "they may be a stranger by now"
+    page = browser.post("/sign-in", _hidden(page) | {"email": ADMIN, "password": PASSWORD})
+    assert "I phoned them: Page the on-call: Mei Tanaka</b>. It is not tried any more then." in page.text
+    assert title in page.text
+    page = hub.dana.post(f"/incidents/{name}/steps/page", {}, token="x" * 32)
+    assert "Retry: Page the on-call: Mei Tanaka" in page.text
+    sandbox.mend()
+    _send(hub.dana, page)
+    hub.finished(name)
+    sandbox.fault("pagerduty", "500", method="POST /incidents/{id}/notes")
+    act(hub, name, "note", text="It is the pool.")
+    tried_in_vain(hub, name, "note")
+    (action,) = actions(hub, name)
+    sandbox.mend()
+    page = hub.dana.post(f"/incidents/{name}/actions/{action['id']}/note", {"done": "by-hand"}, token="x" * 32)
+    assert "I did it by hand: Add note: It is the pool." in page.text
+    assert title in page.text
+
+
+def test_whatever_else_was_sent_by_somebody_who_had_been_signed_out_says_where_from(hub: Hub) -> None:
+    name = reported(hub)
+    title = str(hub.incident(name)["title"])
+    page = hub.dana.post(f"/incidents/{name}/edit", {"commander": ADMIN}, token="x" * 32)
+    assert ("Edit" in page.text, title in page.text) == (True, True)
+    headers = {"Referer": f"{hub.url}/drills?from=mail"}
+    page = hub.dana.post("/drills/plan", {"day": "0"}, token="x" * 32, headers=headers)
+    assert 'Sent from the page <span class="mono">/drills?from=mail</span>' in page.text
+    page = hub.dana.post("/incidents/incident-no-such-2026-11/steps/page", {"done": "by-hand"}, token="x" * 32)
+    assert "This has not been done yet" in page.text
+
+
 def test_an_address_that_no_browser_sends_as_the_page_before_leads_home(hub: Hub) -> None:
     headers = {"Referer": "http://[x"}
     assert hub.dana.post("/theme", {"theme": "auto"}, headers=headers).path == "/"

@@ -31,8 +31,8 @@ from incident_central.rows import fetch_all
 from incident_central.web import deciding, steps
 from incident_central.web.acting_by_hand import by_hand
 from incident_central.web.by_hand import ByHand
-from incident_central.web.carried import Carried
 from incident_central.web.choices import SECONDS, Lately
+from incident_central.web.deciding import Undecided
 from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
@@ -69,27 +69,24 @@ def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
     return SeeOther(reverse("incident", args=[name]))
 
 
-def would_do(carried: Carried, request: SignedIn) -> dict[str, object]:
-    """What a press would do that was sent by somebody who had been signed out, as they are told before they send it."""
-    if carried.pressed is None:
-        return {}
-    name, kind = carried.pressed
-    incident = _incidents().filter(pk=name).first()
-    if incident is None:
-        return {}
-    title = title_of(incident, _press_of(request, kind, carried.given))
-    return {"what": kind.label if carried.words else title, "incident": incident}
+def would_do(request: SignedIn, name: str, kind: Action.Kind, given: QueryDict) -> str:
+    """As it is told before it is sent. Raises Http404."""
+    return title_of(get_object_or_404(_incidents(), pk=name), _press_of(request, kind, given))
 
 
 @require_POST
 @signed_in
 def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at a step of an action. Pressing twice changes nothing."""
+    deciding.decide(request, undecided(name, number, step))
+    return SeeOther(reverse("incident", args=[name]))
+
+
+def undecided(name: str, number: int, step: str) -> Undecided:
+    """Raises Http404."""
     action = get_object_or_404(Action.objects.select_related("incident"), incident=name, pk=number)
     step_id = get_object_or_404(job_steps(ACTION.name, str(number)), name=step).pk
-    known = ACTION.step(step)
-    deciding.decide(request, step_id, known, incident=action.incident, title=_title(action, step))
-    return SeeOther(reverse("incident", args=[name]))
+    return Undecided(step_id, ACTION.step(step), action.incident, _title(action, step))
 
 
 def _press(request: SignedIn, kind: Action.Kind) -> Press:

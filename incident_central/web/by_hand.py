@@ -11,6 +11,7 @@ from incident_central.incidents.wording import address_of, announcement_of, deta
 from incident_central.integrations.base import Message
 
 INVITE = format_html("<code>{}</code>", "/invite @")
+DONE, PHONED = "I did it by hand", "I phoned them"
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class ByHand:
 
     ways: tuple[str, ...]
     text: str = ""
-    done: str = "I did it by hand"
+    done: str = DONE
 
 
 def by_hand(step: str, incident: Incident) -> ByHand:
@@ -36,7 +37,7 @@ def _page(incident: Incident) -> ByHand:
             ),
         ),
         f"{incident.title}\n\n{details_of(incident)}",
-        done="I phoned them",
+        done=PHONED,
     )
 
 

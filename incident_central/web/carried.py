@@ -5,16 +5,31 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from django.http import HttpRequest, QueryDict
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from incident_central.incidents.models import Action
+from incident_central.web.by_hand import DONE, PHONED
 from incident_central.web.redirects import came_from, safe_next
 
 #: Characters: more than any form takes, and no more than comes back with the sign-in form. JSON in a form takes up to
 #: sixteen bytes for each, of the million that DATA_UPLOAD_MAX_MEMORY_SIZE allows.
 AT_MOST = 60_000
+#: What was pressed, by the name of the address; the rest is told by the page that it was sent from.
+LABELS = {
+    "report": "Report an incident",
+    "step": "Retry",
+    "action-step": "Retry",
+    "news": "Retry",
+    "edit": "Edit",
+    "open-channel": "Open a channel for it",
+    "start-drill": "Start a drill",
+    "sign-out": "Sign out",
+}
+#: Where one presses Retry or that it was done by hand.
+STEPS = ("step", "action-step", "news")
 #: Fields that people write text into.
 WRITTEN = ("text", "saw", "title", "description")
 
@@ -41,23 +56,33 @@ class Carried:
         return [value for name, value in self.fields if name in WRITTEN and value.strip()]
 
     @property
-    def is_report(self) -> bool:
-        return self._found is not None and self._found.url_name == "report"
+    def view(self) -> str:
+        """Name of the address, as in urls.py."""
+        return str(self._found.url_name) if self._found is not None else ""
 
     @property
-    def pressed(self) -> tuple[str, Action.Kind] | None:
-        """An incident's name and the kind of action, where it was one of its buttons."""
-        if self._found is None or self._found.url_name != "act":
-            return None
-        name, kind = self._found.kwargs["name"], self._found.kwargs["kind"]
-        return (name, Action.Kind(kind)) if kind in Action.Kind.values else None
+    def about(self) -> dict[str, Any]:
+        """What the address names, such as an incident."""
+        return self._found.kwargs if self._found is not None else {}
+
+    @property
+    def kind(self) -> Action.Kind | None:
+        """Of the action, where it was one of the buttons of an incident."""
+        kind = self.about["kind"] if self.view == "act" else ""
+        return Action.Kind(kind) if kind in Action.Kind.values else None
+
+    @property
+    def is_by_hand(self) -> bool:
+        return self.view in STEPS and self.given.get("done") == "by-hand"
 
     @property
     def label(self) -> str:
         """Nothing that only somebody who is signed in may know."""
-        if self.is_report:
-            return "Report an incident"
-        return self.pressed[1].label if self.pressed is not None else ""
+        if self.kind is not None:
+            return self.kind.label
+        if self.is_by_hand:
+            return PHONED if (self.view, self.about["step"]) == ("step", "page") else DONE
+        return LABELS.get(self.view, "")
 
     @property
     def given(self) -> QueryDict:

@@ -11,6 +11,7 @@ from incident_central.incidents.wording import summary_of
 from incident_central.jobs.models import StepRow
 from incident_central.web import by_hand, deciding, steps
 from incident_central.web.by_hand import ByHand
+from incident_central.web.deciding import Undecided
 from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
@@ -58,9 +59,13 @@ def _by_hand(news: News, step: str) -> ByHand:
 @signed_in
 def decide(request: SignedIn, name: str, job: int, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at one of the lines. Pressing twice changes nothing."""
+    deciding.decide(request, undecided(name, job, step))
+    return SeeOther(reverse("incident", args=[name]))
+
+
+def undecided(name: str, job: int, step: str) -> Undecided:
+    """Raises Http404."""
     incident = get_object_or_404(Incident.objects.select_related("service", "priority"), pk=name)
     jobs = StepRow.objects.filter(job__workflow=NEWS.name, job__key__startswith=f"{name}/").select_related("job")
     row = get_object_or_404(jobs, job=job, name=step)
-    title = _title(news_of(incident, row.job.key), step)
-    deciding.decide(request, row.pk, NEWS.step(step), incident=incident, title=title)
-    return SeeOther(reverse("incident", args=[name]))
+    return Undecided(row.pk, NEWS.step(step), incident, _title(news_of(incident, row.job.key), step))

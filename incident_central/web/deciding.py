@@ -1,5 +1,7 @@
 """What somebody decides about a step that went wrong."""
 
+from dataclasses import dataclass
+
 from incident_central.database import transaction
 from incident_central.incidents.models import Incident
 from incident_central.jobs import models as jobs
@@ -8,11 +10,21 @@ from incident_central.jobs.workflow import Step
 from incident_central.web.security import SignedIn
 
 
-def decide(request: SignedIn, step_id: int, step: Step, *, incident: Incident, title: str) -> None:
-    """They pressed Retry or “I did it by hand”. Pressing twice changes nothing."""
+@dataclass(frozen=True)
+class Undecided:
+    """A step with Retry and “I did it by hand” beside it."""
+
+    step_id: int
+    step: Step
+    incident: Incident
+    title: str
+
+
+def decide(request: SignedIn, found: Undecided) -> None:
+    """They pressed one of the two. Pressing twice changes nothing."""
     with transaction():
         if request.POST.get("done") != "by-hand":
-            jobs.retry(step_id, ask_after=step.ask_after)
-        elif jobs.done_by_hand(step_id, who=str(request.user)):
-            incident.done_by_hand(title, str(request.user))
+            jobs.retry(found.step_id, ask_after=found.step.ask_after)
+        elif jobs.done_by_hand(found.step_id, who=str(request.user)):
+            found.incident.done_by_hand(found.title, str(request.user))
     runner.wake()

@@ -17,7 +17,7 @@ from incident_central.web.carried import Carried, posted, unpacked
 from incident_central.web.context import basics
 from incident_central.web.report import ask_to_send_again
 from incident_central.web.security import sign_in_page
-from incident_central.web.signin import ask_to_send
+from incident_central.web.send_again import ask_to_send
 from incident_central.web.theme import chosen
 from incident_central.web.without_database import stand_in_for
 

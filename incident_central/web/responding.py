@@ -19,6 +19,7 @@ from incident_central.incidents.search import Listed
 from incident_central.incidents.standby import standby
 from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.web import deciding, steps
+from incident_central.web.deciding import Undecided
 from incident_central.web.redirects import SeeOther
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.without_database import NobodyKnows, kept_context, reporter_of
@@ -76,11 +77,15 @@ def _responding(request: SignedIn, name: str) -> HttpResponse:
 @signed_in
 def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at a step. Pressing twice changes nothing."""
+    deciding.decide(request, undecided(name, step))
+    return SeeOther(reverse("responding", args=[name]))
+
+
+def undecided(name: str, step: str) -> Undecided:
+    """Raises Http404."""
     incident = get_object_or_404(_incidents(), pk=name)
     step_id = get_object_or_404(job_steps(RESPONSE.name, name), name=step).pk
-    title = steps.title_of(step, incident)
-    deciding.decide(request, step_id, RESPONSE.step(step), incident=incident, title=title)
-    return SeeOther(reverse("responding", args=[name]))
+    return Undecided(step_id, RESPONSE.step(step), incident, steps.title_of(step, incident))
 
 
 def could_not_page(incident: Incident | Listed, page: StepRow) -> bool:

@@ -5,7 +5,6 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import cast
 
 from django.contrib.auth import authenticate, login, logout
 from django.core.cache import cache
@@ -21,11 +20,10 @@ from incident_central.accounts.models import User
 from incident_central.incidents.text import clean
 from incident_central.outage import within
 from incident_central.web import without_database
-from incident_central.web.acting import would_do
 from incident_central.web.carried import Carried, unpacked
 from incident_central.web.redirects import SeeOther, safe_next
-from incident_central.web.report import ask_to_send_again
-from incident_central.web.security import PATIENCE, SignedIn
+from incident_central.web.security import PATIENCE
+from incident_central.web.send_again import ask_to_send
 
 TRIES = 10
 TRIES_WITHIN = 15 * 60  # seconds
@@ -68,16 +66,6 @@ def welcome(request: HttpRequest, user: User, wanted: str) -> HttpResponse:
     response = SeeOther(wanted) if carried is None else ask_to_send(request, carried)
     without_database.remember(request, response, user)  # it may go away before they send it
     return response
-
-
-def ask_to_send(request: HttpRequest, carried: Carried, *, status: int = 200) -> HttpResponse:
-    """A report in its own form, where who is on call is said, too."""
-    if carried.is_report:
-        asking = ask_to_send_again(request, carried.given, status=status, is_cut=carried.is_cut)
-        if asking is not None:
-            return asking
-    context = {"carried": carried} | would_do(carried, cast(SignedIn, request))
-    return render(request, "web/send-again.html", context, status=status)
 
 
 @require_POST
