@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.pagerduty import act
+from tests.pagerduty import act, ask, incident, log_of
 from tests.processes import Browser, Hub, Json, Sandbox, eventually, report_form
+from tests.test_sync import moment, texts, timeline
 
 
 @pytest.fixture
@@ -114,3 +115,134 @@ def test_there_is_no_channel_to_open_for_what_does_not_exist(hub: Hub) -> None:
     hub.dana.get("/report")
     for name in ("pagerduty-999999", "incident-brave-otter-2026-11", "pagerduty-", "pagerduty-99999999999999999999"):
         assert hub.dana.post(f"/incidents/{name}/channel", {}).status == 404
+
+
+# ── over before anybody saw it open ───────────────────────────────────────────────────────────────
+
+
+def over(sandbox: Sandbox, title: str, **more: str) -> str:
+    """Monitoring opens an incident, and it is resolved at once; its id."""
+    page = str(sandbox.control("/pagerduty/incidents", {"service": "Search", "title": title, **more})["id"])
+    sandbox.control(f"/pagerduty/incidents/{page}/resolve", {})
+    return page
+
+
+def known(hub: Hub) -> list[str]:
+    return [row["title"] for row in hub.rows("SELECT title FROM incidents ORDER BY created_at, pagerduty_number")]
+
+
+def test_what_was_opened_and_resolved_between_two_polls_is_shown_with_all_that_happened(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    before = opened(importing, sandbox, title="Queue full")
+    page = sandbox.control("/pagerduty/incidents", {"service": "Search", "title": "Disk full on db-7"})["id"]
+    act(sandbox, page, "acknowledge", "Priya Nair")
+    sandbox.advance(240)
+    act(sandbox, page, "note", "Priya Nair", content="It was the logs")
+    act(sandbox, page, "resolve", "Priya Nair")
+    importing.poll_now()
+    (row,) = eventually(lambda: importing.rows("SELECT * FROM incidents WHERE pagerduty_id = %s", page))
+    name, told = row["id"], incident(sandbox, page)
+    assert (name, row["status"]) == (f"pagerduty-{told['incident_number']}", "resolved")
+    for column in ("created_at", "resolved_at"):
+        assert moment(row[column]) == moment(told[column]), column
+    entries = [(one["log_entry_id"], moment(one["at"])) for one in timeline(importing, name)]
+    assert sorted(entries) == sorted((one["id"], moment(one["created_at"])) for one in log_of(sandbox, page))
+    shown = importing.dana.get(f"/incidents/{name}").text
+    for words in ("from PagerDuty", "Opened in PagerDuty", "Acknowledged by Priya Nair", "It was the logs", "4 min"):
+        assert words in shown, words
+    act(sandbox, before["pagerduty_id"], "resolve")
+    importing.poll_now()
+    eventually(lambda: importing.incident(before["id"])["status"] == "resolved")
+    home = importing.dana.get("/").text
+    assert home.index("Queue full") < home.index("Disk full on db-7"), "what was resolved last comes first"
+
+
+def test_a_storm_of_such_costs_no_call_and_repeats_double_nothing(
+    make_hub: Callable[..., Hub], quiet_sandbox: Sandbox
+) -> None:
+    sandbox, hub = quiet_sandbox, make_hub(PAGERDUTY_IMPORT_INCIDENTS="on")
+    hub.sandbox = sandbox
+    hub.start()
+    hub.does("poll", "log")
+    sandbox.control("/calls", method="DELETE")
+    titles = [f"Disk full on db-{number}" for number in range(20)]
+    for title in titles:
+        over(sandbox, title)
+    hub.does("log", "poll")
+    assert known(hub) == titles
+    before = hub.rows("SELECT count(*) AS n FROM incidents_timelineentry")
+    hub.does("log", "poll", "changed")
+    assert known(hub) == titles
+    assert hub.rows("SELECT count(*) AS n FROM incidents_timelineentry") == before
+    assert hub.rows("SELECT id FROM incidents WHERE status <> 'resolved' OR stale_since IS NOT NULL") == []
+    assert sandbox.calls("GET /incidents/{id}") == sandbox.calls("GET /incidents/{id}/log_entries") == []
+
+
+def test_a_hub_that_was_away_is_told_of_what_was_over_meanwhile(importing: Hub, sandbox: Sandbox) -> None:
+    importing.does("log")
+    importing.stop()
+    over(sandbox, "Disk full on db-7")
+    sandbox.advance(2 * 60 * 60)
+    importing.start()
+    importing.read_log_now()
+    eventually(lambda: known(importing) == ["Disk full on db-7"])
+
+
+def test_what_another_hub_reported_is_left_alone_and_what_is_on_a_new_service_waits_for_that(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    importing.does("poll")
+    importing.put_off_directory()
+    first = over(sandbox, "Disk full on db-7")
+    service = incident(sandbox, first)["service"]
+    about = {"type": "incident", "title": "Another hub's", "service": {"id": service["id"], "type": service["type"]}}
+    theirs = ask(sandbox, "/incidents", {"incident": about | {"incident_key": "incident-brave-otter-2026-11"}})
+    act(sandbox, theirs["incident"]["id"], "resolve")
+    new_service(sandbox, "Brand new")
+    over(sandbox, "On a new service", service="Brand new")
+    importing.does("log")
+    assert known(importing) == ["Disk full on db-7"]
+    importing.does("directory")
+    importing.does("log")
+    assert known(importing) == ["Disk full on db-7", "On a new service"]
+
+
+def test_what_was_over_long_ago_does_not_come_back_because_somebody_writes_a_note(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    importing.does("poll")
+    importing.put_off_directory()
+    new_service(sandbox, "Brand new")
+    long_ago = over(sandbox, "Over before its service was known", service="Brand new")
+    sandbox.advance(300)
+    over(sandbox, "Disk full on db-7")
+    importing.does("log")
+    importing.does("directory")
+    act(sandbox, long_ago, "note", content="I wonder what that was")
+    importing.does("log")
+    assert known(importing) == ["Disk full on db-7"]
+
+
+def new_service(sandbox: Sandbox, name: str) -> None:
+    policy = ask(sandbox, "/services")["services"][0]["escalation_policy"]
+    ask(sandbox, "/services", {"service": {"type": "service", "name": name, "escalation_policy": policy}})
+
+
+def test_without_the_setting_nothing_of_what_was_over_is_asked_for_or_shown(hub: Hub, sandbox: Sandbox) -> None:
+    over(sandbox, "Disk full on db-8")
+    hub.does("log", "poll")
+    assert hub.rows("SELECT id FROM incidents WHERE title = %s", "Disk full on db-8") == []
+    assert "incidents" not in str([call.get("query") for call in sandbox.calls("GET /log_entries")])
+
+
+def test_what_is_over_and_brought_a_channel_is_a_full_incident(importing: Hub, sandbox: Sandbox) -> None:
+    over(sandbox, "Disk full on db-7")
+    importing.poll_now()
+    (row,) = eventually(lambda: importing.rows("SELECT * FROM incidents"))
+    name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
+    importing.finished(name)
+    assert importing.incident(name)["status"] == "resolved"
+    importing.does("log", "poll")
+    assert known(importing) == ["Disk full on db-7"]
+    assert len([text for text in texts(importing, name) if text.startswith("Opened in PagerDuty")]) == 1

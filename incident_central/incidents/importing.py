@@ -11,23 +11,34 @@ from django.utils import timezone
 from incident_central.database import now, transaction
 from incident_central.incidents import stale
 from incident_central.incidents.inviting import expected_responders
-from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Responder, Service, Status
+from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Responder, Service
 from incident_central.incidents.naming import draw_name, is_name
 from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.text import clean
-from incident_central.integrations.base import Page
+from incident_central.integrations.base import LogEntry, Page
 from incident_central.jobs import runner
 
 
-def take_in(pages: Iterable[Page]) -> None:
-    """Make incidents of open pages that nobody reported here, inside the caller's transaction. Safe to repeat.
+def take_in_open(listed: Iterable[Page]) -> None:
+    """Make incidents of open pages that nobody reported here, inside the caller's transaction. Safe to repeat."""
+    new = _take_in(listed)
+    if new:
+        stale.mark(Q(pagerduty_id__in=[page.id for page in new]))
 
-    One whose service the directory does not have yet is taken in at a later reading.
-    """
+
+def take_in_logged(entries: Iterable[LogEntry]) -> list[Page]:
+    """The same of all that the log says was triggered, also of what is over already: between two polls, nobody would
+    see it open. The pages that are new are for the caller to refresh(), with these entries: that is their whole log so
+    far, since it begins with what triggered them."""
+    return _take_in((entry.page for entry in entries if entry.page is not None), whole_log_read=True)
+
+
+def _take_in(pages: Iterable[Page], *, whole_log_read: bool = False) -> list[Page]:
+    """One whose service the directory does not have yet is left to a later reading."""
     if not settings.PAGERDUTY_IMPORT_INCIDENTS:
-        return
+        return []
     # What bears a name as ours do was reported: here, and is perhaps still in the journal; or to another hub.
-    foreign = {page.id: page for page in pages if page.status != Status.RESOLVED and not is_name(page.key)}
+    foreign = {page.id: page for page in pages if not is_name(page.key)}
     known = set(Incident.objects.filter(pagerduty_id__in=foreign).values_list("pagerduty_id", flat=True))
     services = Service.objects.in_bulk({page.service.id for page in foreign.values()})
     new = [page for page in foreign.values() if page.id not in known and page.service.id in services]
@@ -46,10 +57,10 @@ def take_in(pages: Iterable[Page]) -> None:
             title=clean(page.title),
             service=services[page.service.id],
             priority_id=None,
+            whole_log_read=whole_log_read,
         )
         incident.save(force_insert=True)
-    if new:
-        stale.mark(Q(pagerduty_id__in=[page.id for page in new]))
+    return new
 
 
 def make_full(number: int, *, name: str, email: str) -> Incident | None:

@@ -150,7 +150,7 @@ def poll(_: object) -> Record:
 
 
 def _polled(listed: list[Page], found: list[Page], missing: list[str], left: list[str], asked_at: datetime) -> None:
-    importing.take_in(listed)
+    importing.take_in_open(listed)
     refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
@@ -242,22 +242,25 @@ def poll_log(_: object) -> Record:
     as far as it was read, and read again in halves. All times are by PagerDuty's clock.
     """
     spare_pager()
-    mark = models.ReadUpTo.objects.filter(name=LOG).first()
+    asked_at, mark = now(), models.ReadUpTo.objects.filter(name=LOG).first()
     since = min(mark.at, pager().now()) - LATE if mark else pager().now() - BEGINNING
     until = _parts.end(since, settled=pager().now() - LATE)
-    entries = pager().log_entries(since=since, until=until, most=_parts.most(since, until))
+    most, with_pages = _parts.most(since, until), settings.PAGERDUTY_IMPORT_INCIDENTS
+    entries = pager().log_entries(since=since, until=until, most=most, with_pages=with_pages)
     _by_themselves.took(rows=len(entries))
     read_up_to, goes_on, settled = max((entry.at for entry in entries), default=None), False, pager().now() - LATE
     if not _parts.was_all(len(entries), since=since, until=until, settled=settled):
         read_up_to, goes_on = since + LATE, _parts.end(since, settled=settled) is not None
     elif until is not None:
         read_up_to, goes_on = until - OVERLAP + LATE, True
-    return lambda: _log_polled(entries, read_up_to, is_first=mark is None, goes_on=goes_on)
+    return lambda: _log_polled(entries, read_up_to, asked_at, is_first=mark is None, goes_on=goes_on)
 
 
-def _log_polled(entries: list[LogEntry], read_up_to: datetime | None, *, is_first: bool, goes_on: bool) -> None:
+def _log_polled(
+    entries: list[LogEntry], read_up_to: datetime | None, asked_at: datetime, *, is_first: bool, goes_on: bool
+) -> None:
     """What is older than `read_up_to` by LATE has been read for good."""
-    refresh((), entries, asked_at=now())
+    refresh(importing.take_in_logged(entries), entries, asked_at=asked_at)
     if read_up_to is not None:
         models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": read_up_to})
     if is_first:

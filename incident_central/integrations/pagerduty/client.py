@@ -166,10 +166,19 @@ class PagerDuty(Calls):
 
     # ── what happened ─────────────────────────────────────────────────────────────────────────────
 
-    def log_entries(self, *, since: datetime, until: datetime | None, most: int) -> list[LogEntry]:
+    def log_entries(self, *, since: datetime, until: datetime | None, most: int, with_pages: bool) -> list[LogEntry]:
         """Of the whole account, oldest first; of more than `most` there are, in no order that can be relied on, only so
-        many. (GET /log_entries; fact sheet section 7: the order is not documented)"""
-        rows = self.rows("/log_entries", most=most, since=since.isoformat(), until=until.isoformat() if until else None)
+        many. (GET /log_entries; fact sheet section 7: the order is not documented)
+
+        `with_pages`: what is triggered comes along, at the cost of longer answers and of no call. (include[])
+        """
+        rows = self.rows(
+            "/log_entries",
+            most=most,
+            since=since.isoformat(),
+            until=until.isoformat() if until else None,
+            include=["incidents"] if with_pages else None,
+        )
         return oldest_first(rows)
 
     def log_of(self, page_id: str, *, since: datetime | None) -> list[LogEntry]:

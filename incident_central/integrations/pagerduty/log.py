@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from incident_central.integrations.base import Change, LogEntry, Reference
+from incident_central.integrations.base import Change, LogEntry, Page, Reference
+from incident_central.integrations.pagerduty.shapes import page_of
 
 Json = dict[str, Any]
 
@@ -44,7 +45,14 @@ def log_entry(row: Json) -> LogEntry:
         seconds=channel["duration"] if isinstance(channel.get("duration"), int) else None,
         notified_by=str((channel.get("notification") or {}).get("type") or "").partition("_")[0],
         sources=tuple(_reference(one) for one in row.get("source_incidents") or ()),
+        page=_page(row, kind),
     )
+
+
+def _page(row: Json, kind: str) -> Page | None:
+    """A reference, which it is unless more was asked for, has no number."""
+    incident = row["incident"]
+    return page_of(incident) if kind == "trigger" and "incident_number" in incident else None
 
 
 def _people(row: Json) -> Iterable[Reference]:
