@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from urllib.error import HTTPError
 from uuid import uuid4
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests import history
 from tests.clocks import put_ahead
 from tests.pagerduty import act, ask, edit, incident, log_of, subscribe
 from tests.processes import Hub, Json, Sandbox, company, eventually, report_form
@@ -505,6 +508,29 @@ def test_a_long_open_list_is_read_the_less_often(make_hub: Callable[..., Hub], q
     act(sandbox, page, "acknowledge")
     hub.does("log")
     eventually(lambda: hub.incident(name)["status"] == "acknowledged", within=8)
+
+
+def test_the_budget_of_calls_is_one_whichever_process_polls_and_whatever_is_killed(
+    make_hub: Callable[..., Hub], quiet_sandbox: Sandbox
+) -> None:
+    sandbox, hub = quiet_sandbox, make_hub()
+    hub.sandbox = sandbox
+    hub.start()
+    hub.does("directory")
+    services, priorities = [hub.service_id("Search")], [hub.priority_id(f"P{n}") for n in range(1, 6)]
+    hub.stop()
+    long_ago = history.incidents(200, services=services, priorities=priorities, now=datetime.now(UTC))
+    history.write(hub, islice(long_ago, history.OPEN, None))
+    hub.rows("UPDATE incidents SET stale_since = %s", "2026-01-01 00:00:00")
+    began = time.monotonic()
+    for _ in range(3):
+        hub.start()
+        for _ in range(10):
+            hub.does("changed")
+        hub.kill()
+    used = 2 * len(sandbox.calls("GET /incidents/{id}"))  # one of two each: what is not there has no log to be read
+    assert used > 70, "what there is is used"
+    assert used <= 75 + 75 / 60 * (time.monotonic() - began)
 
 
 def test_pages_ask_pagerduty_nothing_however_many_look(make_hub: Callable[..., Hub], quiet_sandbox: Sandbox) -> None:

@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from incident_central.incidents import sync
-from incident_central.incidents.pace import Budget
+from incident_central.incidents.pace import LocalBudget
 from incident_central.integrations.pagerduty.webhooks import LARGEST, heard
 from incident_central.outage import require_writable, within
 
@@ -28,7 +28,7 @@ PATIENCE = 2.0
 AT_THE_SAME_TIME = threading.BoundedSemaphore(4)
 IN_TURN = 1.0  # seconds that one waits for its turn
 #: Written down and logged so often a minute, by each process: anybody can send these, and as many as they like.
-REFUSALS = Budget(1)
+REFUSALS = LocalBudget(1)
 
 
 @csrf_exempt

@@ -31,6 +31,7 @@ from incident_central.incidents.corrections import OtherEmail as OtherEmail
 from incident_central.incidents.in_words import Kind as Kind
 from incident_central.incidents.in_words import Status as Status
 from incident_central.incidents.naming import is_name
+from incident_central.incidents.pace import CallsLeft as CallsLeft
 from incident_central.incidents.text import clean
 from incident_central.incidents.text import listing as listing
 from incident_central.incidents.webhooks import RefusedWebhook as RefusedWebhook

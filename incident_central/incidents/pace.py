@@ -1,11 +1,18 @@
 """How much PagerDuty is asked: so many calls a minute, and so much of its log at once.
 
-Both are known to one process and forgotten with it: that costs some calls and loses nothing.
+What is left of the calls is in the database, for the work moves among processes, and some are killed. How long parts of
+the log may be is known to one process and forgotten with it: that costs some of those calls and loses nothing.
 """
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+
+from django.db import models
+
+from incident_central.database import transaction
 
 #: Rows of a list that PagerDuty tells in one call.
 A_CALL = 100
@@ -28,28 +35,74 @@ def rest_after(listed: int) -> timedelta:
     return EACH_CALL_OF_LIST * calls_for(listed) if listed > A_CALL else timedelta(seconds=1)
 
 
-class Budget:
-    """So many calls a minute, and at most as many at once."""
+class CallsLeft(models.Model):
+    """Of one budget, and when."""
 
-    def __init__(self, calls: int) -> None:
-        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
-        self._lock = threading.Lock()
+    name = models.TextField(primary_key=True)
+    left = models.FloatField()  # below 0: owed
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.left}"
+
+
+class Budget:
+    """So many calls a minute, and at most as many at once, of all processes together: what is left is in the database.
+
+    What is taken is committed before the calls are made. What a process took that is killed meanwhile stays taken.
+    """
+
+    def __init__(self, name: str, calls: int) -> None:
+        self._name, self._calls = name, calls
 
     def take(self, calls: int, *, leaving: float = 0) -> bool:
-        """Whether so many may be made now, with as many left for others as `leaving` says."""
-        with self._lock:
-            passed, self._at = time.monotonic() - self._at, time.monotonic()
-            self._left = min(self._calls, self._left + passed * self._calls / 60)
-            if self._left < calls + leaving:
+        """Whether so many may be made now, with as many left for others as `leaving` says. In a transaction of its own,
+        as is took()."""
+        with self._held() as row:
+            if row.left < calls + leaving:
                 return False
-            self._left -= calls
+            row.left -= calls
             return True
 
     def took(self, *, rows: int, of_which_free: int = 1) -> None:
         """A list was read. So many of its calls are counted otherwise; what its rows took besides is owed, for a minute
         at most."""
+        if owed := calls_for(rows) - of_which_free:
+            with self._held() as row:
+                row.left = max(-self._calls, row.left - owed)
+
+    @contextmanager
+    def _held(self) -> Iterator[CallsLeft]:
+        with transaction() as at:
+            row, _ = CallsLeft.objects.select_for_update().get_or_create(
+                name=self._name, defaults={"left": self._calls, "at": at}
+            )
+            row.left = refilled(row.left, self._calls, (at - row.at).total_seconds())
+            row.at = at
+            yield row
+            row.save(update_fields=["left", "at"])
+
+
+class LocalBudget:
+    """The same of this process alone, and forgotten with it: for what must not wait for the database."""
+
+    def __init__(self, calls: int) -> None:
+        self._calls, self._left, self._at = calls, float(calls), time.monotonic()
+        self._lock = threading.Lock()
+
+    def take(self, calls: int) -> bool:
         with self._lock:
-            self._left = max(-self._calls, self._left - calls_for(rows) + of_which_free)
+            passed, self._at = time.monotonic() - self._at, time.monotonic()
+            self._left = refilled(self._left, self._calls, passed)
+            if self._left < calls:
+                return False
+            self._left -= calls
+            return True
+
+
+def refilled(left: float, calls: int, seconds: float) -> float:
+    """A clock that was set back brings nothing, and takes nothing away."""
+    return min(calls, left + max(0.0, seconds) * calls / 60)
 
 
 class Parts:

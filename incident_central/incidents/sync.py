@@ -65,8 +65,8 @@ LOG = "log"
 POLLS_A_MINUTE = 4
 
 #: For incidents that are read by themselves, and for the log where one call does not tell all of it.
-_by_themselves = Budget(CALLS_A_MINUTE)
-_polls = Budget(POLLS_A_MINUTE)
+_by_themselves = Budget("by themselves", CALLS_A_MINUTE)
+_polls = Budget("polls", POLLS_A_MINUTE)
 _could_not_be_read: dict[str, float] = {}  # by name, when: time.monotonic()
 # The log is read more often than a long list is: then what it tells of an open incident is not left to the list.
 _list_is_long = False
@@ -253,11 +253,12 @@ def poll_log(_: object) -> Record:
         read_up_to, goes_on = since + LATE, _parts.end(since, settled=settled) is not None
     elif until is not None:
         read_up_to, goes_on = until - OVERLAP + LATE, True
-    return lambda: _log_polled(entries, read_up_to, asked_at, is_first=mark is None, goes_on=goes_on)
+    at_once = goes_on and _by_themselves.take(1, leaving=LEFT_BY_LOG)
+    return lambda: _log_polled(entries, read_up_to, asked_at, is_first=mark is None, at_once=at_once)
 
 
 def _log_polled(
-    entries: list[LogEntry], read_up_to: datetime | None, asked_at: datetime, *, is_first: bool, goes_on: bool
+    entries: list[LogEntry], read_up_to: datetime | None, asked_at: datetime, *, is_first: bool, at_once: bool
 ) -> None:
     """What is older than `read_up_to` by LATE has been read for good."""
     refresh(importing.take_in_logged(entries), entries, asked_at=asked_at)
@@ -265,7 +266,6 @@ def _log_polled(
         models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": read_up_to})
     if is_first:
         stale.mark(~Q(status=Status.RESOLVED) & Q(whole_log_read=False))
-    at_once = goes_on and _by_themselves.take(1, leaving=LEFT_BY_LOG)
     stale.run_again(stale.POLL_LOG, after=stale.AT_ONCE if at_once else _pace())
 
 
