@@ -11,6 +11,7 @@ import os
 import struct
 import threading
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -42,6 +43,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self._lock = threading.Lock()
+        self._failed: set[int] = set()  # taken, and to be emptied as soon as the disk lets us
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._take_room()
@@ -79,15 +81,26 @@ class Journal:
             slot = next((slot for slot in range(SLOTS) if slot not in self._taken), None)
             if slot is None:
                 raise JournalFull(f"{SLOTS} reports wait already")
-            self._write(slot, HEADER.pack(len(text), zlib.crc32(text)) + text)
             self._taken.add(slot)
+            try:
+                self._write(slot, HEADER.pack(len(text), zlib.crc32(text)) + text)
+            except (OSError, MemoryError):
+                self._failed.add(slot)
+                with suppress(OSError):
+                    self._empty_failed()
+                raise
         return slot
 
     def free(self, slot: int) -> None:
         """It is in the database now. Raises OSError."""
         with self._lock:
-            self._write(slot, HEADER.pack(0, 0))
-            self._taken.discard(slot)
+            self._empty(slot)
+
+    def empty_failed(self) -> None:
+        """What could not be kept may be on the disk, whole: who sent it was told to phone, so nobody shall find it
+        after a restart. Nothing is kept in its place before that is certain. Raises OSError."""
+        with self._lock:
+            self._empty_failed()
 
     def close(self) -> None:
         os.close(self._file)
@@ -98,6 +111,15 @@ class Journal:
         while size < SLOTS * SLOT:
             size += os.pwrite(self._file, bytes(min(SLOT, SLOTS * SLOT - size)), size)
         os.fsync(self._file)
+
+    def _empty_failed(self) -> None:
+        for slot in list(self._failed):
+            self._empty(slot)
+            self._failed.discard(slot)
+
+    def _empty(self, slot: int) -> None:
+        self._write(slot, HEADER.pack(0, 0))
+        self._taken.discard(slot)
 
     def _write(self, slot: int, data: bytes) -> None:
         written = 0

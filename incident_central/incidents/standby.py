@@ -7,6 +7,7 @@ looked for before anything is sent again. What a report may name comes from a sn
 import logging
 import threading
 import time
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -241,6 +242,8 @@ class Standby:
         self._database_in_use.wait()
         while True:
             try:
+                with suppress(OSError):  # of that the database knows nothing
+                    self._journal.empty_failed()
                 if clock() >= self._snapshot_due and watch.readable:
                     self._take_snapshot()
                 if self._kept and watch.writable:

@@ -747,6 +747,20 @@ PROTECTIONS = (
         f"{GONE}test_sqlite_on_a_disk_that_is_full_for_a_while[sqlite]",
     ),
     Protection(
+        "what the disk failed to keep is taken back",
+        JOURNAL,
+        "                self._failed.add(slot)\n",
+        "                self._taken.discard(slot)\n",
+        f"{JOURNAL_CRASH}test_what_the_disk_failed_to_keep_pages_nobody_after_they_have_phoned[sqlite-once]",
+    ),
+    Protection(
+        "and is, as soon as the disk takes it",
+        STANDBY,
+        "                    self._journal.empty_failed()\n",
+        "                    pass\n",
+        f"{JOURNAL_CRASH}test_what_the_disk_failed_to_keep_pages_nobody_after_they_have_phoned[sqlite-on]",
+    ),
+    Protection(
         "the same report gets the same name everywhere",
         STANDBY,
         'of=f"{report.sender} {report.report_id}"',

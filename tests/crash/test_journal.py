@@ -369,6 +369,40 @@ def test_a_folder_that_nobody_chose_may_not_last_so_no_report_is_taken_there(
     assert sandbox.pages == []
 
 
+@pytest.mark.parametrize("how", ["once", "on"])
+def test_what_the_disk_failed_to_keep_pages_nobody_after_they_have_phoned(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, how: str
+) -> None:
+    """All of the report was written, and could not be flushed. On: for a while it cannot be taken back, either."""
+    sandbox, hub = unlimited, make_hub()
+    hub.launcher = ("tests.crash.failing_disk", how)
+    hub.start()
+    hub.dana.get("/")
+    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    assert hub.process is not None
+    form, journal = report_form(hub), hub.folder / "journal-1-1"
+    with hub.without_database():
+        os.kill(hub.process.pid, signal.SIGUSR1)
+        told = hub.dana.post("/report", form)
+        assert told.status == 500
+        assert "Your report may not have been sent" in told.text
+        assert "the journal does not take a report" in hub.log
+        if how == "on":
+            assert journal.read_bytes()[:8] != bytes(8)
+            os.kill(hub.process.pid, signal.SIGUSR2)
+            eventually(lambda: journal.read_bytes()[:8] == bytes(8))
+        hub.kill()
+        hub.launcher = ("incident_central",)
+        hub.start(ready=False)
+        time.sleep(3)
+        assert sandbox.pages == []
+        name = hub.dana.post("/report", form).incident
+        eventually(lambda: sandbox.page_of(name))
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert [row["id"] for row in hub.rows("SELECT id FROM incidents")] == [name]
+
+
 @on_postgresql
 def test_written_anew_and_sent_to_another_replica_both_are_reported(
     make_hub: Callable[..., Hub], make_replica: Callable[..., Hub], unlimited: Sandbox
