@@ -78,6 +78,10 @@ def service_fact(service_id: str) -> str:
     return f"service:{service_id}"
 
 
+def report_fact(digest: str) -> str:
+    return f"reported:{digest}"
+
+
 def changed_from(what: str, old: str, new: str) -> str:
     """Priority changed from P2 to P1"""
     return f"{what} changed from {old or 'none'} to {new or 'none'}"

@@ -208,7 +208,33 @@ class Incident(models.Model):
 
     def also_paged_as(self, name: str) -> None:
         """The report came again while the database was gone, by a process that did not know it."""
-        self._note(f"Sent again while the database was gone, and paged a second time as {name}")
+        text = f"Sent again while the database was gone, and paged a second time as {name}"
+        if not self.timeline.filter(text=text).exists():
+            self._note(text)
+
+    def also_reported(self, other: "Incident", page: Page | None) -> None:
+        """The form came again in other words while the database was gone, to a process that did not know of this one,
+        and so under the same name. `page` is what that process knows of. Saying so again changes nothing."""
+        facts = _joined([in_words.report_fact(other.digest)])
+        if self.timeline.filter(facts=facts).exists():
+            return
+        told = [other.description] if other.description != self.description else []
+        if other.service_id != self.service_id:
+            told.append(f"Service: {other.service.name}")
+        if other.priority_id != self.priority_id:
+            told.append(f"Priority: {other.priority.name if other.priority else 'none'}")
+        told.append(self._how_paged(other, page))
+        text, body = f"Reported in other words, too: “{other.title}”", "\n".join(filter(None, told))
+        self._note(text, body=body, source="report", kind=Kind.NOTE, at=other.created_at, facts=facts)
+
+    def _how_paged(self, other: "Incident", page: Page | None) -> str:
+        """A key is one page's among those that are open on one service, not on two."""
+        if page is not None and self.pagerduty_id not in (None, page.id):
+            where = f"PagerDuty incident #{page.number} on {page.service.name}"
+            return f"It was paged by itself: {where}, {page.url}. What becomes of that one is not shown here."
+        if other.service_id == self.service_id or (page is not None and page.service_id == other.service_id):
+            return ""
+        return f"{other.service.name} {'may not have been' if page is None else 'was not'} paged for it."
 
     def paged(self, page: Page, *, asked_at: datetime) -> None:
         """PagerDuty has the page. Saying so again changes nothing."""

@@ -298,8 +298,13 @@ class Standby:
                 incident.brought_in(kept.viewers)
                 if kept.page is not None:
                     incident.paged(kept.page, asked_at=incident.created_at)
-            elif there.name != incident.name and (kept.page or kept.doubtful_since):
-                there.also_paged_as(incident.name)
+            elif there.name != incident.name:
+                if kept.page or kept.doubtful_since:
+                    there.also_paged_as(incident.name)
+            elif there.digest != incident.digest:
+                # Written anew and sent to another process, when neither could ask: of one report, so under one name.
+                incident.service = _service_of(incident)
+                there.also_reported(incident, kept.page)
         kept.journal.free(kept.slot)
         del self._kept[incident.name]
         reporting.not_journalled(incident.sender, kept.incident.report_id)

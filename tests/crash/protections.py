@@ -817,6 +817,22 @@ PROTECTIONS = (
         f"{JOURNAL_CRASH}test_written_anew_and_sent_to_another_replica_both_are_reported[postgresql]",
     ),
     Protection(
+        "what was written anew and has the same name is told",
+        STANDBY,
+        "                there.also_reported(incident, kept.page)\n",
+        "                pass\n",
+        f"{JOURNAL_CRASH}test_written_anew_and_sent_to_another_replica_while_neither_reaches_the_database_"
+        "both_wordings_are_there[same-postgresql]",
+    ),
+    Protection(
+        "and is told once, however often it is brought in",
+        MODELS,
+        "        if self.timeline.filter(facts=facts).exists():\n            return\n",
+        "",
+        f"{JOURNAL_CRASH}test_written_anew_and_sent_to_another_replica_while_neither_reaches_the_database_"
+        "both_wordings_are_there[same-postgresql]",
+    ),
+    Protection(
         "what waited in the journal is looked for, however certainly it was not sent",
         STANDBY,
         "        kept.next_at = clock() + error.pause(kept.attempts, slowest=PAGE.slowest_retry)\n",

@@ -430,6 +430,88 @@ def test_written_anew_and_sent_to_another_replica_both_are_reported(
 
 
 @on_postgresql
+@pytest.mark.parametrize(
+    ("service", "fault"),
+    [("Checkout API", ""), ("Identity", ""), ("Identity", "reset")],
+    ids=["same", "another", "another-in-doubt"],
+)
+def test_written_anew_and_sent_to_another_replica_while_neither_reaches_the_database_both_wordings_are_there(
+    make_hub: Callable[..., Hub], make_replica: Callable[..., Hub], unlimited: Sandbox, service: str, fault: str
+) -> None:
+    """They have one name, so there is one page of one service, or, after a doubtful call, of any. The second wording is
+    in the timeline, once."""
+    sandbox, hub = unlimited, make_hub()
+    with Relay(hub.database_url) as one, Relay(hub.database_url) as another:
+        first, second = (make_replica(hub, database_url=relay.url) for relay in (one, another))
+        for replica in (first, second):
+            replica.start()
+            replica.dana.get("/")
+            eventually(lambda replica=replica: (replica.folder / "snapshot.json").exists())  # type: ignore[misc]
+        form = report_form(hub)
+        anew = form | {"title": "Nobody can sign in", "description": "503", "service": hub.service_id(service)}
+        for relay in (one, another):
+            relay.is_open = False
+            relay.cut()
+        name = first.dana.post("/report", form).incident
+        page = eventually(lambda: sandbox.page_of(name))
+        if fault:
+            sandbox.fault("pagerduty", fault, method="POST /incidents", times=1)
+        assert second.dana.post("/report", anew).incident == name
+        eventually(lambda: "was paged from the journal" in second.log)
+        one.is_open = True
+        first.finished_in_time(name)
+        _brought_in_twice(second, another)
+    (row,) = hub.rows("SELECT * FROM incidents")
+    assert (row["id"], row["title"], row["pagerduty_id"]) == (name, form["title"], page["id"])
+    told = "SELECT * FROM incidents_timelineentry WHERE incident_id = %s AND text LIKE %s"
+    (entry,) = hub.rows(told, name, "%Nobody can sign in%")
+    assert entry["at"] < hub.rows(told, name, "Brought into the database%")[0]["at"]
+    assert "503" in entry["body"]
+    others = [found for found in sandbox.pages if found["id"] != page["id"]]
+    assert len(others) == (service == "Identity" and not fault)
+    for other in others:
+        assert other["key"] == name
+        assert f"It was paged by itself: PagerDuty incident #{other['number']} on Identity" in entry["body"]
+    assert ("Identity was not paged for it." in entry["body"]) == bool(fault)
+    assert ("Service: Identity" in entry["body"]) == (service == "Identity")
+
+
+@on_postgresql
+def test_sent_again_to_a_replica_that_could_not_know_of_it_the_second_page_is_told_once(
+    make_hub: Callable[..., Hub], make_replica: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    with Relay(hub.database_url) as relay:
+        cut_off = make_replica(hub, database_url=relay.url)
+        cut_off.start()
+        cut_off.dana.get("/")
+        eventually(lambda: (cut_off.folder / "snapshot.json").exists())
+        form = report_form(hub)
+        name = hub.dana.post("/report", form).incident
+        hub.finished_in_time(name)
+        relay.is_open = False
+        relay.cut()
+        second = cut_off.dana.post("/report", form).incident
+        eventually(lambda: f"{second} was paged from the journal" in cut_off.log)
+        _brought_in_twice(cut_off, relay)
+    told = "SELECT text FROM incidents_timelineentry WHERE incident_id = %s AND text LIKE %s"
+    assert len(hub.rows(told, name, f"%paged a second time as {second}")) == 1
+
+
+def _brought_in_twice(cut_off: Hub, relay: Relay) -> None:
+    """It reaches the database again, and is killed just before what is in the database is taken out of its journal."""
+    journal = cut_off.folder / "journal-1-1"
+    kept = journal.read_bytes()
+    relay.is_open = True
+    eventually(lambda: "was brought into the database" in cut_off.log)
+    cut_off.kill()
+    journal.write_bytes(kept)
+    cut_off.start()
+    eventually(lambda: cut_off.log.count("was brought into the database") == 2)
+
+
+@on_postgresql
 @pytest.mark.parametrize(("seconds", "accepted"), [(1.6, True), (14, False)])
 def test_without_a_journal_a_busy_database_is_waited_for_and_nobody_is_paged_after_they_have_phoned(
     make_hub: Callable[..., Hub], unlimited: Sandbox, seconds: float, accepted: bool
