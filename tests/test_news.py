@@ -128,6 +128,15 @@ def test_while_pagerduty_does_not_answer_nobody_is_said_not_to_have_acknowledged
     assert hub.rows(told, name, "Nobody had acknowledged for 5 minutes") == []
 
 
+def test_what_was_just_triggered_when_pagerduty_stopped_answering_is_told_with_it(hub: Hub, sandbox: Sandbox) -> None:
+    name, _ = reported(hub, sandbox)
+    hub.does("poll", "log")
+    sandbox.fault("pagerduty", "500", method="GET /incidents")
+    hub.does("poll", well=False)
+    told = "What is shown here is what it said then: nobody had acknowledged."
+    eventually(lambda: told in hub.dana.get(f"/incidents/{name}").text)
+
+
 def test_what_the_channel_could_not_be_told_is_shown_and_retried_or_done_by_hand(hub: Hub, sandbox: Sandbox) -> None:
     name, page = reported(hub, sandbox)
     address = f"/incidents/{name}"

@@ -333,7 +333,7 @@ def test_a_hub_that_was_away_reads_what_it_missed(make_hub: Callable[..., Hub], 
     hub.start()
     name, page = reported(hub, sandbox)
     hub.read_log_now()
-    eventually(lambda: hub.rows("SELECT * FROM incidents_readupto"))
+    eventually(lambda: hub.rows("SELECT * FROM incidents_readupto WHERE name = 'log'"))
     hub.stop()
     act(sandbox, page, "acknowledge")
     for number in range(130):
@@ -357,7 +357,7 @@ def test_a_log_that_is_too_much_to_be_read_at_once_is_caught_up_with_in_few_call
     name, page = reported(hub, sandbox)
     act(sandbox, page, "acknowledge")
     hub.read_log_now()
-    eventually(lambda: hub.rows("SELECT * FROM incidents_readupto"))
+    eventually(lambda: hub.rows("SELECT * FROM incidents_readupto WHERE name = 'log'"))
     hub.stop()
     with ThreadPoolExecutor(8) as pool:
         for notes in (50, 1200, 50):  # it is quiet for a while, then comes a storm, then it is quiet again

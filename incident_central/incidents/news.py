@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from incident_central.incidents import people
-from incident_central.incidents.models import Incident, Status, listing
+from incident_central.incidents.models import Incident, ReadUpTo, Status, listing
 from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.steps import look_for_message, nothing
-from incident_central.incidents.tools import chat, pager
+from incident_central.incidents.tools import chat
 from incident_central.incidents.wording import summary_of, topic_of
 from incident_central.integrations.base import Message
 from incident_central.jobs import runner
@@ -30,6 +30,7 @@ from incident_central.rows import update
 #: After so long without an acknowledgement the page says so, and the channel is told once.
 UNACKNOWLEDGED = timedelta(minutes=5)
 
+PAGERDUTY = "pagerduty"  # what was last read at so late a time of its clock
 FACTS, REMINDER, ENDED = "facts", "reminder", "ended"
 LATEST = "latest"  # whatever changed last, if the summary shows it
 WAITS = "Waits for the response to the report."
@@ -66,12 +67,18 @@ def facts(incident: Incident) -> tuple[object, ...]:
     return incident.title, incident.service_id, policy_id, incident.priority_id, incident.acknowledged_by
 
 
-def unacknowledged_since(incident: Incident) -> datetime | None:
-    """Since when nobody has acknowledged it, by PagerDuty's clock, if that is too long."""
+def unacknowledged_for(incident: Incident) -> timedelta | None:
+    """How long nobody had acknowledged it when PagerDuty was last read, if that is too long."""
     since = incident.status_changed_at
-    if incident.status != Status.TRIGGERED or since is None or pager().now() - since < UNACKNOWLEDGED:
+    if incident.status != Status.TRIGGERED or since is None:
         return None
-    return since
+    waited = (pagerduty_read_at() or since) - since
+    return None if waited < UNACKNOWLEDGED else waited
+
+
+def pagerduty_read_at() -> datetime | None:
+    """By its own clock, as its own times are, and whichever process has read it: this one need not know that clock."""
+    return ReadUpTo.objects.filter(name=PAGERDUTY).values_list("at", flat=True).first()
 
 
 # ── the steps ─────────────────────────────────────────────────────────────────────────────────────

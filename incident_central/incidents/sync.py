@@ -154,7 +154,14 @@ def _polled(listed: list[Page], found: list[Page], missing: list[str], left: lis
     refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
+    _pagerduty_read()
     stale.run_again(stale.POLL, after=max(_pace(), rest_after(len(listed))))
+
+
+def _pagerduty_read() -> None:
+    """A long list is read seldom; the log says in between what changed. Last of all, so that nobody who holds this row
+    wants incidents that another holds who wants this row."""
+    models.ReadUpTo.objects.update_or_create(name=news.PAGERDUTY, defaults={"at": pager().now()})
 
 
 def _can_be_read() -> Q:
@@ -190,10 +197,10 @@ def remind(_: object) -> Record:
 
 
 def _remind() -> None:
-    poll = freshness().get(stale.POLL)
-    if poll is None or poll.failing or poll.read_at is None:
+    poll, read_at = freshness().get(stale.POLL), news.pagerduty_read_at()
+    if poll is None or poll.failing or read_at is None:
         return  # somebody may have acknowledged without our knowing
-    too_long = pager().now() - news.UNACKNOWLEDGED  # PagerDuty's own times are by its clock
+    too_long = read_at - news.UNACKNOWLEDGED
     waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=too_long, stale_since=None)
     for incident in waiting.exclude(reminded_of=F("status_changed_at")).order_by("id").select_for_update():
         incident.nobody_acknowledged(int(news.UNACKNOWLEDGED.total_seconds() / 60))
@@ -266,6 +273,7 @@ def _log_polled(
         models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": read_up_to})
     if is_first:
         stale.mark(~Q(status=Status.RESOLVED) & Q(whole_log_read=False))
+    _pagerduty_read()
     stale.run_again(stale.POLL_LOG, after=stale.AT_ONCE if at_once else _pace())
 
 

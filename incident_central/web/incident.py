@@ -16,7 +16,7 @@ from incident_central.accounts.models import User
 from incident_central.incidents.directory import with_company
 from incident_central.incidents.importing import make_full, of_number
 from incident_central.incidents.models import Incident, OnCall, Responder
-from incident_central.incidents.news import unacknowledged_since
+from incident_central.incidents.news import unacknowledged_for
 from incident_central.rows import as_if_read, fetch, fetch_all
 from incident_central.web import channel_news, steps
 from incident_central.web.acting import Acting, acting_on
@@ -26,6 +26,7 @@ from incident_central.web.parts import PRESS, Parts, made_once, parts_for, parts
 from incident_central.web.redirects import SeeOther
 from incident_central.web.responding import could_not_page
 from incident_central.web.security import SignedIn, signed_in
+from incident_central.web.templatetags.times import rough
 from incident_central.web.timeline import timeline
 
 
@@ -93,12 +94,12 @@ def _shown(name: str, query: str, seen: Hashable, now: int) -> Shown:
     lines = steps.most_urgent_first([*steps.lines(found, rows), *channel_news.lines(found)])
     levels, acting = _levels(found), acting_on(found)
     screen = timeline(found, QueryDict(query))
-    since = unacknowledged_since(found)
+    waited = unacknowledged_for(found)
     about = basics() | {"incident": found, "levels": levels, "acting": acting, "timeline": screen}
     context = {
         "incident": found,
         "unpaged": found.is_open and "page" in rows and could_not_page(found, rows["page"]),
-        "unacknowledged_since": since,
+        "unacknowledged_for": rough(waited) if waited else "",
         "needing": [line for line in lines if line.needs_reader],
         "summary": steps.summary(lines),
         "address": screen.address,

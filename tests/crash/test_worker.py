@@ -81,6 +81,22 @@ def test_the_web_answers_and_whichever_worker_lives_pages(
         assert_everything_once(web, sandbox, waited)
 
 
+@on_postgresql
+def test_how_long_nobody_has_acknowledged_is_told_by_pagerdutys_clock_which_the_web_never_asked(
+    make_hub: Callable[..., Hub], sandbox: Sandbox, start_worker: Callable[[Hub], Worker]
+) -> None:
+    sandbox.advance(600)
+    web = make_hub()
+    web.start("--no-worker", ready=False)
+    start_worker(web)
+    name = report(web)
+    web.finished(name)
+    changed_at = time.time() + 600 - 301
+    sandbox.plant("pagerduty", "incidents", web.incident(name)["pagerduty_id"], set={"status_changed_at": changed_at})
+    web.poll_now()
+    eventually(lambda: "<strong>Nobody has acknowledged for 5 min.</strong>" in web.dana.get(f"/incidents/{name}").text)
+
+
 def _seconds_to_page(web: Hub, sandbox: Sandbox) -> float:
     name = report(web)
     reported = float(web.incident(name)["created_at"].timestamp())
