@@ -25,7 +25,7 @@ from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.latest_first import LatestFirst
 from incident_central.outside import CallFailed, our_own_fault
-from incident_central.rows import fetch, fetch_all, insert, update, update_all
+from incident_central.rows import fetch, fetch_all, insert, read, update, update_all
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
     whoever has one. A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was
     begun then without any row: its first steps may have been done already, so they are born doubtful.
     """
-    new = list(Job.objects.raw(NEW_JOB, [workflow.name, key]))
+    new = read(Job, NEW_JOB, workflow.name, key)
     attempts = _advance(new[0], workflow, subject, (), begun_at) if new else []
     if (runner := _here) is not None and attempts:
         # A commit that took longer than people wait for may have been done otherwise meanwhile: then it is looked up.
