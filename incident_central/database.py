@@ -74,9 +74,8 @@ def transaction(*, urgent: bool = False) -> Iterator[datetime]:
             yield now()
     else:
         with atomic(durable=True):
-            with at_once():
-                cursor = connection.cursor()
-                cursor.execute(AT_BEGIN)
+            cursor = connection.cursor()
+            cursor.execute(AT_BEGIN)
             yield cursor.fetchone()[0]
     _wrote_at = time.monotonic()
 
@@ -87,7 +86,8 @@ _answers = threading.local()
 @contextmanager
 def at_once() -> Iterator[None]:
     """What is asked of PostgreSQL in here travels together, in a pipeline: one way to it and back, where each statement
-    would be one. So its errors come with a later statement, or at the end. On SQLite there is no way to save.
+    would be one. So its errors come with a later statement, or at the end, as do row counts, which update() needs. On
+    SQLite there is no way to save.
     """
     if connection.vendor == "sqlite":
         yield

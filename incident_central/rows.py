@@ -40,7 +40,7 @@ def fetch_all(model: type[Row], name: str, owner: Model) -> list[Row]:
 
 
 def read(model: type[Row], query: str, *values: Any) -> list[Row]:
-    """raw(query, values), of a query that tells all columns of the model in their order, as * does."""
+    """raw(query, values), of a query that tells all columns of the model, in their order."""
     names, converters = _reading(model)
     rows = []
     with connection.cursor() as cursor:

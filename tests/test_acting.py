@@ -63,6 +63,7 @@ def settled(hub: Hub, name: str) -> list[dict[str, Any]]:
 
 
 SETTLED = ("done", "off", "by-hand")
+PUT_OFF = "UPDATE jobs_step SET run_at = %s WHERE id = %s AND state = 'waiting' RETURNING id"
 
 
 def tried_in_vain(hub: Hub, name: str, step: str = "act") -> None:
@@ -612,9 +613,8 @@ def test_of_two_choices_that_waited_the_later_one_counts(hub: Hub, sandbox: Sand
     act(hub, name, "reassign", to=f"user:{person_id(hub, 'Priya Nair')}")
     tried_in_vain(hub, name)
     (first,) = actions(hub, name)
-    put_off = "UPDATE jobs_step SET run_at = %s WHERE id = %s AND state = 'waiting' RETURNING id"
     step = steps(hub, first["id"])["act"]["id"]
-    eventually(lambda: hub.rows(put_off, "2100-01-01 00:00:00", step))
+    eventually(lambda: hub.rows(PUT_OFF, "2100-01-01 00:00:00", step))
     sandbox.mend()
     if later == "reassign":
         act(hub, name, "reassign", to=f"user:{person_id(hub, 'Jonas Weber')}")
@@ -623,7 +623,7 @@ def test_of_two_choices_that_waited_the_later_one_counts(hub: Hub, sandbox: Sand
     eventually(lambda: actions(hub, name)[1]["outcome"] == "done")
     assert sandbox.ringing == {"Jonas Weber"}
 
-    hub.rows(put_off, "2020-01-01 00:00:00", step)
+    hub.rows(PUT_OFF, "2020-01-01 00:00:00", step)
     first, _ = settled(hub, name)
     assert (first["outcome"], first["detail"]) == ("nothing", "Another choice was made after this one.")
     assert sandbox.ringing == {"Jonas Weber"}, "Priya is not woken"
@@ -864,6 +864,26 @@ def test_a_priority_that_was_refused_or_chosen_wrongly_can_be_changed(hub: Hub, 
     act(hub, refused, "priority", priority=hub.priority_id("P2"))
     assert settled(hub, refused)[0]["outcome"] == "done"
     assert pagerduty.incident(sandbox, page)["priority"]["summary"] == "P2"
+
+
+def test_a_later_choice_that_pagerduty_refused_does_not_keep_the_one_before_from_being_done(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "priority", priority=hub.priority_id("P3"))
+    tried_in_vain(hub, name)
+    (first,) = actions(hub, name)
+    step = steps(hub, first["id"])["act"]["id"]
+    eventually(lambda: hub.rows(PUT_OFF, "2100-01-01 00:00:00", step))
+    sandbox.mend()
+    sandbox.plant("pagerduty", "priorities", hub.priority_id("P5"), delete=True)
+    act(hub, name, "priority", priority=hub.priority_id("P5"))
+    second = actions(hub, name)[1]
+    eventually(lambda: steps(hub, second["id"])["act"]["state"] == "failed")
+    hub.rows(PUT_OFF, "2020-01-01 00:00:00", step)
+    eventually(lambda: actions(hub, name)[0]["outcome"] == "done")
+    assert sandbox.page_of(name)["priority"] == "P3"
 
 
 def test_an_answer_that_makes_no_sense_changes_nothing_and_is_kept(hub: Hub, sandbox: Sandbox) -> None:

@@ -229,6 +229,33 @@ def new_service(sandbox: Sandbox, name: str) -> None:
     ask(sandbox, "/services", {"service": {"type": "service", "name": name, "escalation_policy": policy}})
 
 
+def test_what_was_open_for_long_and_is_triggered_again_has_its_whole_timeline(importing: Hub, sandbox: Sandbox) -> None:
+    importing.does("log")
+    importing.stop()
+    page = sandbox.control("/pagerduty/incidents", {"service": "Search", "title": "Disk full on db-7"})["id"]
+    act(sandbox, page, "acknowledge", "Priya Nair")
+    sandbox.advance(60 * 60)
+    importing.rows("UPDATE incidents_readupto SET at = %s", "2100-01-01 00:00:00")  # what was before is not read
+    sandbox.control(f"/pagerduty/incidents/{page}/trigger", {})
+    importing.start()
+    importing.does("log", "poll", "changed")
+    (row,) = importing.rows("SELECT * FROM incidents")
+    entries = [one["log_entry_id"] for one in timeline(importing, row["id"])]
+    assert sorted(entries) == sorted(one["id"] for one in log_of(sandbox, page))
+    assert (row["status"], row["acknowledged_by"]) == ("acknowledged", "Priya Nair")
+
+
+@pytest.mark.parametrize("brought", ["cut", "links"])
+def test_a_log_without_whole_incidents_is_read_all_the_same(importing: Hub, sandbox: Sandbox, brought: str) -> None:
+    sandbox.control("/switches", {"pagerduty": {"log_incidents": brought}})
+    over(sandbox, "Disk full on db-7")
+    row = opened(importing, sandbox, title="Queue full")
+    act(sandbox, row["pagerduty_id"], "note", "Priya Nair", content="It was the logs")
+    importing.does("log", "poll")
+    assert "It was the logs" in importing.dana.get(f"/incidents/{row['id']}").text
+    assert known(importing) == ["Queue full"]
+
+
 def test_without_the_setting_nothing_of_what_was_over_is_asked_for_or_shown(hub: Hub, sandbox: Sandbox) -> None:
     over(sandbox, "Disk full on db-8")
     hub.does("log", "poll")

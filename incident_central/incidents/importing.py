@@ -1,6 +1,6 @@
 """Incidents that PagerDuty opened by itself: shown as they are, and made full ones when somebody wants a channel."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import NAMESPACE_URL, uuid5
 
 from django.conf import settings
@@ -11,7 +11,7 @@ from django.utils import timezone
 from incident_central.database import now, transaction
 from incident_central.incidents import stale
 from incident_central.incidents.inviting import expected_responders
-from incident_central.incidents.models import FROM_PAGERDUTY, Incident, Responder, Service
+from incident_central.incidents.models import FROM_PAGERDUTY, SLACK, Incident, Responder, Service
 from incident_central.incidents.naming import draw_name, is_name
 from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.text import clean
@@ -21,19 +21,19 @@ from incident_central.jobs import runner
 
 def take_in_open(listed: Iterable[Page]) -> None:
     """Make incidents of open pages that nobody reported here, inside the caller's transaction. Safe to repeat."""
-    new = _take_in(listed)
-    if new:
-        stale.mark(Q(pagerduty_id__in=[page.id for page in new]))
+    _take_in(listed)
 
 
 def take_in_logged(entries: Iterable[LogEntry]) -> list[Page]:
     """The same of all that the log says was triggered, also of what is over already: between two polls, nobody would
-    see it open. The pages that are new are for the caller to refresh(), with these entries: that is their whole log so
-    far, since it begins with what triggered them."""
-    return _take_in((entry.page for entry in entries if entry.page is not None), whole_log_read=True)
+    see it open. The pages that are new are for the caller to refresh(), with these entries: where they begin with what
+    opened it, that is the whole log so far. (What is open may be triggered again.)"""
+    triggered = [(entry.page, entry.at) for entry in entries if entry.page is not None]
+    begun = {page.id for page, at in triggered if at - page.created_at < SLACK}
+    return _take_in((page for page, _ in triggered), whole_log_of=begun)
 
 
-def _take_in(pages: Iterable[Page], *, whole_log_read: bool = False) -> list[Page]:
+def _take_in(pages: Iterable[Page], *, whole_log_of: Collection[str] = ()) -> list[Page]:
     """One whose service the directory does not have yet is left to a later reading."""
     if not settings.PAGERDUTY_IMPORT_INCIDENTS:
         return []
@@ -57,9 +57,11 @@ def _take_in(pages: Iterable[Page], *, whole_log_read: bool = False) -> list[Pag
             title=clean(page.title),
             service=services[page.service.id],
             priority_id=None,
-            whole_log_read=whole_log_read,
+            whole_log_read=page.id in whole_log_of,
         )
         incident.save(force_insert=True)
+    if to_read := [page.id for page in new if page.id not in whole_log_of]:
+        stale.mark(Q(pagerduty_id__in=to_read))
     return new
 
 

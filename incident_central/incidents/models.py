@@ -203,8 +203,7 @@ class Incident(models.Model):
     def brought_in(self, viewers: Iterable[str]) -> None:
         """It was taken while the database was gone; `viewers` looked at phone numbers in the meantime."""
         self._note("Brought into the database, which was gone when this was reported")
-        for viewer in sorted(viewers):
-            self.phones_shown(viewer)
+        self.phones_looked_up(viewers)
 
     def also_paged_as(self, name: str) -> None:
         """The report came again while the database was gone, by a process that did not know it."""
@@ -467,6 +466,10 @@ class Incident(models.Model):
 
     def announced(self, channel: str) -> None:
         self._note(f"Announced in #{channel}", source="slack")
+
+    def phones_looked_up(self, viewers: Iterable[str]) -> None:
+        for viewer in sorted(viewers):
+            self.phones_shown(viewer)
 
     def phones_shown(self, viewer: str) -> None:
         """Somebody looked at phone numbers. Once a person is enough."""

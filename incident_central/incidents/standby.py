@@ -85,7 +85,7 @@ class Standby:
     def start(self) -> None:
         """All threads now, since there may be no more when it counts. Raises RuntimeError."""
         global _here
-        for target in (self._schedule, self._tend, *[self._send] * THREADS):
+        for target in (self._schedule, self._take_back, self._tend, *[self._send] * THREADS):
             threading.Thread(target=target, daemon=True).start()
         _here = self
 
@@ -235,6 +235,16 @@ class Standby:
             kept.next_at = 0.0
             self._woken.set()
 
+    # ── the disk ──────────────────────────────────────────────────────────────────────────────────
+
+    def _take_back(self) -> None:
+        """What the disk failed to keep. On a thread of its own: a disk that hangs must hold up neither the pages nor
+        what waits for the database, which may not come back for long."""
+        while True:
+            with suppress(OSError, MemoryError):
+                self._journal.empty_failed()
+            time.sleep(0.3)
+
     # ── the database ──────────────────────────────────────────────────────────────────────────────
 
     def _tend(self) -> None:
@@ -242,8 +252,6 @@ class Standby:
         self._database_in_use.wait()
         while True:
             try:
-                with suppress(OSError):  # of that the database knows nothing
-                    self._journal.empty_failed()
                 if clock() >= self._snapshot_due and watch.readable:
                     self._take_snapshot()
                 if self._kept and watch.writable:
@@ -287,6 +295,8 @@ class Standby:
         incident.created_at = min(incident.created_at, now())
         with transaction():
             there = Incident.objects.filter(sender=incident.sender, report_id=incident.report_id).first()
+            if there is not None and _pages_elsewhere(kept, there):
+                return
             if there is not None and there.digest != incident.digest and there.name != incident.name:
                 # Written anew and sent to another process, which could not know of this one: both were reported.
                 incident.report_id = uuid5(incident.report_id, incident.name)
@@ -305,10 +315,19 @@ class Standby:
                 # Written anew and sent to another process, when neither could ask: of one report, so under one name.
                 incident.service = _service_of(incident)
                 there.also_reported(incident, kept.page)
+            if there is not None:
+                there.phones_looked_up(kept.viewers)
         kept.journal.free(kept.slot)
         del self._kept[incident.name]
         reporting.not_journalled(incident.sender, kept.incident.report_id)
         log.warning("%s was brought into the database", incident.name)
+
+
+def _pages_elsewhere(kept: Kept, there: Incident) -> bool:
+    """It is still to page another service than the incident of its name does: until it has, it is not done with."""
+    is_sent = kept.page is not None or kept.doubtful_since is not None
+    is_other = kept.incident.name == there.name and kept.incident.service_id != there.service_id
+    return is_other and not is_sent and not kept.is_too_old
 
 
 def _taken_before(report: Report) -> Draft | None:

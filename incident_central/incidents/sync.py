@@ -124,6 +124,7 @@ def poll(_: object) -> Record:
     spare_pager()
     asked_at = now()
     listed = pager().open_pages()
+    read_at = pager().now()
     _list_is_long = rest_after(len(listed)) > POLLED_EVERY
     _by_themselves.took(rows=len(listed), of_which_free=int(_polls.take(1)))
     seen = {page.id for page in listed}
@@ -146,22 +147,18 @@ def poll(_: object) -> Record:
         else:
             found.append(page)
     left = [incident.pk for incident in unread]
-    return lambda: _polled(listed, found, missing, left, asked_at)
+    return lambda: _polled(listed, found, missing, left, asked_at, read_at)
 
 
-def _polled(listed: list[Page], found: list[Page], missing: list[str], left: list[str], asked_at: datetime) -> None:
+def _polled(
+    listed: list[Page], found: list[Page], missing: list[str], left: list[str], asked_at: datetime, read_at: datetime
+) -> None:
     importing.take_in_open(listed)
     refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
-    _pagerduty_read()
+    models.ReadUpTo.objects.update_or_create(name=news.PAGERDUTY, defaults={"at": read_at})
     stale.run_again(stale.POLL, after=max(_pace(), rest_after(len(listed))))
-
-
-def _pagerduty_read() -> None:
-    """A long list is read seldom; the log says in between what changed. Last of all, so that nobody who holds this row
-    wants incidents that another holds who wants this row."""
-    models.ReadUpTo.objects.update_or_create(name=news.PAGERDUTY, defaults={"at": pager().now()})
 
 
 def _can_be_read() -> Q:
@@ -273,7 +270,6 @@ def _log_polled(
         models.ReadUpTo.objects.update_or_create(name=LOG, defaults={"at": read_up_to})
     if is_first:
         stale.mark(~Q(status=Status.RESOLVED) & Q(whole_log_read=False))
-    _pagerduty_read()
     stale.run_again(stale.POLL_LOG, after=stale.AT_ONCE if at_once else _pace())
 
 

@@ -38,7 +38,8 @@ GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach
 AT_ONCE, COMMITS_WITHIN, FRESH = 64, 1.0, 0.2
 # Only a job that is there already is passed over. Any other conflict, like a number that is handed out twice after a
 # crash, must raise, or its incident would be committed without a job.
-NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT (workflow, key) DO NOTHING RETURNING *"
+NEW_JOB = """INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT (workflow, key) DO NOTHING
+             RETURNING id, workflow, key, created_at"""
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.
@@ -241,9 +242,8 @@ class Runner:
 
     def _until_next(self) -> float:
         """Seconds until a step is due or an owner may be found dead, at most one: other processes write rows, too."""
-        next_up = self._rows.filter(state=State.WAITING).order_by("run_at").values_list("run_at", Now()).first()
-        due_in = 1.0 if next_up is None else max(0.01, (next_up[0] - next_up[1]).total_seconds())
-        return min(due_in, self.ownership.decides_in)
+        due = self._rows.filter(state=State.WAITING).order_by("run_at").values_list("run_at", Now()).first()
+        return min(self.ownership.decides_in, 1.0 if due is None else max(0.01, (due[0] - due[1]).total_seconds()))
 
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 

@@ -369,6 +369,14 @@ PROTECTIONS = (
         f"{FAULTS}test_a_clock_that_is_set_back_puts_nothing_to_sleep[postgresql]",
     ),
     Protection(
+        "of one report in two wordings each service is paged",
+        STANDBY,
+        "    return is_other and not is_sent and not kept.is_too_old\n",
+        "    return False\n",
+        f"{JOURNAL_CRASH}test_written_anew_and_sent_to_another_replica_while_neither_reaches_the_database_"
+        "both_wordings_are_there[another-later-postgresql]",
+    ),
+    Protection(
         "of two choices the later one counts",
         "incident_central/incidents/meant.py",
         """    if _is_overruled(action):
@@ -756,8 +764,8 @@ PROTECTIONS = (
     Protection(
         "and is, as soon as the disk takes it",
         STANDBY,
-        "                    self._journal.empty_failed()\n",
-        "                    pass\n",
+        "                self._journal.empty_failed()\n",
+        "                pass\n",
         f"{JOURNAL_CRASH}test_what_the_disk_failed_to_keep_pages_nobody_after_they_have_phoned[sqlite-on]",
     ),
     Protection(

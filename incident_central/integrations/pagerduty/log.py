@@ -4,6 +4,7 @@ The published description contradicts itself and real answers go beyond it, so w
 unknown is passed on.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,8 @@ from incident_central.integrations.base import Change, LogEntry, Page, Reference
 from incident_central.integrations.pagerduty.shapes import page_of
 
 Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
 
 #: Two words for one thing, both in the description.
 SAME = {"acknowledgement": "acknowledge"}
@@ -50,9 +53,15 @@ def log_entry(row: Json) -> LogEntry:
 
 
 def _page(row: Json, kind: str) -> Page | None:
-    """A reference, which it is unless more was asked for, has no number."""
-    incident = row["incident"]
-    return page_of(incident) if kind == "trigger" and "incident_number" in incident else None
+    """Where the whole incident was asked for. How whole it comes is described nowhere: what lacks something counts as
+    the reference that it is else, and does not keep the log from being read."""
+    if kind != "trigger" or "incident_key" not in row["incident"]:
+        return None
+    try:
+        return page_of(row["incident"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        log.warning("PagerDuty's log includes an incident that is not whole: %r", error)
+        return None
 
 
 def _people(row: Json) -> Iterable[Reference]:

@@ -23,17 +23,20 @@ def log_entry_json(shapes: Shapes, entry: LogEntry, incident_json: IncidentJson)
     account = shapes.account
     incident = account.incidents[entry.incident_id]
     link = shapes.reference("incident", incident.id, f"[#{incident.number}] {incident.title}")
+    whole = "incidents" in shapes.include and account.switches["log_incidents"] != "links"
     shape: Json = {
         **_head(shapes, entry),
         "created_at": shapes.time(entry.at),
         "agent": _agent(shapes, incident, entry),
         "channel": _channel(shapes, incident, entry),
         "service": shapes.service_link(incident.service_id),
-        "incident": incident_json(Shapes(account, UTC), incident) if "incidents" in shapes.include else link,
+        "incident": incident_json(Shapes(account, UTC), incident) if whole else link,
         "teams": shapes.team_links(account.services[incident.service_id].team_ids),
         "contexts": [],
         **{name: value for name, value in entry.more.items() if name in PLAIN},
     }
+    if whole and account.switches["log_incidents"] == "cut":
+        del cast(Json, shape["incident"])["service"]
     if shape.get("note", "") is None:
         del shape["note"]
     if entry.type == "trigger":

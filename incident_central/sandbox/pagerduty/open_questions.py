@@ -26,6 +26,7 @@ PAGERDUTY_SWITCHES = (
     Switch("date_range_with_key", ("works", "ignored"), "date_range=all together with incident_key."),
     Switch("no_statuses", ("every status", "open only"), "What a list without statuses[] holds."),
     Switch("log_order", ("newest first", "oldest first"), "In which order log entries come."),
+    Switch("log_incidents", ("whole", "cut", "links"), "What include[]=incidents brings along with a log entry."),
     Switch("logged_after", ("0", "2", "10"), "Seconds until a log entry shows up in lists."),
     Switch("acknowledge_entry", ("acknowledge", "acknowledgement"), "What comes before _log_entry in its type."),
     Switch(

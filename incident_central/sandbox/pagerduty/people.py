@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from incident_central.sandbox.pagerduty import actions, escalation, incidents, responders
+from incident_central.sandbox.pagerduty import actions, escalation, history, incidents, responders
 from incident_central.sandbox.pagerduty.account import Account
 from incident_central.sandbox.pagerduty.records import (
     ACKNOWLEDGED,
@@ -27,13 +27,14 @@ MONITORING = ("api", "email", "nagios")  # the channels by which it tells
 
 
 def press(account: Account, incident_id: str, action: str, given: Given) -> None:
-    """Do something to an incident, by id or number, as `given["user"]`; without one, as monitoring, which resolves."""
+    """Do something to an incident, by id or number, as `given["user"]`; without one as monitoring, which resolves it
+    or tells once more."""
     with account.lock:
         incident = account.incident(incident_id)
         if incident is None:
             raise ValueError("No such incident. Start over may have put it away.")
-        if action == "resolve" and not given.get("user"):
-            _recover(account, incident, given)
+        if action in MONITORING_ACTIONS and not given.get("user"):
+            MONITORING_ACTIONS[action](account, incident, given)
             return
         user = account.users[_id_of(account.users, given.get("user"))]
         if action not in ACTIONS:
@@ -69,6 +70,13 @@ def _recover(account: Account, incident: Incident, given: Given) -> None:
     if incident.is_open:
         now = account.clock.now()
         escalation.resolve(account, incident, by=None, at=now, channel=channel, integration=integration)
+
+
+def _tell_again(account: Account, incident: Incident, given: Given) -> None:
+    """It is still wrong: of an open incident the log has one more trigger."""
+    if incident.is_open:
+        now, agent = account.clock.now(), incident.service_id
+        history.log(account, incident, "trigger", "Triggered through the API", at=now, agent=agent)
 
 
 def _acknowledge(account: Account, incident: Incident, user: User, given: Given) -> None:
@@ -161,6 +169,7 @@ def _ask(account: Account, incident: Incident, user: User, given: Given) -> None
     )
 
 
+MONITORING_ACTIONS = {"resolve": _recover, "trigger": _tell_again}
 ACTIONS: dict[str, Callable[[Account, Incident, User, Given], None]] = {
     "acknowledge": _acknowledge,
     "resolve": _resolve,
