@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -78,37 +78,6 @@ def transaction(*, urgent: bool = False) -> Iterator[datetime]:
             cursor.execute(AT_BEGIN)
             yield cursor.fetchone()[0]
     _wrote_at = time.monotonic()
-
-
-_answers = threading.local()
-
-
-@contextmanager
-def at_once() -> Iterator[None]:
-    """What is asked of PostgreSQL in here travels together, in a pipeline: one way to it and back, where each statement
-    would be one. So its errors come with a later statement, or at the end, as do row counts, which update() needs. On
-    SQLite there is no way to save.
-    """
-    if connection.vendor == "sqlite":
-        yield
-        return
-    connection.ensure_connection()
-    _answers.awaited = []
-    try:
-        with connection.wrap_database_errors, connection.connection.pipeline():
-            yield
-        for take in _answers.awaited:
-            take()
-    finally:
-        _answers.awaited = None
-
-
-def answered(take: Callable[[], None]) -> None:
-    """Do that as soon as what was asked before is answered: now, or at the end of at_once()."""
-    if (awaited := getattr(_answers, "awaited", None)) is None:
-        take()
-    else:
-        awaited.append(take)
 
 
 def wrote_within(seconds: float) -> bool:

@@ -6,16 +6,13 @@ a statement together than the database takes to run it. docs/benchmarks.md has w
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.backends.utils import CursorWrapper
 from django.db.models import Field, Model
 from django.db.models.expressions import DatabaseDefault
 from django.db.transaction import TransactionManagementError
-
-from incident_central.database import answered
 
 Row = TypeVar("Row", bound=Model)
 Fields = tuple["Field[Any, Any]", ...]
@@ -26,30 +23,16 @@ def fetch(model: type[Row], key: object, *, held: bool = False) -> Row:
     if held and not connection.in_atomic_block:
         raise TransactionManagementError("A row is held until the end of a transaction: there is none.")
     hold = " FOR UPDATE" if held and connection.vendor != "sqlite" else ""
-    for row in read(model, _select(model, model._meta.pk.name) + hold, key):
+    for row in _read(model, _select(model, model._meta.pk.name) + hold, key):
         return row
     raise model.DoesNotExist  # type: ignore[attr-defined]  # each model has its own
 
 
 def fetch_all(model: type[Row], name: str, owner: Model) -> list[Row]:
     """filter(name=owner).order_by("pk"), and each row knows its owner."""
-    rows = read(model, _select(model, name), owner.pk)
+    rows = _read(model, _select(model, name), owner.pk)
     for row in rows:
         setattr(row, name, owner)
-    return rows
-
-
-def read(model: type[Row], query: str, *values: Any) -> list[Row]:
-    """raw(query, values), of a query that tells all columns of the model, in their order."""
-    names, converters = _reading(model)
-    rows = []
-    with connection.cursor() as cursor:
-        cursor.execute(query, values)
-        for found in cursor.fetchall():
-            told = list(found)
-            for at, converter, column in converters:
-                told[at] = converter(told[at], column, connection)
-            rows.append(model.from_db(DEFAULT_DB_ALIAS, names, told))
     return rows
 
 
@@ -77,19 +60,15 @@ def insert(rows: Sequence[Model]) -> None:
     if any(hasattr(kind, "as_sql") for kind in set(map(type, values))):
         model._default_manager.bulk_create(rows)  # what the database has to work out is put together anew
         return
-    cursor = connection.cursor()
-    cursor.execute(_insert(model, given, len(rows)), values)
-    if auto is not None:
-        answered(partial(_number, rows, auto.attname, cursor))
+    with connection.cursor() as cursor:
+        cursor.execute(_insert(model, given, len(rows)), values)
+        if auto is not None:
+            for row, (number,) in zip(rows, cursor.fetchall(), strict=True):
+                setattr(row, auto.attname, number)
     for row in rows:
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
         for field in defaults:
             delattr(row, field.attname)  # the database knows: it is asked when somebody wants to know
-
-
-def _number(rows: Sequence[Model], name: str, cursor: CursorWrapper) -> None:
-    for row, (number,) in zip(rows, cursor.fetchall(), strict=True):
-        setattr(row, name, number)
 
 
 def update(row: Model, *names: str) -> None:
@@ -116,6 +95,19 @@ def update_all(rows: Sequence[Model], *names: str, counted: str = "") -> None:
             cursor.executemany(statement, values)
         if cursor.rowcount != len(rows):
             raise model.DoesNotExist  # type: ignore[attr-defined]
+
+
+def _read(model: type[Row], query: str, value: Any) -> list[Row]:
+    names, converters = _reading(model)
+    rows = []
+    with connection.cursor() as cursor:
+        cursor.execute(query, [value])
+        for found in cursor.fetchall():
+            read = list(found)
+            for at, converter, column in converters:
+                read[at] = converter(read[at], column, connection)
+            rows.append(model.from_db(DEFAULT_DB_ALIAS, names, read))
+    return rows
 
 
 def _is_default(row: Model, field: "Field[Any, Any]") -> bool:

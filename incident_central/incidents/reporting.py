@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
-from incident_central.database import at_once, transaction
+from incident_central.database import transaction
 from incident_central.incidents.directory import Database, Directory, chosen_service, fallback_service
 from incident_central.incidents.drafts import Draft, note, noted
 from incident_central.incidents.inviting import expected_responders
@@ -158,11 +158,10 @@ def record(incident: Incident, *, begun_at: datetime | None = None) -> None:
     """
     responders = expected_responders(incident)
     incident.assigned = [one.name for one in responders if one.why == "on call, level 1"]
-    with at_once():
-        insert([incident])
-        insert(responders)
-        incident.reported()
-        runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at)
+    insert([incident])
+    insert(responders)
+    incident.reported()
+    runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at)
 
 
 def missing_settings() -> list[str]:

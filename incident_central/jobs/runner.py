@@ -25,7 +25,7 @@ from incident_central.jobs.ownership import WORD, Ownership
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.latest_first import LatestFirst
 from incident_central.outside import CallFailed, our_own_fault
-from incident_central.rows import fetch, fetch_all, insert, read, update, update_all
+from incident_central.rows import fetch, fetch_all, insert, update, update_all
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,7 @@ GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach
 AT_ONCE, COMMITS_WITHIN, FRESH = 64, 1.0, 0.2
 # Only a job that is there already is passed over. Any other conflict, like a number that is handed out twice after a
 # crash, must raise, or its incident would be committed without a job.
-NEW_JOB = """INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT (workflow, key) DO NOTHING
-             RETURNING id, workflow, key, created_at"""
+NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT (workflow, key) DO NOTHING RETURNING *"
 ASK = "This has waited so long that it may not be wanted any more. Press Retry if it is."
 
 #: Goes on while the machine sleeps, where the system has such a clock.
@@ -82,7 +81,7 @@ def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime |
     whoever has one. A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was
     begun then without any row: its first steps may have been done already, so they are born doubtful.
     """
-    new = read(Job, NEW_JOB, workflow.name, key)
+    new = list(Job.objects.raw(NEW_JOB, [workflow.name, key]))
     attempts = _advance(new[0], workflow, subject, (), begun_at) if new else []
     if (runner := _here) is not None and attempts:
         # A commit that took longer than people wait for may have been done otherwise meanwhile: then it is looked up.
