@@ -179,7 +179,7 @@ PROTECTIONS = (
         RESPONSE,
         "    look_for_page,\n    lane",
         "    None,\n    lane",
-        f"{LOST}[sqlite-page]",
+        f"{TROUBLE}test_a_page_resolved_by_hand_before_we_heard_of_it_is_not_sent_again[sqlite]",
     ),
     Protection(
         "the page is looked for in every state",
