@@ -203,9 +203,7 @@ def test_what_cannot_be_understood_in_the_journal_holds_up_nothing_else(make_hub
     text = b'[{"model": "incidents.somethingelse", "pk": "1", "fields": {}}]'
     (hub.folder / "journal-1-1").write_bytes(struct.pack(">II", len(text), zlib.crc32(text)) + text)
     (hub.folder / "drafts-1").mkdir()  # no file can be made there
-    hub.start()
-    hub.dana.get("/")
-    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    with_snapshot(hub)
     assert "the journal's slot 0 cannot be understood" in hub.log
     form = report_form(hub)
     with hub.without_database():
@@ -267,6 +265,10 @@ def started(make_hub: MakeHub, *, noted: bool = True, **settings: str) -> Hub:
     hub = make_hub(**settings)
     if not noted:
         (hub.folder / "drafts-1").mkdir()  # no file can be made there
+    return with_snapshot(hub)
+
+
+def with_snapshot(hub: Hub) -> Hub:
     hub.start()
     assert hub.dana.get("/").status == 200
     eventually(lambda: (hub.folder / "snapshot.json").exists())

@@ -19,22 +19,21 @@ from incident_central.integrations.base import LogEntry, Page
 from incident_central.jobs import runner
 
 
-def take_in_open(listed: Iterable[Page]) -> None:
-    """Make incidents of open pages that nobody reported here, inside the caller's transaction. Safe to repeat."""
-    _take_in(listed)
-
-
 def take_in_logged(entries: Iterable[LogEntry]) -> list[Page]:
-    """The same of all that the log says was triggered, also of what is over already: between two polls, nobody would
-    see it open. The pages that are new are for the caller to refresh(), with these entries: where they begin with what
-    opened it, that is the whole log so far. (What is open may be triggered again.)"""
+    """take_in() of all that the log says was triggered, also of what is over already: between two polls, nobody would
+    see it open. What is new is for the caller to refresh(), with these entries: where they begin with what opened it,
+    that is the whole log so far. (What is open may be triggered again.)"""
     triggered = [(entry.page, entry.at) for entry in entries if entry.page is not None]
     begun = {page.id for page, at in triggered if at - page.created_at < SLACK}
-    return _take_in((page for page, _ in triggered), whole_log_of=begun)
+    return take_in((page for page, _ in triggered), whole_log_of=begun)
 
 
-def _take_in(pages: Iterable[Page], *, whole_log_of: Collection[str] = ()) -> list[Page]:
-    """One whose service the directory does not have yet is left to a later reading."""
+def take_in(pages: Iterable[Page], *, whole_log_of: Collection[str] = ()) -> list[Page]:
+    """Make incidents of pages that nobody reported here, inside the caller's transaction; those that are new. Safe to
+    repeat.
+
+    One whose service the directory does not have yet is left to a later reading.
+    """
     if not settings.PAGERDUTY_IMPORT_INCIDENTS:
         return []
     # What bears a name as ours do was reported: here, and is perhaps still in the journal; or to another hub.

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Q
+
 from incident_central.database import now
 from incident_central.incidents.models import SLACK, Action, EscalationPolicy, Status, names
 from incident_central.incidents.tools import pager
 from incident_central.integrations.base import Page
-from incident_central.jobs.models import State, StepRow, job_steps
+from incident_central.jobs.models import State, job_steps
 
 Asked = dict[str, Any]
 Kind = Action.Kind
@@ -67,10 +69,13 @@ def why_not(action: Action, page: Page, doing: Doing) -> str:
 def _is_overruled(action: Action) -> bool:
     """Not by one that PagerDuty refused, or that came to nothing itself: then this one is the last."""
     others = action.incident.actions.filter(kind__in=OVERRULED_BY.get(Kind(action.kind), ())).exclude(pk=action.pk)
-    later = [one for one in others if _pressed_at(one) > _pressed_at(action)]
-    stand = [one for one in later if one.outcome != Action.Outcome.NOTHING or one.detail == SO_ALREADY]
-    refused = StepRow.objects.filter(job__workflow=NAME, name="act", state=State.FAILED)
-    return {str(one.pk) for one in stand} - set(refused.values_list("job__key", flat=True)) != set()
+    stand = others.exclude(~Q(detail=SO_ALREADY), outcome=Action.Outcome.NOTHING)
+    pressed_at = _pressed_at(action)
+    return any(_pressed_at(one) > pressed_at and not _was_refused(one) for one in stand)
+
+
+def _was_refused(action: Action) -> bool:
+    return job_steps(NAME, str(action.pk)).filter(name="act", state=State.FAILED).exists()
 
 
 def _escalated_otherwise(action: Action, page: Page) -> str:

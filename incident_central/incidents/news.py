@@ -30,7 +30,7 @@ from incident_central.rows import update
 #: After so long without an acknowledgement the page says so, and the channel is told once.
 UNACKNOWLEDGED = timedelta(minutes=5)
 
-PAGERDUTY = "pagerduty"  # what was last read at so late a time of its clock
+PAGERDUTY = "pagerduty"  # names the row that says when its open list was read last
 FACTS, REMINDER, ENDED = "facts", "reminder", "ended"
 LATEST = "latest"  # whatever changed last, if the summary shows it
 WAITS = "Waits for the response to the report."
@@ -68,7 +68,7 @@ def facts(incident: Incident) -> tuple[object, ...]:
 
 
 def unacknowledged_for(incident: Incident) -> timedelta | None:
-    """How long nobody had acknowledged it when PagerDuty was last read, if that is too long."""
+    """How long nobody had acknowledged it when PagerDuty's open list was last read, if that is too long."""
     since = incident.status_changed_at
     if incident.status != Status.TRIGGERED or since is None:
         return None

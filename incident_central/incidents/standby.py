@@ -326,7 +326,8 @@ class Standby:
 def _pages_elsewhere(kept: Kept, there: Incident) -> bool:
     """It is still to page another service than the incident of its name does: until it has, it is not done with."""
     is_sent = kept.page is not None or kept.doubtful_since is not None
-    is_other = kept.incident.name == there.name and kept.incident.service_id != there.service_id
+    is_reworded = kept.incident.name == there.name and kept.incident.digest != there.digest
+    is_other = is_reworded and kept.incident.service_id != there.service_id
     return is_other and not is_sent and not kept.is_too_old
 
 

@@ -153,7 +153,7 @@ def poll(_: object) -> Record:
 def _polled(
     listed: list[Page], found: list[Page], missing: list[str], left: list[str], asked_at: datetime, read_at: datetime
 ) -> None:
-    importing.take_in_open(listed)
+    importing.take_in(listed)
     refresh([*listed, *found], asked_at=asked_at)
     Incident.objects.filter(pk__in=missing).update(missing_at=Now())
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read

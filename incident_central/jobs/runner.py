@@ -241,8 +241,9 @@ class Runner:
 
     def _until_next(self) -> float:
         """Seconds until a step is due or an owner may be found dead, at most one: other processes write rows, too."""
-        due = self._rows.filter(state=State.WAITING).order_by("run_at").values_list("run_at", Now()).first()
-        return min(self.ownership.decides_in, 1.0 if due is None else max(0.01, (due[0] - due[1]).total_seconds()))
+        next_up = self._rows.filter(state=State.WAITING).order_by("run_at").values_list("run_at", Now()).first()
+        due_in = 1.0 if next_up is None else max(0.01, (next_up[0] - next_up[1]).total_seconds())
+        return min(due_in, self.ownership.decides_in)
 
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 

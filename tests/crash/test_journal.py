@@ -23,7 +23,7 @@ from tests.crash.relay import Relay
 from tests.crash.test_worker import on_postgresql, on_sqlite
 from tests.pagerduty import ask
 from tests.processes import ADMIN, ROOT, Cluster, Hub, Sandbox, eventually, report_form
-from tests.test_journal import LONG, noted_or_not, started, telling
+from tests.test_journal import LONG, noted_or_not, started, telling, with_snapshot
 from tests.test_trouble import assert_everything_once
 
 SLOT, SLOTS = 96 * 1024, 100  # of the journal
@@ -139,9 +139,7 @@ def test_a_neighbour_knows_what_went_to_the_journal(
     with Relay(hub.database_url) as relay:
         cut_off = Hub(sandbox, hub.folder, relay.url, hub.settings | {"BASE_URL": hub.url})
         for one in (hub, cut_off):
-            one.start()
-            one.dana.get("/")
-        eventually(lambda: (hub.folder / "snapshot.json").exists())
+            with_snapshot(one)
         form = report_form(hub)
         relay.close()
         name = cut_off.dana.post("/report", form).incident
@@ -229,10 +227,7 @@ def _in_doubt(make_hub: Callable[..., Hub], how: str, *, noted: bool = True) -> 
     if not noted:
         (hub.folder / "drafts-1").mkdir()
     hub.launcher = ("tests.crash.uncertain", how)
-    hub.start()
-    hub.dana.get("/")
-    eventually(lambda: (hub.folder / "snapshot.json").exists())
-    return hub
+    return with_snapshot(hub)
 
 
 @on_postgresql
@@ -270,9 +265,7 @@ def test_whoever_was_told_that_nothing_may_have_been_sent_pages_nobody_later(
     text = b"{}"
     slot = struct.pack(">II", len(text), zlib.crc32(text)) + text
     (hub.folder / "journal-1-1").write_bytes(slot.ljust(SLOT, b"\0") * SLOTS)
-    hub.start()
-    hub.dana.get("/")
-    eventually(lambda: (hub.folder / "snapshot.json").exists())
+    with_snapshot(hub)
     form = report_form(hub)
     with _hanging(cluster):
         told = hub.dana.post("/report", form)
@@ -312,9 +305,7 @@ def test_a_report_that_two_replicas_took_without_the_database_is_one(
     sandbox, first = unlimited, make_hub(SECRET_KEY="the same for all replicas, as it should be")
     other = make_replica(first)
     for hub in (first, other):
-        hub.start()
-        hub.dana.get("/")
-        eventually(lambda hub=hub: (hub.folder / "snapshot.json").exists())  # type: ignore[misc]
+        with_snapshot(hub)
     form = report_form(first)
     with first.without_database():
         names = [hub.dana.post("/report", form).incident for hub in (first, other)]
@@ -410,10 +401,7 @@ def test_written_anew_and_sent_to_another_replica_both_are_reported(
     sandbox, hub = unlimited, make_hub()
     hub.start()
     with Relay(hub.database_url) as relay:
-        cut_off = make_replica(hub, database_url=relay.url)
-        cut_off.start()
-        cut_off.dana.get("/")
-        eventually(lambda: (cut_off.folder / "snapshot.json").exists())
+        cut_off = with_snapshot(make_replica(hub, database_url=relay.url))
         form = report_form(hub)
         relay.is_open = False
         relay.cut()
@@ -441,11 +429,7 @@ def test_written_anew_and_sent_to_another_replica_while_neither_reaches_the_data
     in the timeline, once."""
     sandbox, hub = unlimited, make_hub()
     with Relay(hub.database_url) as one, Relay(hub.database_url) as another:
-        first, second = (make_replica(hub, database_url=relay.url) for relay in (one, another))
-        for replica in (first, second):
-            replica.start()
-            replica.dana.get("/")
-            eventually(lambda replica=replica: (replica.folder / "snapshot.json").exists())  # type: ignore[misc]
+        first, second = (with_snapshot(make_replica(hub, database_url=relay.url)) for relay in (one, another))
         form = report_form(hub)
         anew = form | {"title": "Nobody can sign in", "description": "503", "service": hub.service_id(service)}
         for relay in (one, another):
@@ -482,10 +466,7 @@ def test_sent_again_to_a_replica_that_could_not_know_of_it_the_second_page_is_to
     hub = make_hub()
     hub.start()
     with Relay(hub.database_url) as relay:
-        cut_off = make_replica(hub, database_url=relay.url)
-        cut_off.start()
-        cut_off.dana.get("/")
-        eventually(lambda: (cut_off.folder / "snapshot.json").exists())
+        cut_off = with_snapshot(make_replica(hub, database_url=relay.url))
         form = report_form(hub)
         name = hub.dana.post("/report", form).incident
         hub.finished_in_time(name)
