@@ -249,7 +249,9 @@ def _let_it_rest(hub: Hub) -> None:
     """No periodic work meanwhile: it would ask PagerDuty for incidents that are in the history alone."""
     later = datetime.now(UTC) + timedelta(hours=5)
     deadline = time.monotonic() + 60
-    while hub.rows("SELECT 1 FROM jobs_step WHERE run_at < %s", str(later.replace(tzinfo=None) - timedelta(hours=1))):
+    # What is under way has no time yet, and is to be run again soon after it.
+    restless = "SELECT 1 FROM jobs_step WHERE run_at < %s OR state IN ('running', 'looking')"
+    while hub.rows(restless, str(later.replace(tzinfo=None) - timedelta(hours=1))):
         hub.rows("UPDATE jobs_step SET run_at = %s WHERE state = 'waiting'", str(later.replace(tzinfo=None)))
         if time.monotonic() > deadline:
             raise TimeoutError("the periodic work does not rest")
