@@ -7,11 +7,12 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -132,7 +133,7 @@ def report_incident(
                     record(draft, begun_at=taken.taken_at)
                 else:
                     draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
-                    record(draft)
+                    record(draft, may_start=partial(_stands, draft))
                 with _deciding:
                     if (report.sender, report.report_id) in _left_to_journal:
                         raise OperationalError("sent twice: the journal has it, since the database took too long")
@@ -150,18 +151,21 @@ def report_incident(
     raise OperationalError("eight drafts in a row were refused")
 
 
-def record(incident: Incident, *, begun_at: datetime | None = None) -> None:
+def record(
+    incident: Incident, *, begun_at: datetime | None = None, may_start: Callable[[], bool] = lambda: True
+) -> None:
     """Write the incident, whom to expect, and its response, inside the caller's transaction.
 
-    `begun_at` says that it has been paged without the database since then. Raises IntegrityError when its name is
-    taken, or when the same report is there already.
+    `begun_at` says that it has been paged without the database since then, and `may_start` is asked once it is
+    committed, as in runner.begin(). Raises IntegrityError when its name is taken, or when the same report is there
+    already.
     """
     responders = expected_responders(incident)
     incident.assigned = [one.name for one in responders if one.why == "on call, level 1"]
     insert([incident])
     insert(responders)
     incident.reported()
-    runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at)
+    runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at, may_start=may_start)
 
 
 def missing_settings() -> list[str]:
@@ -201,13 +205,25 @@ _deciding = threading.Lock()
 _left_to_journal: set[tuple[str, UUID]] = set()
 
 
-@contextmanager
-def journalling(report: Report) -> Iterator[None]:
-    """What happens in here decides that the report goes to the journal: if the same was sent twice, and the other one
-    still waits for the database, that one is not written. Until not_journalled()."""
+def _stands(incident: Incident) -> bool:
+    """Whether what has just been committed is still ours to page. Where it came too late, the journal does."""
     with _deciding:
-        yield
-        _left_to_journal.add((report.sender, report.report_id))
+        if (incident.sender, incident.report_id) in _left_to_journal:
+            return False
+        remember(incident)
+        return True
+
+
+@contextmanager
+def journalling(report: Report) -> Iterator[Incident | None]:
+    """What happens in here decides that the report goes to the journal, unless it has become an incident already: if
+    the same was sent twice, and the other one still waits for the database, that one is not written, or not paged from
+    there. Until not_journalled(). Raises DifferentReport."""
+    with _deciding:
+        earlier = remembered(report)
+        yield earlier
+        if earlier is None:
+            _left_to_journal.add((report.sender, report.report_id))
 
 
 def not_journalled(sender: str, report_id: UUID) -> None:

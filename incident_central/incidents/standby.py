@@ -115,9 +115,9 @@ class Standby:
         Raises CannotReport, JournalFull, OSError.
         """
         with self._taking:
-            if (earlier := reporting.remembered(report)) is not None:
-                return earlier
-            with reporting.journalling(report):
+            with reporting.journalling(report) as earlier:
+                if earlier is not None:
+                    return earlier
                 taken = None if draft else _taken_before(report)
                 incident = draft or _named(reporting.check(report, snapshot), report, taken)
                 since = _first_taken(incident)

@@ -8,7 +8,7 @@ thread behind it is doubtful: `look` before `do`.
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,8 +34,8 @@ HEARTBEAT = 5.0  # seconds
 #: A call may begin in this part of the lease: it ends, or times out, before somebody else takes over.
 SENDABLE = 15.0  # seconds
 GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
-# Rows claimed in one go; seconds that a commit may take; seconds for which a claimed row is not read again.
-AT_ONCE, COMMITS_WITHIN, FRESH = 64, 1.0, 0.2
+# Rows claimed in one go; seconds for which a claimed row is not read again.
+AT_ONCE, FRESH = 64, 0.2
 # Only a job that is there already is passed over. Any other conflict, like a number that is handed out twice after a
 # crash, must raise, or its incident would be committed without a job.
 NEW_JOB = "INSERT INTO jobs_job (workflow, key) VALUES (%s, %s) ON CONFLICT (workflow, key) DO NOTHING RETURNING *"
@@ -74,19 +74,25 @@ def before_send() -> None:
     release_connection()
 
 
-def begin(workflow: Workflow, key: str, subject: object, *, begun_at: datetime | None = None) -> None:
+def begin(
+    workflow: Workflow,
+    key: str,
+    subject: object,
+    *,
+    begun_at: datetime | None = None,
+    may_start: Callable[[], bool] = lambda: True,
+) -> None:
     """Write the job and its steps, inside the caller's transaction; the first steps start when it commits.
 
     They are born `running` and owned by this process, or, where no runner lives in it that may send, due at once for
     whoever has one. A job that exists is left alone, so calling this again does nothing. `begun_at` says that it was
-    begun then without any row: its first steps may have been done already, so they are born doubtful.
+    begun then without any row: its first steps may have been done already, so they are born doubtful. `may_start` is
+    asked once it is committed: where it says no, they may be done otherwise meanwhile, and are looked for first.
     """
     new = list(Job.objects.raw(NEW_JOB, [workflow.name, key]))
     attempts = _advance(new[0], workflow, subject, (), begun_at) if new else []
     if (runner := _here) is not None and attempts:
-        # A commit that took longer than people wait for may have been done otherwise meanwhile: then it is looked up.
-        in_time = clock() + COMMITS_WITHIN
-        connection.on_commit(lambda: runner.start_attempts(attempts if clock() < in_time else []))
+        connection.on_commit(lambda: runner.start_attempts(attempts if may_start() else []))
 
 
 def wake() -> None:

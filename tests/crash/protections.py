@@ -729,7 +729,7 @@ PROTECTIONS = (
     Protection(
         "a commit that comes late starts nothing without a look",
         RUNNER,
-        "attempts if clock() < in_time else []",
+        "attempts if may_start() else []",
         "attempts",
         f"{JOURNAL_CRASH}test_a_late_commit_does_not_page_again_what_was_resolved_meanwhile[sqlite]",
     ),

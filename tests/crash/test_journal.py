@@ -61,6 +61,21 @@ def test_a_late_commit_does_not_page_again_what_was_resolved_meanwhile(
     assert [one["key"] for one in sandbox.pages] == [name]
 
 
+def test_what_is_committed_when_it_was_just_left_to_the_journal_is_sent_once(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """It waited for others until little of its second was left: the commit by itself did not take long."""
+    sandbox, hub = unlimited, _in_doubt(make_hub, "slowly")
+    with ThreadPoolExecutor(1) as clicks:
+        with _held(hub):
+            sent = clicks.submit(hub.dana.post, "/report", report_form(hub))
+            time.sleep(0.7)
+        name = sent.result().incident
+    hub.finished_in_time(name)
+    assert_everything_once(hub, sandbox, name)
+    assert len(sandbox.calls("POST /incidents")) == 1, "the second would have been refused, as far as we know"
+
+
 @noted_or_not
 def test_sent_again_while_its_page_is_under_way_it_is_the_same(
     make_hub: Callable[..., Hub], unlimited: Sandbox, noted: bool

@@ -3,6 +3,7 @@
 done      committed, and then the connection broke
 undone    the connection broke before it was committed
 late      committed, three seconds later
+slowly    committed, after 0.6 seconds
 """
 
 import sys
@@ -31,11 +32,10 @@ def watch_commits(how: str) -> None:
             real(self)
             return
         BaseDatabaseWrapper._in_doubt = True  # type: ignore[attr-defined]
-        if how == "late":
-            time.sleep(3)
+        time.sleep({"late": 3.0, "slowly": 0.6}.get(how, 0.0))
         if how != "undone":
             real(self)
-        if how != "late":
+        if how.startswith(("done", "undone")):
             raise OperationalError("the connection broke")
 
     BaseDatabaseWrapper._commit = commit  # type: ignore[attr-defined]
