@@ -16,6 +16,8 @@ PAGERDUTY_SYNC, SLACK_SYNC = "pagerduty-sync", "slack-sync"
 POLL, POLL_LOG, CHANGED, DIRECTORY, MEMBERS = "poll", "log", "changed", "directory", "members"
 AT_ONCE = timedelta(0)
 PAUSE = timedelta(seconds=0.5)
+#: Only what waits for its own turn is run out of it: what failed may have been told to wait (Retry-After).
+OWN_TURN = Q(state=State.WAITING, attempts=0)
 
 
 def mark(which: Q) -> None:
@@ -30,9 +32,8 @@ def mark(which: Q) -> None:
 
 def wake() -> None:
     """Have what is stale read now, though not sooner than PAUSE after the last time: in a flood, once for many."""
-    just_read = When(state=State.WAITING, finished_at__gt=Now() - PAUSE, then=F("finished_at") + PAUSE)
-    waiting = When(state=State.WAITING, then=Now())
-    _periodic(CHANGED).update(run_at=Case(just_read, waiting, default=F("run_at")))
+    just_read = When(OWN_TURN, finished_at__gt=Now() - PAUSE, then=F("finished_at") + PAUSE)
+    _periodic(CHANGED).update(run_at=Case(just_read, When(OWN_TURN, then=Now()), default=F("run_at")))
     runner.wake()
 
 
@@ -42,17 +43,15 @@ def read_list_soon() -> None:
 
 
 def sooner(step: str, *, within: timedelta) -> None:
-    """Have a step run in so long at most; asked for again and again, it is not put off. What failed keeps its time: it
-    may have been told to wait (Retry-After)."""
-    waiting = _periodic(step).filter(state=State.WAITING, attempts=0)
+    """Have a step run in so long at most; asked for again and again, it is not put off."""
+    waiting = _periodic(step).filter(OWN_TURN)
     waiting.filter(run_at__gt=Now() + within).update(run_at=Now() + within)
     runner.wake()
 
 
 def read_people_again() -> None:
-    """Somebody wants PagerDuty's people and Slack's members read now. Only what waits for its own turn is: what failed
-    may have been told to wait (Retry-After), and between parts of the members there is a rest."""
-    own_turn = _periodic(DIRECTORY, MEMBERS).filter(state=State.WAITING, attempts=0)
+    """Somebody wants PagerDuty's people and Slack's members read now. Between parts of the members there is a rest."""
+    own_turn = _periodic(DIRECTORY, MEMBERS).filter(OWN_TURN)
     if MembersRead.objects.exclude(cursor="").exists():
         own_turn = own_turn.exclude(name=MEMBERS)
     own_turn.filter(run_at__gt=Now()).update(run_at=Now())
@@ -62,7 +61,7 @@ def read_people_again() -> None:
 def run_again(*steps: str, after: timedelta) -> None:
     """When these steps of the periodic work run next. One that is under way says so itself when it ends, so it is left
     alone; if it is just ending, that is waited for: the condition is no filter, or PostgreSQL would not wait."""
-    _periodic(*steps).update(run_at=Case(When(state=State.WAITING, then=Now() + after), default=F("run_at")))
+    _periodic(*steps).update(run_at=Case(When(OWN_TURN, then=Now() + after), default=F("run_at")))
 
 
 def _periodic(*steps: str) -> QuerySet[StepRow]:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from django.db import Error, InterfaceError, OperationalError, connection
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 
 from incident_central.database import now, release_connection, transaction
@@ -29,11 +29,11 @@ from incident_central.rows import fetch, fetch_all, insert, update, update_all
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=28)  # and a second at most until somebody looks
-HEARTBEAT = 5.0  # seconds
-#: A call may begin in this part of the lease: it ends, or times out, before somebody else takes over.
-SENDABLE = 15.0  # seconds
-GRACE = timedelta(seconds=2)  # for a row that was claimed a moment ago to reach its thread
+May = Callable[[], bool]
+# A second at most after a lease somebody looks. A row that was claimed a moment ago has GRACE to reach its thread.
+LEASE, GRACE = timedelta(seconds=28), timedelta(seconds=2)
+# Seconds after which leases are renewed; and in which a call may begin, so that it ends before somebody takes over.
+HEARTBEAT, SENDABLE = 5.0, 15.0
 # Rows claimed in one go; seconds for which a claimed row is not read again.
 AT_ONCE, FRESH = 64, 0.2
 # Only a job that is there already is passed over. Any other conflict, like a number that is handed out twice after a
@@ -75,12 +75,7 @@ def before_send() -> None:
 
 
 def begin(
-    workflow: Workflow,
-    key: str,
-    subject: object,
-    *,
-    begun_at: datetime | None = None,
-    may_start: Callable[[], bool] = lambda: True,
+    workflow: Workflow, key: str, subject: object, *, begun_at: datetime | None = None, may_start: May = lambda: True
 ) -> None:
     """Write the job and its steps, inside the caller's transaction; the first steps start when it commits.
 
@@ -219,22 +214,25 @@ class Runner:
         self._beat_at, self._session, self._last_at = began, session, at
 
     def _claim_due(self) -> list[Attempt]:
+        """What is due, claimed. None while it may not send: each would be refused, and put off for longer than the last
+        time."""
+        if not (self.may_send and self._due()[0].exists()):
+            return []
+        with transaction() as at:  # which waits for nobody's rows
+            rows, dead = self._due()  # whoever is dead cannot come back to life until this is committed
+            locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
+            return [self._take(row, at, dead.get(row.owner, 0.0)) for row in locked]
+
+    def _due(self) -> tuple[QuerySet[StepRow], dict[str, float]]:
         """Steps whose time has come, and steps under way with nobody behind them: an owner that died, a lease that ran
-        out, or an outcome that this very process could not write down. None while it may not send: each would be
-        refused, and put off for longer than the last time."""
+        out, or an outcome that this very process could not write down. And the owners that died."""
         owners = StepRow.objects.filter(state__in=UNDER_WAY).order_by().values_list("owner", flat=True).distinct()
         dead = self.ownership.dead(owners)
         mine = [attempt.row.pk for attempt in self._active.copy()]
         lost_by_us = Q(owner=self.ownership.owner, lease_until__lt=Now() + LEASE - GRACE)
         abandoned = Q(owner__in=dead) | Q(lease_until__lt=Now()) | lost_by_us
         due = Q(state=State.WAITING, run_at__lte=Now()) | (Q(state__in=UNDER_WAY) & abandoned & ~Q(pk__in=mine))
-        rows = self._rows.filter(due).order_by("pk")
-        if not (self.may_send and rows.exists()):
-            return []
-        with transaction() as at:  # which waits for nobody's rows
-            locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            mine = [attempt.row.pk for attempt in self._active.copy()]  # those too that began while this waited
-            return [self._take(row, at, dead.get(row.owner, 0.0)) for row in locked if row.pk not in mine]
+        return self._rows.filter(due).order_by("pk"), dead
 
     def _take(self, row: StepRow, at: datetime, dead_for: float) -> Attempt:
         """In doubt since its owner died: what that one sent has been on its way for so long already. Where it was in
@@ -248,8 +246,7 @@ class Runner:
     def _until_next(self) -> float:
         """Seconds until a step is due or an owner may be found dead, at most one: other processes write rows, too."""
         next_up = self._rows.filter(state=State.WAITING).order_by("run_at").values_list("run_at", Now()).first()
-        due_in = 1.0 if next_up is None else max(0.01, (next_up[0] - next_up[1]).total_seconds())
-        return min(due_in, self.ownership.decides_in)
+        return min(self.ownership.decides_in, max(0.01, (next_up[0] - next_up[1]).total_seconds()) if next_up else 1.0)
 
     # ── one try ───────────────────────────────────────────────────────────────────────────────────
 
@@ -303,11 +300,11 @@ class Runner:
         try:
             record = attempt.step.look(attempt.subject) if attempt.step.look and attempt.doubtful else None
         except CallFailed as error:
-            # The calls themselves wait for as long as they were told; what is done all the same after a while need not.
-            error.retry_after = None if attempt.step.look_at_most else error.retry_after
-            doubted_for = attempt.now() - (row.doubtful_since or attempt.at)
-            if row.by_hand or (attempt.step.look_at_most and doubted_for > attempt.step.look_at_most):
+            at_most, doubted_for = attempt.step.look_at_most, attempt.now() - (row.doubtful_since or attempt.at)
+            if row.by_hand or (at_most and doubted_for > at_most):
                 return None
+            if at_most:  # what is done all the same after a while waits no longer than that
+                error.retry_after = min(error.retry_after or 0.0, (at_most - doubted_for).total_seconds())
             raise
         attempt.doubtful = False
         return record
@@ -330,11 +327,10 @@ class Runner:
         """Write down the error and when it is tried next, or that a person has to decide."""
         with transaction() as at:
             row = _ours(attempt, held=True)
-            row.attempts, row.error = row.attempts + 1, str(error)
+            row.state, row.attempts, row.error = State.WAITING, row.attempts + 1, str(error)
             if not attempt.doubtful:  # once in doubt it stays so: what was looked for may come late
                 row.doubtful_since = at if error.doubtful or row.doubtful_since else None
-            pause = timedelta(seconds=error.pause(row.attempts, slowest=attempt.step.slowest_retry))
-            row.state, row.run_at = State.WAITING, at + pause
+            row.run_at = at + timedelta(seconds=error.pause(row.attempts, slowest=attempt.step.slowest_retry))
             if row.by_hand or attempt.step.amend(attempt.subject, error):
                 row.run_at = at
             elif error.permanent and not attempt.step.never_give_up:

@@ -140,7 +140,7 @@ PROTECTIONS = (
     Protection(
         "where it may not be looked for, a page in doubt leaves after half a minute",
         RUNNER,
-        "error.retry_after = None if attempt.step.look_at_most else error.retry_after",
+        "error.retry_after = min(error.retry_after or 0.0, (at_most - doubted_for).total_seconds())",
         "pass",
         f"{FAULTS}test_where_it_may_not_be_looked_for_a_page_leaves_after_half_a_minute[sqlite]",
     ),
@@ -537,22 +537,8 @@ PROTECTIONS = (
     Protection(
         "what runs here is not taken for lost",
         RUNNER,
-        """ & abandoned & ~Q(pk__in=mine))
-        rows = self._rows.filter(due).order_by("pk")
-        if not (self.may_send and rows.exists()):
-            return []
-        with transaction() as at:  # which waits for nobody's rows
-            locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            mine = [attempt.row.pk for attempt in self._active.copy()]  # those too that began while this waited
-""",
-        """ & abandoned)
-        rows = self._rows.filter(due).order_by("pk")
-        if not (self.may_send and rows.exists()):
-            return []
-        with transaction() as at:
-            locked = rows.select_related("job").select_for_update(skip_locked=True, of=("self",))[:AT_ONCE]
-            mine = []
-""",
+        " & abandoned & ~Q(pk__in=mine))",
+        " & abandoned)",
         f"{FAULTS}test_a_step_may_take_longer_than_a_process_may_be_frozen[sqlite]",
     ),
     Protection(

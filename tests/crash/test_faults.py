@@ -17,6 +17,7 @@ from tests.crash.account import assert_each_once
 from tests.crash.lives import Lives
 from tests.crash.replicas import all_finished, report_all
 from tests.crash.test_worker import on_postgresql, on_sqlite
+from tests.pagerduty import act, subscribe
 from tests.processes import Hub, Json, Sandbox, eventually
 from tests.test_trouble import assert_everything_once, report
 
@@ -407,3 +408,47 @@ def test_what_it_was_told_to_wait_for_is_remembered_over_a_restart(
     refused, made = sandbox.calls(method)
     assert made["arrived_at"] >= refused["finished_at"] + 7
     assert_everything_once(hub, sandbox, name)
+
+
+def test_told_to_wait_while_it_looks_for_a_page_it_does_not_look_sooner_after_a_restart(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    limited = sandbox.fault("pagerduty", "429", method="GET /incidents", seconds=9)
+    name = _page_in_doubt(hub, sandbox, "answer-lost")
+    eventually(lambda: _looks(sandbox, name) and hub.steps(name)["page"]["state"] == "waiting")
+    hub.kill()
+    (refused,) = _looks(sandbox, name)
+    sandbox.control(f"/faults/{limited}", method="DELETE")
+    hub.start()
+    hub.finished(name)
+    # None at all where the poll, which asks another question, found the page meanwhile.
+    assert all(look["arrived_at"] >= refused["finished_at"] + 9 for look in _looks(sandbox, name)[1:])
+    assert_everything_once(hub, sandbox, name)
+
+
+def _looks(sandbox: Sandbox, name: str) -> list[Json]:
+    return [call for call in sandbox.calls("GET /incidents") if name in str(call["query"])]
+
+
+def test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_after_a_restart(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    subscribe(hub, sandbox)
+    name = report(hub)
+    hub.finished(name)
+    eventually(lambda: hub.incident(name)["stale_since"] is None)
+    page, method = sandbox.page_of(name), "GET /incidents/{id}"
+    sandbox.fault("pagerduty", "429", method=method, times=1, seconds=12)
+    act(sandbox, page["id"], "note", "Mei Tanaka", content="First")
+    (refused,) = eventually(lambda: [call for call in sandbox.calls(method) if call["status"] == 429])
+    eventually(lambda: hub.rows("SELECT attempts FROM jobs_step WHERE name = 'changed' AND attempts > 0"))
+    hub.kill()
+    hub.start()
+    act(sandbox, page["id"], "note", "Mei Tanaka", content="Second")
+    again = eventually(lambda: [call for call in sandbox.calls(method) if call["id"] > refused["id"]], within=30)
+    assert again[0]["arrived_at"] >= refused["finished_at"] + 12
+    assert "Second" in hub.dana.get(f"/incidents/{name}").text
