@@ -1,13 +1,40 @@
-"""How calls to PagerDuty and Slack travel: for how long, over which connections, and what it means where one fails."""
+"""How calls to PagerDuty and Slack travel: whether they may leave, for how long, over which connections, and what it
+means where one fails."""
+
+from contextvars import ContextVar
 
 import httpx2
 
-from incident_central.integrations.base import IntegrationError
+from incident_central.integrations.base import BeforeSend, IntegrationError
 
 #: Connecting, and each read or write, in seconds. A call must end well within a step's lease.
 TIMEOUT = httpx2.Timeout(9, connect=4)
 #: Kept open: a new TLS handshake costs more than all our own work.
 CONNECTIONS = httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90)
+
+_asked: ContextVar[tuple[BeforeSend, ...]] = ContextVar("asked")
+
+
+def ask_before_leaving(*asked: BeforeSend) -> None:
+    """Ask them at once, and again just before each request of this thread's call leaves."""
+    _asked.set(asked)
+    _ask_all()
+
+
+def watch(request: httpx2.Request) -> None:
+    """A client's hook for its requests."""
+    request.extensions["trace"] = _on_its_way
+
+
+def _on_its_way(event: str, info: object) -> None:
+    if event.endswith("send_request_headers.started"):
+        # The connection stands, and nothing has left: to look up its name, to connect and TLS may have taken any time.
+        _ask_all()
+
+
+def _ask_all() -> None:
+    for ask in _asked.get():
+        ask()
 
 
 def network_error(tool: str, cause: BaseException | None, *, writes: bool) -> IntegrationError:

@@ -53,6 +53,9 @@ RESOURCES = "tests/crash/test_resources.py::"
 UPGRADE = "tests/crash/test_upgrade.py::test_what_one_version_began_the_next_ones_finish[sqlite]"
 WORKERS = "tests/crash/test_worker.py::test_the_web_answers_and_whichever_worker_lives_pages[postgresql]"
 
+# Guarded twice, since it asks two things.
+ASKED_AGAIN = "        _ask_all()\n"
+
 
 @dataclass(frozen=True)
 class Protection:
@@ -443,6 +446,13 @@ PROTECTIONS = (
         f"{TROUBLE}test_no_call_leaves_before_its_retry_after[sqlite]",
     ),
     Protection(
+        "also those that are still connecting",
+        HTTP,
+        ASKED_AGAIN,
+        "        pass\n",
+        f"{FAULTS}test_what_is_still_connecting_when_slack_limits_us_does_not_leave_before_its_retry_after[sqlite]",
+    ),
+    Protection(
         "PagerDuty's client does not wait by itself",
         CALLS,
         "        self.retry = {429: 1}",
@@ -582,6 +592,13 @@ PROTECTIONS = (
         "clock() > attempt.deadline or (runner is not None and not runner.may_send)",
         "clock() > attempt.deadline",
         f"{GONE}test_what_was_begun_before_is_not_sent_by_who_cannot_show_that_it_lives",
+    ),
+    Protection(
+        "nor is what was still connecting",
+        HTTP,
+        ASKED_AGAIN,
+        "        pass\n",
+        f"{GONE}test_what_was_still_connecting_is_not_sent_by_who_cannot_show_that_it_lives",
     ),
     Protection(
         "who is frozen in a transaction lets go of its locks",

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from tests.crash.relay import Relay
 from tests.crash.replicas import all_finished, report_all
+from tests.crash.slow_names import WAITS
 from tests.crash.test_worker import on_postgresql, on_sqlite
 from tests.processes import Browser, Cluster, Hub, Json, Sandbox, eventually, postgresql_binaries, report_form
 from tests.test_journal import LONG
@@ -149,6 +150,32 @@ def test_what_was_begun_before_is_not_sent_by_who_cannot_show_that_it_lives(
             time.sleep(5)  # by then threads were free for the others
             assert len(_writes(sandbox, "conversations.create")) == sent
     sandbox.mend()
+    for name in names:
+        hub.finished(name)
+        assert_everything_once(hub, sandbox, name)
+
+
+def test_what_was_still_connecting_is_not_sent_by_who_cannot_show_that_it_lives(
+    make_own: Callable[..., Hub], unlimited: Sandbox, tmp_path: Path
+) -> None:
+    """It was asked whether it might be sent before its name was looked up, which took longer than its session lived."""
+    sandbox, hub, no_names = unlimited, make_own(), tmp_path / "no-names"
+    hub.launcher = ("tests.crash.slow_names", str(no_names))
+    hub.start()
+    for tool in ("pagerduty", "slack"):  # the connections that it has kept end
+        sandbox.fault(tool, "down")
+    no_names.touch()
+    sandbox.mend()
+    names = report_all([hub], each=3)
+    eventually(lambda: hub.log.count(WAITS) >= 2 * len(names))
+    with psycopg.connect(hub.database_url, autocommit=True) as session:
+        ((pid, number),) = session.execute(HOLDERS).fetchall()
+        with _waiting_for(hub, number):
+            session.execute("SELECT pg_terminate_backend(%s)", [pid])
+            eventually(lambda: "shows that this process lives broke" in hub.log)
+            no_names.unlink()
+            time.sleep(3)  # by then it would have been sent
+            assert _writes(sandbox) == []
     for name in names:
         hub.finished(name)
         assert_everything_once(hub, sandbox, name)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from tests.clocks import put_ahead, put_right
 from tests.crash.account import assert_each_once
 from tests.crash.lives import Lives
 from tests.crash.replicas import all_finished, report_all
+from tests.crash.slow_names import WAITS
 from tests.crash.test_worker import on_postgresql, on_sqlite
 from tests.pagerduty import act, subscribe
 from tests.processes import Hub, Json, Sandbox, eventually
@@ -96,6 +98,31 @@ def test_slack_hangs_under_twenty_reports_and_every_page_leaves_at_once(
     assert hub.answers("/readyz")
     sandbox.mend()
     eventually(lambda: all_finished(hub), within=60)
+    assert_each_once(hub, sandbox, names)
+
+
+@on_sqlite
+def test_what_is_still_connecting_when_slack_limits_us_does_not_leave_before_its_retry_after(
+    make_hub: Callable[..., Hub], unlimited: Sandbox, tmp_path: Path
+) -> None:
+    """Connections that are there are taken by the first calls; those that need a new one wait for its name."""
+    sandbox, hub, no_names = unlimited, make_hub(), tmp_path / "no-names"
+    hub.launcher = ("tests.crash.slow_names", str(no_names))
+    hub.start()
+    eventually(lambda: sandbox.calls("users.list"))
+    sandbox.control("/latency", {"slack": 1.5})
+    sandbox.fault("slack", "429", method="conversations.create", seconds=6, times=1)
+    no_names.touch()
+    names = report_all([hub], each=14)
+    eventually(lambda: hub.rows("SELECT id FROM jobs_step WHERE name = 'open_channel' AND error LIKE '%429%'"))
+    told = time.time()
+    assert hub.log.count(WAITS) >= 8
+    no_names.unlink()
+    sandbox.control("/latency", {"slack": 0})
+    eventually(lambda: all_finished(hub), within=40)
+    calls = sandbox.calls("conversations.create")
+    (refused,) = (call for call in calls if call["status"] == 429)
+    assert not [call for call in calls if told < call["arrived_at"] < refused["finished_at"] + 6]
     assert_each_once(hub, sandbox, names)
 
 

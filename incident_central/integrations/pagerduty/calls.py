@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx2
 import pagerduty
 
 from incident_central.integrations.base import BeforeSend, Closed, IntegrationError, ahead, seconds_to_wait
-from incident_central.integrations.http import CONNECTIONS, TIMEOUT, network_error
+from incident_central.integrations.http import CONNECTIONS, TIMEOUT, ask_before_leaving, network_error, watch
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -35,6 +36,7 @@ class Calls:
 
     def __init__(self, *, api_key: str, from_email: str, api_url: str, before_send: BeforeSend) -> None:
         self._closed = Closed("PagerDuty")
+        self._before_send = before_send
         self._spare_until = 0.0
         #: What the last answer said of PagerDuty's limit: requests left, and how many there are a minute.
         self.limit: tuple[float, float] | None = None
@@ -45,7 +47,7 @@ class Calls:
             default_from=from_email,
             base_url=api_url,
             event_hooks={
-                "request": [lambda request: before_send(), _note_time],
+                "request": [watch, _note_time],
                 "response": [self._heed_limit, self._heed_clock],
             },
             limits=CONNECTIONS,
@@ -89,7 +91,7 @@ class Calls:
         self._once(f"{method} {path}", press, writes=True)
 
     def _once(self, call: str, request: Callable[[], T], *, writes: bool) -> T:
-        self._closed.check(call)
+        ask_before_leaving(partial(self._closed.check, call), self._before_send)
         try:
             return request()
         except pagerduty.Error as error:

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Set
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 from urllib.request import Request
 
@@ -18,7 +19,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from incident_central.integrations.base import BeforeSend, Closed, IntegrationError, ahead, seconds_to_wait
-from incident_central.integrations.http import CONNECTIONS, TIMEOUT, network_error
+from incident_central.integrations.http import CONNECTIONS, TIMEOUT, ask_before_leaving, network_error, watch
 
 Json = dict[str, Any]
 
@@ -64,8 +65,7 @@ class Calls:
         self, method: str, *, writes: bool = False, allowed: Set[str] | None = frozenset(), **arguments: Any
     ) -> Json:
         """One request. An error in `allowed` is returned instead of raised; None allows every refusal of Slack's."""
-        self._closed.check(method)
-        self._before_send()
+        ask_before_leaving(partial(self._closed.check, method), self._before_send)
         asked_at = time.time()
         try:
             response = self._web.api_call(method, **_encoded(method, arguments))
@@ -122,6 +122,7 @@ class _Web(WebClient):
         super().__init__(token, base_url=base_url, retry_handlers=[])
         self._kept = httpx2.Client(
             timeout=TIMEOUT,
+            event_hooks={"request": [watch]},
             limits=CONNECTIONS,
             trust_env=not base_url.startswith("http://"),
         )
