@@ -140,16 +140,39 @@ def test_a_service_that_refuses_the_page_is_tried_again_and_the_channel_opens(hu
     assert_everything_once(hub, sandbox, name)
 
 
-def test_no_call_leaves_before_its_retry_after(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("status", [302, 403, 407])
+def test_a_proxy_that_answers_in_pagerdutys_place_for_a_moment_ends_no_tries(
+    make_hub: Callable[..., Hub], sandbox: Sandbox, status: int
+) -> None:
+    """As its refusals, the page would be tried again after 45 seconds at the earliest, and the note by nobody."""
     hub = make_hub()
     hub.start()
-    sandbox.fault("slack", "429", method="conversations.create", times=1, seconds=3)
-    first, second = report(hub), report(hub)
+    for method in ("POST /incidents", "POST /incidents/{id}/notes"):
+        sandbox.fault("pagerduty", "html", method=method, status=status, times=2)
+    name = report(hub)
+    error = eventually(lambda: hub.steps(name)["page"]["error"])
+    assert error.startswith(f"Something between us and PagerDuty answered in its place ({status} ")
+    hub.finished(name)
+    assert_everything_once(hub, sandbox, name)
+
+
+@pytest.mark.parametrize("kind", ["429", "503"])
+@pytest.mark.parametrize("step", ["open_channel", "page"])
+def test_no_call_leaves_before_its_retry_after(
+    make_hub: Callable[..., Hub], sandbox: Sandbox, step: str, kind: str
+) -> None:
+    """The second is reported when the first was told to wait."""
+    (provider, method), hub = WRITES[step], make_hub()
+    hub.start()
+    sandbox.fault(provider, kind, method=method, times=1, seconds=4)
+    first = report(hub)
+    eventually(lambda: hub.steps(first)[step]["error"])
+    second = report(hub)
     hub.finished(first)
     hub.finished(second)
-    calls = sandbox.calls("conversations.create")
-    refused = next(call for call in calls if call["status"] == 429)
-    assert [call for call in calls if refused["finished_at"] < call["arrived_at"] < refused["finished_at"] + 3] == []
+    calls = sandbox.calls(method)
+    refused = next(call for call in calls if str(call["status"]) == kind)
+    assert [call for call in calls if refused["finished_at"] < call["arrived_at"] < refused["finished_at"] + 4] == []
 
 
 def test_however_often_slack_limited_us_a_step_is_tried_again_within_about_a_minute(

@@ -126,7 +126,7 @@ def _channel_names(incident: Incident) -> list[str]:
 
 def slack_failed(incident: Incident, error: CallFailed) -> bool:
     """Where Slack does not answer, have that seen on every page soon. To be told to wait is an answer."""
-    if not error.permanent and error.retry_after is None:
+    if not error.permanent and error.code != "429":
         connection.on_commit(lambda: stale.sooner(stale.MEMBERS, within=timedelta(seconds=1)), robust=True)
     return False
 

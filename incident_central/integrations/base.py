@@ -26,12 +26,13 @@ class IntegrationError(CallFailed):
 BeforeSend = Callable[[], None]
 
 
-#: A tool that asks for longer than this is misunderstood, or stands behind something that is broken.
+#: A tool that asks for longer than this is misunderstood, or stands behind something that is broken: a page must not
+#: wait for a day because a gateway's maintenance page says so.
 LONGEST_WAIT = 900.0  # seconds
 
 
 def seconds_to_wait(text: object) -> float | None:
-    """What a Retry-After header says, if it makes sense."""
+    """What a Retry-After header says, if it makes sense: LONGEST_WAIT at most."""
     try:
         seconds = float(str(text))
     except ValueError:
@@ -50,7 +51,7 @@ def ahead(date: float, *, asked_at: float, answered_at: float) -> float:
 
 
 class Closed:
-    """Keeps calls of one kind back until the moment that the tool named in a 429: not one leaves before."""
+    """Keeps calls of one kind back until the moment that the tool named in a Retry-After: not one leaves before."""
 
     def __init__(self, tool: str) -> None:
         self._tool = tool
@@ -66,7 +67,7 @@ class Closed:
         with self._lock:
             left = self._until.get(call, 0) - time.monotonic()
         if left > 0:
-            said = f"{self._tool} limits how often we may call it, and asked us to wait {math.ceil(left)} s."
+            said = f"{self._tool} asked us to wait with calls of this kind, for {math.ceil(left)} s more."
             raise IntegrationError(said, code="429", retry_after=left)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from incident_central.sandbox.process import Sandbox
 
 Given = dict[str, Any]
-NUMBERS = ("every", "times", "seconds", "until")
+NUMBERS = ("every", "times", "seconds", "until", "status")
 MOST_IN_A_FLOOD = 20_000
 
 

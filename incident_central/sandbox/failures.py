@@ -15,7 +15,8 @@ EFFECTS = {
     "429": "It says that there were too many calls, and to come back in {seconds:g} seconds.",
     "429-bare": "It says that there were too many calls, and nothing else.",
     "500": "It answers with an error of its own (500).",
-    "html": "It answers with a web page instead of data.",
+    "503": "It answers that it is not available (503), and to come back in {seconds:g} seconds.",
+    "html": "It answers with a web page instead of data ({status}).",
     "html-200": "It answers with a web page instead of data, as if all were well.",
     "gateway-timeout": "It does the work, and a gateway in between says that it took too long (504).",
     "truncated": "It does the work, and its answer breaks off in the middle.",
@@ -94,7 +95,9 @@ def in_words(fault: Fault) -> tuple[str, str]:
     """A heading and a sentence about a fault that is on."""
     failure = failure_of(fault)
     heading = failure.label if failure else f"{NAMES[fault.provider]}: {fault.kind}"
-    effect = EFFECTS[fault.kind].format(seconds=fault.seconds, needed=fault.needed or "that it needs")
+    effect = EFFECTS[fault.kind].format(
+        seconds=fault.seconds, status=fault.status, needed=fault.needed or "that it needs"
+    )
     limits = [
         f"Only on {fault.method}." if fault.method != "*" else "",
         f"One call in {fault.every}." if fault.every > 1 else "",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 # Kinds that the provider words itself: answered without doing the work.
-WORDED = ("429", "429-bare", "500", "html", "missing-scope", "unauthorized")
+WORDED = ("429", "429-bare", "500", "503", "html", "missing-scope", "unauthorized")
+HTML = "html"
 HTML_200 = "html-200"  # as "html", but with the status of success, as a proxy's sign-in page comes
 # Kinds that the server does with the connection.
 DOWN, HUNG, SLOW, RESET = "down", "hung", "slow", "reset"
@@ -31,7 +33,7 @@ class Fault:
     `every`: one matching call in so many. `times`: at most so many calls, None is no end. `until`: epoch
     seconds of the sandbox's clock at which it ends by itself. `reads`: False spares calls that only read.
     `seconds`: how long SLOW and LATE last, by how much DELAYED and SHUFFLED come later, and what Retry-After says.
-    `needed`: the scope that a missing-scope names.
+    `needed`: the scope that a missing-scope names. `status`: that of the web page that HTML answers.
     """
 
     provider: str
@@ -43,6 +45,7 @@ class Fault:
     until: float | None = None
     reads: bool = True
     needed: str = ""
+    status: int = 502
     id: str = ""
     seen: int = 0
     used: int = 0
@@ -56,6 +59,7 @@ class Fault:
             raise ValueError(f"kind is {self.kind!r}. Choose one of: {', '.join(kinds)}.")
         if self.every < 1 or (self.times is not None and self.times < 1) or self.seconds < 0:
             raise ValueError("every and times are at least 1, seconds at least 0.")
+        HTTPStatus(self.status)  # a ValueError that says what is wrong, too
 
     @property
     def refuses_connections(self) -> bool:
@@ -64,7 +68,7 @@ class Fault:
         return self.kind == DOWN and everything
 
     def as_json(self) -> dict[str, object]:
-        names = ("id", "provider", "method", "kind", "every", "times", "seconds", "until", "reads", "needed")
+        names = ("id", "provider", "method", "kind", "every", "times", "seconds", "until", "reads", "needed", "status")
         return {name: getattr(self, name) for name in (*names, "seen", "used")}
 
 

@@ -14,6 +14,7 @@ from incident_central.sandbox.faults import (
     ANSWER_LOST_HANG,
     DOWN,
     GATEWAY_TIMEOUT,
+    HTML,
     HTML_200,
     HUNG,
     LATE,
@@ -92,9 +93,10 @@ class Gate:
 
     def _faulty(self, request: Request, call: Call, fault: Fault, client_left: Callable[[], bool]) -> Response:
         if fault.kind in WORDED:
-            return _noted(call, self.api.fault_response(fault.kind, fault))
+            response = self.api.fault_response(fault.kind, fault)
+            return _noted(call, replace(response, status=fault.status) if fault.kind == HTML else response)
         if fault.kind == HTML_200:
-            return _noted(call, replace(self.api.fault_response("html", fault), status=200))
+            return _noted(call, replace(self.api.fault_response(HTML, fault), status=200))
         if fault.kind in (DOWN, RESET):
             raise Lost
         if fault.kind == HUNG:
@@ -109,7 +111,7 @@ class Gate:
             fault.lifted.wait(fault.seconds)
             return response
         if fault.kind == GATEWAY_TIMEOUT:
-            return replace(self.api.fault_response("html", fault), status=504)
+            return replace(self.api.fault_response(HTML, fault), status=504)
         if fault.kind == TRUNCATED:
             raise Lost(part=response)
         if fault.kind == ANSWER_LOST_HANG:

@@ -410,6 +410,13 @@ PROTECTIONS = (
         f"{FAULTS}test_one_call_in_ten_fails_in_one_way_or_another[sqlite]",
     ),
     Protection(
+        "a web page in PagerDuty's place is not PagerDuty's refusal",
+        CALLS,
+        "    if not _is_pagerdutys(response, answer):\n",
+        "    if False:\n",
+        f"{TROUBLE}test_a_proxy_that_answers_in_pagerdutys_place_for_a_moment_ends_no_tries[sqlite-403]",
+    ),
+    Protection(
         "after four hours a person is asked first",
         RUNNER,
         "            elif row.ask_at is not None and row.ask_at < at:\n"
@@ -443,7 +450,22 @@ PROTECTIONS = (
         BASE,
         "        if left > 0:\n",
         "        if left > LONGEST_WAIT:\n",
-        f"{TROUBLE}test_no_call_leaves_before_its_retry_after[sqlite]",
+        f"{TROUBLE}test_no_call_leaves_before_its_retry_after[sqlite-open_channel-429]",
+    ),
+    Protection(
+        "whatever the status that comes with it, from PagerDuty",
+        CALLS,
+        "            failure.retry_after = _retry_after(error.response)\n",
+        "            if error.response.status_code == 429:\n"
+        "                failure.retry_after = _retry_after(error.response)\n",
+        f"{TROUBLE}test_no_call_leaves_before_its_retry_after[sqlite-page-503]",
+    ),
+    Protection(
+        "and from Slack",
+        SLACK_CALLS,
+        "            failure.retry_after = ",
+        "            failure.retry_after = None if error.response.status_code == 503 else ",
+        f"{TROUBLE}test_no_call_leaves_before_its_retry_after[sqlite-open_channel-503]",
     ),
     Protection(
         "also those that are still connecting",

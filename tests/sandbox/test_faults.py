@@ -84,6 +84,7 @@ def test_a_fault_can_end_by_itself(sandbox: RunningSandbox, raw: httpx2.Client) 
         ("429", 429, True),
         ("429-bare", 429, False),
         ("500", 500, True),
+        ("503", 503, True),
         ("html", 502, False),
         ("html-200", 200, False),
         ("unauthorized", 401, True),

@@ -98,6 +98,7 @@ class Calls:
             if error.response is None:
                 raise network_error("PagerDuty", error.__cause__, writes=writes) from error
             failure = _error(error.response, writes=writes)
+            failure.retry_after = _retry_after(error.response)
             if failure.retry_after is not None:
                 self._closed.until(call, seconds=failure.retry_after)
             raise failure from error
@@ -164,10 +165,8 @@ def _note_time(request: httpx2.Request) -> None:
 def _error(response: httpx2.Response, *, writes: bool) -> IntegrationError:
     """What PagerDuty said, in a sentence. Its error bodies come in several shapes. (fact sheet section 5)"""
     status, code, detail = response.status_code, str(response.status_code), ""
-    try:
-        error = response.json().get("error", {})
-    except (ValueError, AttributeError):
-        error = {}
+    answer = _answer(response)
+    error = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(error, str):
         detail = error
     elif isinstance(error, dict):
@@ -179,9 +178,15 @@ def _error(response: httpx2.Response, *, writes: bool) -> IntegrationError:
             "PagerDuty answered something that is not its API's answer.", code="unreadable", doubtful=writes
         )
     if status == 429:
-        return IntegrationError(said, code="429", retry_after=_seconds_to_reset(response))
+        return IntegrationError(said, code="429")
     if status >= 500 or status == 408:
         return IntegrationError(said, code=code, doubtful=writes)
+    if not _is_pagerdutys(response, answer):
+        said = (
+            f"Something between us and PagerDuty answered in its place ({status} {response.reason_phrase}), such as a "
+            "proxy. If that goes on, ask whoever looks after the network."
+        )
+        return IntegrationError(said, code="unreadable", doubtful=writes)
     if DUPLICATE in detail:
         return IntegrationError("PagerDuty has this page already; looking for it.", code="duplicate", doubtful=True)
     if status == 401:
@@ -189,6 +194,22 @@ def _error(response: httpx2.Response, *, writes: bool) -> IntegrationError:
     if status in (401, 402, 403, 404) and code != ACCOUNT_EXPIRED:
         code = str(status)
     return IntegrationError(said, code=code, permanent=True)
+
+
+def _answer(response: httpx2.Response) -> object:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _is_pagerdutys(response: httpx2.Response, answer: object) -> bool:
+    """Whether a refusal is PagerDuty's own word: in JSON, without a body, or, of a key, in plain text. It never leads
+    elsewhere, and asks nobody to sign in at a proxy."""
+    if response.status_code < 400 or response.status_code == 407:
+        return False
+    in_text = response.status_code == 401 and "html" not in response.headers.get("Content-Type", "")
+    return isinstance(answer, dict) or in_text or not response.content
 
 
 def _texts(errors: object) -> Iterable[str]:
@@ -199,8 +220,9 @@ def _texts(errors: object) -> Iterable[str]:
     return [str(error) for error in errors] if isinstance(errors, list) else []
 
 
-def _seconds_to_reset(response: httpx2.Response) -> float | None:
-    for name in ("retry-after", "ratelimit-reset"):
-        if (seconds := seconds_to_wait(response.headers.get(name))) is not None:
-            return seconds
-    return None
+def _retry_after(response: httpx2.Response) -> float | None:
+    """What any failure may say. PagerDuty itself documents none; its 429 says when its limit is over. (section 4)"""
+    told = seconds_to_wait(response.headers.get("retry-after"))
+    if told is None and response.status_code == 429:
+        return seconds_to_wait(response.headers.get("ratelimit-reset"))
+    return told

@@ -75,6 +75,7 @@ class Calls:
             self._heed(error.response.headers, asked_at)
             answer = error.response.data
             failure = _failure(error, writes=writes)
+            failure.retry_after = seconds_to_wait(_header(error.response.headers, "retry-after"))
             if failure.retry_after is not None:
                 self._closed.until(method, seconds=failure.retry_after)
             if not failure.permanent or not isinstance(answer, dict):
@@ -154,9 +155,7 @@ def _failure(error: SlackApiError, *, writes: bool) -> IntegrationError:
     response = error.response
     word = response.data.get("error", "") if isinstance(response.data, dict) else ""
     if response.status_code == 429 or word in ("ratelimited", "rate_limited"):
-        return IntegrationError(
-            "Slack said 429 Too Many Requests.", code="429", retry_after=_retry_after(response.headers)
-        )
+        return IntegrationError("Slack said 429 Too Many Requests.", code="429")
     if response.status_code >= 500 or word in TRY_AGAIN:
         said = f"Slack said {word or response.status_code}: trouble on its side."
         return IntegrationError(said, code=word or str(response.status_code), doubtful=writes)
@@ -176,7 +175,3 @@ def refusal(answer: Json) -> IntegrationError:
     else:
         meaning = MEANING.get(word) or "; ".join((answer.get("response_metadata") or {}).get("messages") or ())
     return IntegrationError(f"Slack said {word}" + (f": {meaning}." if meaning else "."), code=word, permanent=True)
-
-
-def _retry_after(headers: Json) -> float | None:
-    return seconds_to_wait(_header(headers, "retry-after"))

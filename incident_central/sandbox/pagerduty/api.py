@@ -120,7 +120,8 @@ class PagerDutyApi:
         return response
 
     def fault_response(self, kind: str, fault: Fault) -> Response:
-        """PagerDuty's words for a fault: limits without Retry-After, since it documents none."""
+        """PagerDuty's words for a fault: limits without Retry-After, since it documents none. What stands before it may
+        send one with a 503."""
         seconds = max(1, round(fault.seconds))
         limits = {"ratelimit-limit": "960", "ratelimit-remaining": "0", "ratelimit-reset": str(seconds)}
         text = {"Content-Type": "text/html"}
@@ -128,7 +129,8 @@ class PagerDutyApi:
             "429": lambda: refused(429, 2020, "Rate Limit Exceeded", headers=limits).response,
             "429-bare": lambda: Response(429, b"Too Many Requests\n", {"Content-Type": "text/plain"}),
             "500": lambda: refused(500, 2000, "Internal Error").response,
-            "html": lambda: Response(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", text),
+            "503": lambda: refused(503, 2000, "Internal Error", headers={"Retry-After": str(seconds)}).response,
+            "html": lambda: Response(502, b"<html><body><h1>This is a proxy</h1></body></html>", text),
             "missing-scope": lambda: refused(403, 2010, "Access Denied", []).response,
             "unauthorized": self._unauthorized,
         }[kind]()

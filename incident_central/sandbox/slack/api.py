@@ -66,6 +66,9 @@ class SlackApi:
             return _too_many_requests(fault.seconds)
         if kind == "429-bare":
             return Response(429, b"Too many requests", {"Content-Type": "text/plain"})
+        if kind == "503":
+            headers = {"Retry-After": str(max(1, math.ceil(fault.seconds)))}
+            return Response.json({"ok": False, "error": "service_unavailable"}, status=503, headers=headers)
         if kind == "html":
             page = b"<!doctype html><title>Slack</title><h1>Something went wrong on our side</h1>"
             return Response(502, page, {"Content-Type": "text/html; charset=utf-8"})
