@@ -98,6 +98,22 @@ def test_answers_that_never_come_after_the_work_was_done_double_nothing(hub: Hub
     assert_everything_once(hub, sandbox, name)
 
 
+def test_answers_that_drip_are_given_up_and_what_was_done_is_found(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    """No byte is late, so no read times out, and all of it would take half an hour."""
+    hub = make_hub()
+    hub.start()
+    calls = {"POST /incidents": "pagerduty", "conversations.create": "slack"}
+    for method, provider in calls.items():
+        sandbox.fault(provider, "drip", method=method, times=1, seconds=4)
+    name = report(hub)
+    eventually(lambda: hub.steps(name)["page"]["error"] == "PagerDuty did not answer in time.")
+    hub.finished(name)
+    assert_everything_once(hub, sandbox, name)
+    assert {method: len(sandbox.calls(method)) for method in calls} == dict.fromkeys(calls, 1)
+
+
 def test_a_page_that_is_not_listed_for_some_seconds_is_found_and_not_sent_twice(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.control("/switches", {"pagerduty": {"listed_after": "2"}})
     sandbox.fault("pagerduty", "answer-lost", method="POST /incidents", times=1)

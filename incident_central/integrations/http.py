@@ -1,18 +1,26 @@
 """How calls to PagerDuty and Slack travel: whether they may leave, for how long, over which connections, and what it
 means where one fails."""
 
+import time
+from collections.abc import Mapping
 from contextvars import ContextVar
+from typing import Any
 
 import httpx2
 
 from incident_central.integrations.base import BeforeSend, IntegrationError
 
-#: Connecting, and each read or write, in seconds. A call must end well within a step's lease.
+#: Connecting, and each read or write, in seconds.
 TIMEOUT = httpx2.Timeout(9, connect=4)
+#: Seconds from a request's first byte to the last of its answer, however it comes: a call that leaves in the first part
+#: of a step's lease ends within it.
+ANSWERED_WITHIN = 12.0
 #: Kept open: a new TLS handshake costs more than all our own work.
 CONNECTIONS = httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90)
 
+# Of this thread's call.
 _asked: ContextVar[tuple[BeforeSend, ...]] = ContextVar("asked")
+_answered_by: ContextVar[float] = ContextVar("answered_by")
 
 
 def ask_before_leaving(*asked: BeforeSend) -> None:
@@ -26,10 +34,25 @@ def watch(request: httpx2.Request) -> None:
     request.extensions["trace"] = _on_its_way
 
 
-def _on_its_way(event: str, info: object) -> None:
+def _on_its_way(event: str, info: Mapping[str, Any]) -> None:
+    if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+        _read_in_time(info["return_value"])
     if event.endswith("send_request_headers.started"):
         # The connection stands, and nothing has left: to look up its name, to connect and TLS may have taken any time.
         _ask_all()
+        _answered_by.set(time.monotonic() + ANSWERED_WITHIN)
+
+
+def _read_in_time(stream: Any) -> None:
+    """A time-out begins anew with each byte that arrives, so an answer that drips would never be late."""
+    read = stream.read
+
+    def read_in_time(max_bytes: int, timeout: float) -> bytes:
+        left = _answered_by.get() - time.monotonic()
+        answer: bytes = read(max_bytes, timeout=min(timeout, max(left, 0.001)))  # 0 is no time-out for a socket
+        return answer
+
+    stream.read = read_in_time
 
 
 def _ask_all() -> None:

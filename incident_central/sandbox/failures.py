@@ -18,6 +18,7 @@ EFFECTS = {
     "503": "It answers that it is not available (503), and to come back in {seconds:g} seconds.",
     "html": "It answers with a web page instead of data ({status}).",
     "html-200": "It answers with a web page instead of data, as if all were well.",
+    "drip": "It does the work at once, and its answer comes byte by byte, {seconds:g} seconds apart.",
     "gateway-timeout": "It does the work, and a gateway in between says that it took too long (504).",
     "truncated": "It does the work, and its answer breaks off in the middle.",
     "reset": "It drops the connection before it does the work.",

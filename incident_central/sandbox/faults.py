@@ -13,9 +13,9 @@ HTML_200 = "html-200"  # as "html", but with the status of success, as a proxy's
 # Kinds that the server does with the connection.
 DOWN, HUNG, SLOW, RESET = "down", "hung", "slow", "reset"
 # Kinds where the work is done and the answer comes late, from somebody else, not whole, or never.
-LATE, GATEWAY_TIMEOUT, TRUNCATED = "late", "gateway-timeout", "truncated"
+LATE, DRIP, GATEWAY_TIMEOUT, TRUNCATED = "late", "drip", "gateway-timeout", "truncated"
 ANSWER_LOST, ANSWER_LOST_HANG = "answer-lost", "answer-lost-hang"
-DONE = (LATE, GATEWAY_TIMEOUT, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
+DONE = (LATE, DRIP, GATEWAY_TIMEOUT, TRUNCATED, ANSWER_LOST, ANSWER_LOST_HANG)
 # Kinds that happen to webhooks, on their way from PagerDuty; the method is the type of the event.
 DOUBLED, DELAYED, SHUFFLED, LOST = "doubled", "delayed", "shuffled", "lost"
 WRONG_SIGNATURE, TWO_SIGNATURES = "wrong-signature", "two-signatures"
@@ -32,7 +32,8 @@ class Fault:
 
     `every`: one matching call in so many. `times`: at most so many calls, None is no end. `until`: epoch
     seconds of the sandbox's clock at which it ends by itself. `reads`: False spares calls that only read.
-    `seconds`: how long SLOW and LATE last, by how much DELAYED and SHUFFLED come later, and what Retry-After says.
+    `seconds`: how long SLOW and LATE last, and each byte of DRIP, by how much DELAYED and SHUFFLED come later, and
+    what Retry-After says.
     `needed`: the scope that a missing-scope names. `status`: that of the web page that HTML answers.
     """
 

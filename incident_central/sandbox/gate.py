@@ -13,6 +13,7 @@ from incident_central.sandbox.clock import Clock
 from incident_central.sandbox.faults import (
     ANSWER_LOST_HANG,
     DOWN,
+    DRIP,
     GATEWAY_TIMEOUT,
     HTML,
     HTML_200,
@@ -110,6 +111,8 @@ class Gate:
         if fault.kind == LATE:
             fault.lifted.wait(fault.seconds)
             return response
+        if fault.kind == DRIP:
+            return replace(response, after_each_byte=lambda: fault.lifted.wait(fault.seconds))
         if fault.kind == GATEWAY_TIMEOUT:
             return replace(self.api.fault_response(HTML, fault), status=504)
         if fault.kind == TRUNCATED:

@@ -143,7 +143,13 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _send(self, response: Response) -> None:
         wire = _wire(response)
-        self.connection.sendall(wire if self.command != "HEAD" else wire[: -len(response.body) or None])
+        wire = wire if self.command != "HEAD" else wire[: -len(response.body) or None]
+        if response.after_each_byte is None:
+            self.connection.sendall(wire)
+            return
+        for byte in wire:
+            self.connection.sendall(bytes([byte]))
+            response.after_each_byte()
 
     def _client_left(self) -> bool:
         poll = select.poll()

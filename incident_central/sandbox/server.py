@@ -45,11 +45,12 @@ class Request:
 
 @dataclass
 class Response:
-    """What goes out. Content-Length and Date are added by the server."""
+    """What goes out. Content-Length and Date are added by the server. `after_each_byte` is called as it goes."""
 
     status: int
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    after_each_byte: Callable[[], object] | None = None
 
     @classmethod
     def json(cls, data: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -304,6 +304,13 @@ PROTECTIONS = (
         f"{IN_DOUBT}[sqlite-gateway-timeout]",
     ),
     Protection(
+        "an answer that drips is given up",
+        HTTP,
+        "timeout=min(timeout, max(left, 0.001))",
+        "timeout=timeout",
+        f"{TROUBLE}test_answers_that_drip_are_given_up_and_what_was_done_is_found[sqlite]",
+    ),
+    Protection(
         "PagerDuty's client makes one attempt",
         CALLS,
         "    max_network_attempts = 0\n",

@@ -216,6 +216,22 @@ def test_a_late_answer_tells_of_work_that_was_done_long_ago(
     assert answers == [201]
 
 
+def test_an_answer_that_drips_is_never_late_and_never_there(
+    sandbox: RunningSandbox, raw: httpx2.Client, report: Callable[[], httpx2.Response]
+) -> None:
+    sandbox.fault("pagerduty", "drip", method=CREATE, seconds=0.2)
+    raw.timeout = 1
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(report().status_code))
+    caller.start()
+    sandbox.until(lambda: incidents(sandbox) == 1)
+    time.sleep(2)
+    assert answers == []
+    sandbox.lift_faults()
+    caller.join(5)
+    assert answers == [201]
+
+
 def test_a_gateway_says_504_of_work_that_was_done(
     sandbox: RunningSandbox, report: Callable[[], httpx2.Response]
 ) -> None:
