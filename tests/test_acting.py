@@ -777,6 +777,29 @@ def test_me_too_is_counted_with_what_the_person_saw(hub: Hub, sandbox: Sandbox, 
     assert len([one for one in sandbox.messages(name) if "sees it too" in one["text"]]) == 1, "nothing was said"
 
 
+@pytest.mark.parametrize("why", ["too long", "resolved"])
+def test_a_report_that_cannot_be_a_me_too_is_kept_and_can_be_sent(hub: Hub, sandbox: Sandbox, why: str) -> None:
+    name = reported(hub, service_name="Warehouse Scanners")
+    seen = f"Queue at gate 4. {'It stands still. ' * 400}" if why == "too long" else "Queue at gate 4."
+    form = report_form(hub, service_name="Warehouse Scanners", title="Gates stay shut", description=seen, seen=name)
+    if why == "resolved":
+        pagerduty.act(sandbox, sandbox.page_of(name)["id"], "resolve")
+        hub.poll_now()
+        eventually(lambda: hub.incident(name)["status"] == "resolved")
+    page = hub.dana.post(f"/incidents/{name}/actions/me-too", form)
+    assert page.status == 422
+    told = "Shorten the text to 5,000 characters" if why == "too long" else "It is resolved."
+    assert told in page.text
+    assert (actions(hub, name), len(sandbox.pages)) == ([], 1)
+    assert page.value("title") == "Gates stay shut"
+    assert seen in page.text
+    assert f'value="{form["service"]}" selected' in page.text
+    again = form | {"report_id": page.value("report_id"), "seen": "anyway"}
+    new = hub.dana.post("/report", again).incident
+    hub.finished(new)
+    assert hub.incident(new)["description"] == seen.strip()
+
+
 @pytest.mark.parametrize("kind", ["command", "me-too"])
 def test_an_incident_is_found_by_the_name_of_who_took_command_or_sees_it_too(hub: Hub, kind: str) -> None:
     name = reported(hub, title="Numbats")

@@ -34,6 +34,7 @@ from incident_central.web.by_hand import ByHand
 from incident_central.web.choices import SECONDS, Lately
 from incident_central.web.deciding import Undecided
 from incident_central.web.redirects import SeeOther
+from incident_central.web.report import could_not_join
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
 from incident_central.web.templatetags.times import clock_with_seconds
@@ -65,6 +66,8 @@ def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
     try:
         press(incident, pressed)
     except CannotAct as reason:
+        if "report_id" in request.POST:  # “Me too” is a button of the report form, too
+            return could_not_join(request, refused=str(reason))
         return _form(request, incident, pressed, refused=str(reason))
     return SeeOther(reverse("incident", args=[name]))
 

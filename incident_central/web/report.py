@@ -187,6 +187,11 @@ def ask_to_send_again(
         return form(stand_in.snapshot, **stand_in.context)
 
 
+def could_not_join(request: SignedIn, *, refused: str) -> HttpResponse:
+    """A report whose sender pressed “Me too” instead, which could not be: nothing that was typed is lost."""
+    return _form(request, Typed.of(request.POST), Database(), why="not-joined", status=422, refused=refused)
+
+
 # ── not accepted ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -255,7 +260,7 @@ def _uuid(text: str) -> UUID:
 def _form(
     request: HttpRequest, typed: Typed, directory: Directory, *, why: str = "", status: int = 200, **more: Any
 ) -> HttpResponse:
-    """`why` says why it is shown again: invalid, alike, different, stale; empty the first time."""
+    """`why` says why it is shown again: invalid, alike, different, stale, not-joined; empty the first time."""
     context = {
         "here": "report",
         "typed": typed,
