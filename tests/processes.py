@@ -551,14 +551,14 @@ class Browser:
     def post(
         self,
         path: str,
-        form: dict[str, str],
+        form: Mapping[str, str | list[str]],
         *,
         token: str = "",
         cookies: Mapping[str, str] = {},
         headers: Mapping[str, str] = {},
     ) -> Page:
         """`cookies` and `headers` come on top of those that it has."""
-        body = urllib.parse.urlencode({"csrfmiddlewaretoken": token or self._token(), **form}).encode()
+        body = urllib.parse.urlencode({"csrfmiddlewaretoken": token or self._token(), **form}, doseq=True).encode()
         for name, value in cookies.items():
             self.cookies.set_cookie(_cookie(name, value))
         return self._open(urllib.request.Request(f"{self.url}{path}", body, {"Origin": self.url, **headers}))

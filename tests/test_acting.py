@@ -490,6 +490,23 @@ def test_a_press_that_is_sent_again_is_not_refused_for_what_happened_since(hub: 
     assert len(actions(hub, name)) == len(writes(sandbox)) == 1
 
 
+@pytest.mark.parametrize("kind", ["wrong-service", "me-too"])
+def test_a_press_that_is_sent_again_when_it_could_not_be_pressed_any_more_is_answered_as_the_first_was(
+    hub: Hub, sandbox: Sandbox, kind: str
+) -> None:
+    name, press = reported(hub), str(uuid4())
+    given = {"service": hub.service_id("Search")} if kind == "wrong-service" else {"saw": "Scanners stand still."}
+    for _ in range(2):
+        page = act(hub, name, kind, press, **given)
+        assert (page.status, page.path) == (200, f"/incidents/{name}")
+        settled(hub, name)
+        if kind == "me-too":
+            pagerduty.act(sandbox, sandbox.page_of(name)["id"], "resolve")
+            hub.poll_now()
+            eventually(lambda: hub.incident(name)["status"] == "resolved")
+    assert len(actions(hub, name)) == 1
+
+
 def test_what_was_moved_meanwhile_is_moved_from_where_it_was_shown_alone(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     form = hub.dana.get(f"/incidents/{name}/actions/wrong-service").text
@@ -724,6 +741,20 @@ def test_more_people_are_paged_once_though_the_answer_is_lost(hub: Hub, sandbox:
     assert len(sandbox.calls("POST /incidents/{id}/responder_requests")) == 1
     assert "Priya Nair" in sandbox.members_of(name)
     assert any("Help asked of Priya Nair by Dana Okafor" in one["text"] for one in sandbox.messages(name))
+
+
+def test_more_people_are_paged_once_though_it_is_sent_again(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    hub = make_hub()  # its people are written anew
+    hub.start()
+    hub.rows("ANALYZE incidents_person")  # so few that PostgreSQL reads them as they lie
+    name, press = reported(hub), str(uuid4())
+    to = [f"user:{person_id(hub, one)}" for one in ("Oskar Lindqvist", "Priya Nair")]
+    for one in to:
+        hub.dana.post(f"/incidents/{name}/actions/more-people", {"press": press, "to": to})
+        settled(hub, name)
+        # Which the database may then give in another order.
+        hub.rows("UPDATE incidents_person SET name = name WHERE id = %s", one.removeprefix("user:"))
+    assert len(actions(hub, name)) == len(sandbox.calls("POST /incidents/{id}/responder_requests")) == 1
 
 
 def test_a_plan_without_responder_requests_is_said_clearly(hub: Hub, sandbox: Sandbox) -> None:

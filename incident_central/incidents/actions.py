@@ -3,6 +3,11 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
+
+#: Of the workflow in acting.py that carries them out.
+NAME = "action"
+
 
 class Action(models.Model):
     """Something that somebody did with an incident from here. Carried out by acting.py, where it has to be."""
@@ -47,3 +52,12 @@ class Action(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title} ({self.who})"
+
+    @property
+    def step(self) -> StepRow:
+        """The one that acts in PagerDuty."""
+        return job_steps(NAME, str(self.pk)).get(name="act")
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.step.state not in (*SETTLED, State.FAILED)

@@ -47,11 +47,12 @@ from incident_central.incidents.models import (
 )
 from incident_central.incidents.text import clean
 from incident_central.jobs import runner
-from incident_central.jobs.models import SETTLED, State, job_steps
 
 Kind = Action.Kind
 TEXT_LIMIT = 5_000
 HOURS = (1, 4, 8, 24)  # that an incident can be snoozed for
+#: What a form sends beside what was typed and chosen in it: its own ids, and what it showed.
+BESIDE = ("csrfmiddlewaretoken", "press", "report_id", "status", "was", "seen")
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,29 @@ def press(incident: Incident, pressed: Press) -> Action | None:
     Safe to repeat: the same press is the same action, and so is another one that asks for what is still under way.
     None where there is nothing to do. Raises CannotAct, and CannotCorrect where somebody is not to be that member.
     """
+    press_id = _press_id(incident, pressed)
+    # First of all: what it asked for may be done by now, and could not be asked for again.
+    if (earlier := _sent_before(pressed, press_id)) is not None:
+        return earlier
     without_page = pressed.kind == Kind.RESOLVE and was_phoned(incident)
     if pressed.kind in DOING and incident.pagerduty_id is None and not without_page:
         raise CannotAct("PagerDuty does not have this incident yet, so nothing can be done with it there.")
     wanted = WANTED[pressed.kind](incident, pressed)
-    press_id = uuid5(pressed.id, json.dumps([incident.name, pressed.kind, _content(wanted)], sort_keys=True))
     try:
         with transaction():
             return _record(incident.name, pressed, wanted, press_id)
     except IntegrityError:  # the very same press got in between
         return Action.objects.get(sender=pressed.sender, press=press_id)
+
+
+def _press_id(incident: Incident, pressed: Press) -> UUID:
+    """The same form with another text in it, after going back, is another press."""
+    given = {name: values for name, values in pressed.given.items() if name not in BESIDE}
+    return uuid5(pressed.id, json.dumps([incident.name, pressed.kind, given], sort_keys=True))
+
+
+def _sent_before(pressed: Press, press_id: UUID) -> Action | None:
+    return Action.objects.filter(sender=pressed.sender, press=press_id).first()
 
 
 def title_of(incident: Incident, pressed: Press) -> str:
@@ -166,23 +180,15 @@ def _say_who(incident: Incident, asked: dict[str, Any], pressed: Press) -> None:
 
 def _same(incident: Incident, pressed: Press, wanted: Wanted, press_id: UUID) -> Action | None:
     """This press, if it came before; or what asks for the same and has not come to an end."""
-    earlier = Action.objects.filter(sender=pressed.sender, press=press_id).first()
+    earlier = _sent_before(pressed, press_id)
     if earlier is not None or pressed.kind not in DOING:
         return earlier
     undone = incident.actions.filter(kind=pressed.kind, outcome=Action.Outcome.OPEN)
-    return next((one for one in undone if _content_of(one.asked) == _content(wanted) and _is_under_way(one)), None)
+    same = _content(wanted.asked)
+    return next((one for one in undone if _content(one.asked) == same and one.is_under_way), None)
 
 
-def _is_under_way(action: Action) -> bool:
-    ended = (*SETTLED, State.FAILED)
-    return job_steps(ACTION.name, str(action.pk)).filter(name="act").exclude(state__in=ended).exists()
-
-
-def _content(wanted: Wanted) -> dict[str, Any]:
-    return _content_of(wanted.asked)
-
-
-def _content_of(asked: dict[str, Any]) -> dict[str, Any]:
+def _content(asked: dict[str, Any]) -> dict[str, Any]:
     """Without what depends on the moment."""
     return {
         name: value for name, value in asked.items() if name not in ("message", "people", "before", "status", "from")
@@ -277,7 +283,7 @@ def _add_note(incident: Incident, pressed: Press) -> Wanted:
 
 def _more_people(incident: Incident, pressed: Press) -> Wanted:
     chosen = [one.partition(":") for one in pressed.given.get("to", [])]
-    users = people_to_page().filter(pk__in=[id_ for kind, _, id_ in chosen if kind == "user"])
+    users = people_to_page().filter(pk__in=[id_ for kind, _, id_ in chosen if kind == "user"]).order_by("name", "pk")
     policies = [_policy(id_) for kind, _, id_ in chosen if kind == "policy"]
     if not users and not any(on_calls for _, on_calls in policies):
         raise CannotAct("Choose whom to page: at least one person, or a team with somebody on call.")
