@@ -243,6 +243,100 @@ def test_nobody_is_paged_on_a_stale_view(hub: Hub, sandbox: Sandbox) -> None:
     assert "It follows another escalation policy by now" in hub.dana.get(f"/incidents/{moved}").text
 
 
+@pytest.mark.parametrize(
+    ("kind", "they", "why"),
+    [
+        ("wrong-service", "acknowledge", "Mei Tanaka acknowledged it meanwhile, so nobody else was paged."),
+        ("wrong-service", "move", "It was moved to Data Warehouse meanwhile."),
+        ("reassign", "move", "It was moved to Data Warehouse meanwhile."),
+        ("reassign", "reassign", "Mei Tanaka assigned it to Priya Nair meanwhile."),
+    ],
+)
+@pytest.mark.parametrize("when", ["unseen, before", "after"])
+def test_what_others_chose_in_pagerduty_is_not_taken_back_by_who_did_not_see_it(
+    hub: Hub, sandbox: Sandbox, kind: str, they: str, why: str, when: str
+) -> None:
+    name = reported(hub)
+    page = sandbox.page_of(name)["id"]
+    to = person_id(hub, "Priya Nair") if they == "reassign" else hub.service_id("Data Warehouse")
+    sandbox.fault("pagerduty", "down")
+    if when == "unseen, before":
+        pagerduty.act(sandbox, page, they, to=to)
+        time.sleep(1)  # PagerDuty's times are whole seconds
+    act(hub, name, kind, service=hub.service_id("Search"), to=f"user:{person_id(hub, 'Jonas Weber')}")
+    tried_in_vain(hub, name)
+    if when == "after":
+        time.sleep(1)
+        pagerduty.act(sandbox, page, they, to=to)
+    ringing, before = sandbox.ringing, len(writes(sandbox))
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["nothing"]
+    assert (sandbox.ringing, len(writes(sandbox))) == (ringing, before)
+    assert why in unescape(hub.dana.get(f"/incidents/{name}").text)
+
+
+def test_what_is_acknowledged_from_here_after_it_was_pressed_wakes_nobody_else(
+    hub: Hub, sandbox: Sandbox, mei: Browser
+) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "reassign", to=f"user:{person_id(hub, 'Jonas Weber')}")
+    tried_in_vain(hub, name)
+    step = steps(hub, actions(hub, name)[0]["id"])["act"]["id"]
+    eventually(lambda: hub.rows(PUT_OFF, "2100-01-01 00:00:00", step))
+    sandbox.mend()
+    mei.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
+    eventually(lambda: actions(hub, name)[1]["outcome"] == "done")
+    hub.rows(PUT_OFF, "2020-01-01 00:00:00", step)
+    assert settled(hub, name)[0]["outcome"] == "nothing"
+    assert sandbox.ringing == set()
+
+
+@pytest.mark.parametrize("before", ["acknowledge", "escalate", "reassign", "wrong-service"])
+@pytest.mark.parametrize("kind", ["reassign", "wrong-service"])
+def test_what_waited_is_done_though_what_was_pressed_here_before_it_waited_too(
+    hub: Hub, sandbox: Sandbox, before: str, kind: str
+) -> None:
+    """Whoever pressed it knew of that."""
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    first = {"service": hub.service_id("Data Warehouse"), "to": f"user:{person_id(hub, 'Priya Nair')}", "level": "2"}
+    act(hub, name, before, **first)
+    tried_in_vain(hub, name)
+    act(hub, name, kind, service=hub.service_id("Search"), to=f"user:{person_id(hub, 'Jonas Weber')}")
+    tried_in_vain(hub, name)
+    other = steps(hub, actions(hub, name)[1]["id"])["act"]["id"]
+    eventually(lambda: hub.rows(PUT_OFF, "2100-01-01 00:00:00", other))
+    sandbox.mend()
+    eventually(lambda: actions(hub, name)[0]["outcome"])
+    eventually(lambda: hub.rows(PUT_OFF, "2020-01-01 00:00:00", other))
+    assert settled(hub, name)[1]["outcome"] == "done"
+    assert sandbox.ringing == {"Jonas Weber"}
+
+
+@pytest.mark.parametrize("kind", ["reassign", "wrong-service"])
+def test_a_choice_whose_answer_was_lost_is_not_taken_for_somebody_elses(hub: Hub, sandbox: Sandbox, kind: str) -> None:
+    name = reported(hub)
+    sandbox.fault("pagerduty", "answer-lost", method="PUT /incidents/{id}", times=1)
+    act(hub, name, kind, service=hub.service_id("Search"), to=f"user:{person_id(hub, 'Jonas Weber')}")
+    assert [one["outcome"] for one in settled(hub, name)] == ["done"]
+    assert len(writes(sandbox)) == 1
+    assert sandbox.ringing == {"Jonas Weber"}
+
+
+def test_a_reassignment_is_done_though_it_was_escalated_by_itself(hub: Hub, sandbox: Sandbox) -> None:
+    """Nobody chose that."""
+    name = reported(hub)
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")
+    act(hub, name, "reassign", to=f"user:{person_id(hub, 'Jonas Weber')}")
+    tried_in_vain(hub, name)
+    sandbox.advance(6 * 60)
+    eventually(lambda: "Oskar Lindqvist" in sandbox.ringing)
+    sandbox.mend()
+    assert [one["outcome"] for one in settled(hub, name)] == ["done"]
+    assert sandbox.ringing == {"Jonas Weber"}
+
+
 @pytest.mark.parametrize("kind", ["acknowledge", "resolve", "escalate", "reassign"])
 def test_what_was_pressed_before_it_began_anew_is_not_done(hub: Hub, sandbox: Sandbox, kind: str) -> None:
     name = reported(hub)

@@ -16,7 +16,8 @@ from django.db.models import Q
 
 from incident_central.database import now
 from incident_central.incidents import inviting, news, people, response, stale, sync
-from incident_central.incidents.meant import ASK_AFTER, NAME, Asked, Doing, seconds_left, why_not
+from incident_central.incidents.actions import NAME
+from incident_central.incidents.meant import ASK_AFTER, Asked, Doing, seconds_left, why_not
 from incident_central.incidents.models import (
     WRITTEN_HERE,
     Action,

@@ -8,16 +8,25 @@ from typing import Any
 from django.db.models import Q
 
 from incident_central.database import now
-from incident_central.incidents.models import SLACK, Action, EscalationPolicy, Status, names
+from incident_central.incidents.models import (
+    LONGEST_UNSEEN,
+    SLACK,
+    Action,
+    EscalationPolicy,
+    Service,
+    Status,
+    names,
+    our_user_id,
+)
 from incident_central.incidents.tools import pager
-from incident_central.integrations.base import Page
-from incident_central.jobs.models import State, job_steps
+from incident_central.integrations.base import LogEntry, Page
+from incident_central.jobs.models import State
 
 Asked = dict[str, Any]
 Kind = Action.Kind
 
-#: Of the workflow in acting.py. An action that waits longer is not done without asking again: the incident has gone on.
-NAME, ASK_AFTER = "action", timedelta(hours=4)
+#: An action that waits longer is not done without asking again: the incident has gone on.
+ASK_AFTER = timedelta(hours=4)
 RESOLVED = "It was resolved meanwhile, and this would have reopened it."
 SO_ALREADY = "It is so already."
 #: Of these choices the last one counts, in whichever order they are done. (A move pages another team.)
@@ -47,13 +56,13 @@ def why_not(action: Action, page: Page, doing: Doing) -> str:
     asked = action.asked
     if page.status == Status.RESOLVED and doing.only_open:
         return RESOLVED
-    if asked.get("status") == Status.TRIGGERED and page.status == Status.ACKNOWLEDGED:
+    if asked.get("status") == Status.TRIGGERED and _acknowledged_since(action, page):
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it meanwhile, so nobody else was paged."
     if action.kind == Kind.ESCALATE and (otherwise := _escalated_otherwise(action, page)):
         return otherwise
     if _is_overruled(action):
         return "Another choice was made after this one."
-    if action.kind == Kind.PRIORITY and (otherwise := _prioritised_otherwise(action, page)):
+    if action.kind in CHOSEN_OTHERWISE and (otherwise := CHOSEN_OTHERWISE[Kind(action.kind)](action, page)):
         return otherwise
     if action.kind == Kind.SNOOZE and seconds_left(action) <= 0:
         return "The time for which it was to be snoozed is over."
@@ -66,16 +75,21 @@ def why_not(action: Action, page: Page, doing: Doing) -> str:
     return "It was resolved before." if action.kind == Kind.RESOLVE else SO_ALREADY
 
 
+def _acknowledged_since(action: Action, page: Page) -> bool:
+    """Not where it was pressed here before this was, and waited, too: then whoever pressed this knew of it."""
+    if page.status != Status.ACKNOWLEDGED:
+        return False
+    ours = action.incident.actions.filter(kind=Kind.ACKNOWLEDGE).exclude(outcome=Action.Outcome.NOTHING).first()
+    by_us = {one.id for one in page.acknowledged_by} == {our_user_id()}
+    return not by_us or ours is None or _pressed_at(ours) > _pressed_at(action)
+
+
 def _is_overruled(action: Action) -> bool:
     """Not by one that PagerDuty refused, or that came to nothing itself: then this one is the last."""
     others = action.incident.actions.filter(kind__in=OVERRULED_BY.get(Kind(action.kind), ())).exclude(pk=action.pk)
     stand = others.exclude(~Q(detail=SO_ALREADY), outcome=Action.Outcome.NOTHING)
     pressed_at = _pressed_at(action)
-    return any(_pressed_at(one) > pressed_at and not _was_refused(one) for one in stand)
-
-
-def _was_refused(action: Action) -> bool:
-    return job_steps(NAME, str(action.pk)).filter(name="act", state=State.FAILED).exists()
+    return any(_pressed_at(one) > pressed_at and one.step.state != State.FAILED for one in stand)
 
 
 def _escalated_otherwise(action: Action, page: Page) -> str:
@@ -93,6 +107,30 @@ def _escalated_otherwise(action: Action, page: Page) -> str:
     return ""
 
 
+def _reassigned_otherwise(action: Action, page: Page) -> str:
+    """By somebody else, in PagerDuty. What escalates by itself, nobody chose."""
+    if otherwise := _moved_otherwise(action, page):
+        return otherwise
+    if action.asked.get("before") == [one.name for one in page.assigned]:
+        return ""
+    since = _wanted_at(action)
+    entries = _log(page, since - LONGEST_UNSEEN, "assign", "delegate")
+    others = [one for one in entries if one.actor and one.actor_id != our_user_id()]
+    # What they did before it was pressed was not seen here, where it made those the assignees who are.
+    theirs = [one for one in others if one.at > since or set(one.people) == set(page.assigned)]
+    return f"{theirs[-1].actor} assigned it to {names(theirs[-1].people)} meanwhile." if theirs else ""
+
+
+def _moved_otherwise(action: Action, page: Page) -> str:
+    """By somebody else, in PagerDuty."""
+    pressed = action.incident.actions.filter(kind=Kind.MOVE)
+    ours = {action.asked.get("from", page.service.id), *(one.asked["service"] for one in pressed)}
+    # What our copy of the directory lacks, pages here do not show, however often it is pressed.
+    if page.service.id in ours or not Service.objects.filter(pk=page.service.id).exists():
+        return ""
+    return f"It was moved to {page.service.name} meanwhile."
+
+
 def _prioritised_otherwise(action: Action, page: Page) -> str:
     """By somebody else, in PagerDuty."""
     pressed = action.incident.actions.filter(kind=Kind.PRIORITY)
@@ -100,6 +138,14 @@ def _prioritised_otherwise(action: Action, page: Page) -> str:
     if page.priority_id in ours or (page.priority is None and action.incident.priority_refused):
         return ""
     return f"It was changed to {page.priority.name if page.priority else 'none'} meanwhile."
+
+
+#: Why somebody else's choice stays.
+CHOSEN_OTHERWISE = {
+    Kind.REASSIGN: _reassigned_otherwise,
+    Kind.MOVE: _moved_otherwise,
+    Kind.PRIORITY: _prioritised_otherwise,
+}
 
 
 def _began_anew(action: Action, page: Page) -> str:
@@ -116,8 +162,12 @@ def _began_anew(action: Action, page: Page) -> str:
 
 def _happened_since(action: Action, page: Page, kind: str) -> bool:
     """Whether PagerDuty's log has an entry of that kind after it was pressed."""
-    since = _wanted_at(action)
-    return any(entry.kind == kind and entry.at > since for entry in pager().log_of(page.id, since=since))
+    return bool(_log(page, _wanted_at(action), kind))
+
+
+def _log(page: Page, since: datetime, *kinds: str) -> list[LogEntry]:
+    """PagerDuty's entries of these kinds after `since`, oldest first."""
+    return [entry for entry in pager().log_of(page.id, since=since) if entry.kind in kinds and entry.at > since]
 
 
 def seconds_left(action: Action) -> int:
@@ -133,5 +183,5 @@ def _wanted_at(action: Action) -> datetime:
 
 def _pressed_at(action: Action) -> datetime:
     """Or pressed once more, by Retry."""
-    row = job_steps(NAME, str(action.pk)).filter(name="act", ask_at__isnull=False).first()
-    return row.ask_at - ASK_AFTER if row is not None and row.ask_at is not None else action.pressed_at
+    ask_at = action.step.ask_at
+    return action.pressed_at if ask_at is None else ask_at - ASK_AFTER

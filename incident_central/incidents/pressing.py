@@ -3,8 +3,8 @@
 What `Action.asked` holds, by kind:
 
     escalate       level, people, policy, status, from: level
-    reassign       user or policy, people, status
-    wrong-service  service, policy, was, before: names
+    reassign       user or policy, people, before: names, status, from: service
+    wrong-service  service, policy, was, before: names, status, from: service
     priority       priority, from: priority
     note           text
     more-people    users, policies, people, message
@@ -13,7 +13,7 @@ What `Action.asked` holds, by kind:
     me-too         saw
     member         responder, name, member, is: a name
 
-`status` and an escalation's `policy` and `from` are those of the incident as it was pressed.
+`status`, `from` and an escalation's `policy` are those of the incident as it was pressed.
 """
 
 import json
@@ -248,7 +248,8 @@ def _reassign(incident: Incident, pressed: Press) -> Wanted:
         if person is None:
             raise CannotAct("Choose a person, or a team’s escalation policy.")
         who, asked = person.name, {"user": id_, "people": [id_]}
-    return Wanted(f"Reassign to {who}", f"Reassigned to {who}", asked | {"status": incident.status})
+    asked |= {"before": list(incident.assigned), "status": incident.status, "from": incident.service_id}
+    return Wanted(f"Reassign to {who}", f"Reassigned to {who}", asked)
 
 
 def _wrong_service(incident: Incident, pressed: Press) -> Wanted:
@@ -263,6 +264,7 @@ def _wrong_service(incident: Incident, pressed: Press) -> Wanted:
     who = f"{service} ({_named(levels[min(levels)])})"
     before, was = list(incident.assigned), incident.service.name
     asked = {"service": service.pk, "policy": service.policy.pk, "was": was, "before": before}
+    asked |= {"status": incident.status, "from": incident.service_id}
     return Wanted(f"Move to {who}", f"Moved from {was} to {who}", asked)
 
 
