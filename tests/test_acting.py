@@ -19,7 +19,10 @@ from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventu
 
 @pytest.fixture
 def mei(hub: Hub) -> Browser:
-    """Mei, signed in."""
+    return signed_in_as_mei(hub)
+
+
+def signed_in_as_mei(hub: Hub) -> Browser:
     email = "mei.tanaka@example.com"
     hub.command("manage", "createadmin", email, "--name", "Mei Tanaka", "--password-stdin", stdin=PASSWORD)
     browser = Browser(hub.url)
@@ -220,6 +223,55 @@ def test_what_others_do_by_the_api_is_theirs_though_somebody_pressed_before(hub:
     hub.poll_now()
     eventually(lambda: "Acknowledged by Oskar Lindqvist" in entries(hub, name))
     assert entries(hub, name).count("Acknowledged by Dana Okafor") == 1
+
+
+def test_an_acknowledgement_is_theirs_who_pressed_what_did_it(make_hub: Callable[..., Hub], sandbox: Sandbox) -> None:
+    """Not theirs whose press came later and was refused."""
+    hub = make_hub()  # what it reads of the log is put off
+    hub.start()
+    name = reported(hub)
+    sandbox.fault("pagerduty", "unauthorized", method="PUT /incidents/{id}")
+    act(hub, name, "acknowledge")
+    eventually(lambda: [steps(hub, one["id"])["act"]["state"] for one in actions(hub, name)] == ["failed"])
+    signed_in_as_mei(hub).post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
+    eventually(lambda: [steps(hub, one["id"])["act"]["state"] for one in actions(hub, name)] == ["failed"] * 2)
+    sandbox.mend()
+    first, _ = actions(hub, name)
+    hub.dana.post(f"/incidents/{name}/actions/{first['id']}/act", {})
+    eventually(lambda: actions(hub, name)[0]["outcome"] == "done")
+    eventually(lambda: [one for one in _logged(hub, name) if one.startswith("Acknowledged")])
+    assert [one for one in _logged(hub, name) if one.startswith("Acknowledged")] == ["Acknowledged by Dana Okafor"]
+
+
+def test_an_acknowledgement_is_theirs_who_did_it_though_another_one_waits(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    """Mei pressed it just after Dana's was done, and what she pressed has not come to anything yet."""
+    hub = make_hub()
+    hub.start()
+    name = reported(hub)
+    mei = signed_in_as_mei(hub)
+    logs = [sandbox.fault("pagerduty", "500", method=f"GET {log}") for log in LOGS]
+    act(hub, name, "acknowledge")
+    eventually(lambda: actions(hub, name)[0]["outcome"] == "done")
+    sandbox.fault("pagerduty", "500", method="GET /incidents/{id}")  # which is read first
+    mei.post(f"/incidents/{name}/actions/acknowledge", {"press": str(uuid4())})
+    assert len(actions(hub, name)) == 2
+    for fault in logs:
+        sandbox.control(f"/faults/{fault}", method="DELETE")
+    hub.read_log_now()
+    eventually(lambda: [one for one in _logged(hub, name) if one.startswith("Acknowledged")])
+    assert [one for one in _logged(hub, name) if one.startswith("Acknowledged")] == ["Acknowledged by Dana Okafor"]
+    assert actions(hub, name)[1]["outcome"] == ""
+
+
+LOGS = ("/log_entries", "/incidents/{id}/log_entries")
+
+
+def _logged(hub: Hub, name: str) -> list[str]:
+    """What PagerDuty's log told."""
+    query = "SELECT text FROM incidents_timelineentry WHERE incident_id = %s AND log_entry_id IS NOT NULL ORDER BY id"
+    return [row["text"].partition(", ")[0] for row in hub.rows(query, name)]
 
 
 def test_nobody_is_paged_on_a_stale_view(hub: Hub, sandbox: Sandbox) -> None:

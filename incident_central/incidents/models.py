@@ -527,10 +527,18 @@ class Incident(models.Model):
         kind = {"acknowledge": Action.Kind.ACKNOWLEDGE, "resolve": Action.Kind.RESOLVE}.get(entry.kind)
         if kind is None or entry.actor_id != our_user_id():
             return entry
-        pressed = self.actions.filter(kind=kind, pressed_at__lte=entry.at - clock_ahead + SLACK)
-        # It may be told before what did it is known to be done.
-        action = pressed.exclude(outcome=Action.Outcome.NOTHING).first()
+        action = self._done_here(kind, entry.at - clock_ahead)
         return entry if action is None else replace(entry, actor=action.who)
+
+    def _done_here(self, kind: "Action.Kind", at: datetime) -> "Action | None":
+        """What did it at that time. It may be told before what did it is known to be done: what was known to be done
+        about then comes first."""
+        pressed = self.actions.filter(kind=kind, pressed_at__lte=at + SLACK).order_by("id")
+        done = [(one.step.finished_at or one.pressed_at, one) for one in pressed if one.outcome == Action.Outcome.DONE]
+        since = [(abs(finished_at - at), one.pk, one) for finished_at, one in done if finished_at >= at - SLACK]
+        if since:
+            return min(since)[2]
+        return next((one for one in pressed if one.outcome == Action.Outcome.OPEN and one.is_under_way), None)
 
     def _with_who_pressed(self, page: Page) -> Page:
         """What is acknowledged from here is our From user's in PagerDuty: who pressed is known to us alone."""
