@@ -693,6 +693,40 @@ def test_a_note_that_was_written_here_is_in_the_timeline_once(hub: Hub, sandbox:
     ]
 
 
+def test_notes_are_in_the_timeline_once_and_each_under_its_writer(hub: Hub, sandbox: Sandbox, mei: Browser) -> None:
+    """Two people write the same words; and a colleague's note, pasted from PagerDuty, is signed itself."""
+    name = reported(hub)
+    fault = sandbox.fault("pagerduty", "500", method="POST /incidents/{id}/notes")
+    act(hub, name, "note", text="Looking at it.")
+    tried_in_vain(hub, name, "note")
+    (first,) = actions(hub, name)
+    step = steps(hub, first["id"])["note"]["id"]
+    eventually(lambda: hub.rows(PUT_OFF, "2100-01-01 00:00:00", step))
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    mei.post(f"/incidents/{name}/actions/note", {"press": str(uuid4()), "text": "Looking at it."})
+    eventually(lambda: [one["outcome"] for one in actions(hub, name)] == ["", "done"])
+    time.sleep(1)  # PagerDuty's times are whole seconds
+    hub.rows(PUT_OFF, "2020-01-01 00:00:00", step)
+    settled(hub, name)
+    time.sleep(1)
+    pasted = "Mei said:\n\nIt is the pool.\n\nWritten by Mei Tanaka through Incident Central, 2026-11-23 03:20:00 UTC"
+    act(hub, name, "note", text=pasted)
+    settled(hub, name)
+    told = """SELECT text, body, log_entry_id FROM incidents_timelineentry
+              WHERE incident_id = %s AND kind = 'note' AND body NOT LIKE 'Slack channel%%' ORDER BY at, id"""
+
+    def all_logged() -> bool:
+        hub.does("log")
+        return all(row["log_entry_id"] for row in hub.rows(told, name))
+
+    eventually(all_logged)
+    assert [(row["text"], row["body"]) for row in hub.rows(told, name)] == [
+        ("Note by Mei Tanaka", "Looking at it."),
+        ("Note by Dana Okafor", "Looking at it."),
+        ("Note by Dana Okafor", pasted),
+    ]
+
+
 def test_each_thing_that_waits_is_shown_though_it_is_of_one_kind(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     sandbox.fault("pagerduty", "500", method="POST /incidents/{id}/notes")

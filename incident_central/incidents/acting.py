@@ -19,6 +19,7 @@ from incident_central.incidents import inviting, news, people, response, stale, 
 from incident_central.incidents.actions import NAME
 from incident_central.incidents.meant import ASK_AFTER, Asked, Doing, seconds_left, why_not
 from incident_central.incidents.models import (
+    THROUGH,
     WRITTEN_HERE,
     Action,
     EscalationPolicy,
@@ -209,7 +210,7 @@ def look_for_note(action: Action) -> Record | None:
 def note_of(action: Action) -> str:
     """With the time, so that it is told from another of its kind, and says when even where it was held up."""
     at = action.pressed_at.astimezone(UTC)
-    signed = f"{action.who} through Incident Central, {at:%Y-%m-%d %H:%M:%S} UTC"
+    signed = f"{action.who}{THROUGH}{at:%Y-%m-%d %H:%M:%S} UTC"
     if action.kind == Kind.NOTE:
         return f"{action.asked['text']}{WRITTEN_HERE}{signed}"
     return f"{action.told} by {signed}"

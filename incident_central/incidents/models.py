@@ -74,8 +74,8 @@ def _resolved_indexes() -> list[models.Index]:
     ]
 
 
-#: Between a note that is written in PagerDuty and who wrote it here.
-WRITTEN_HERE = "\n\nWritten by "
+#: Between a note that is written in PagerDuty and who wrote it here; and between them and when.
+WRITTEN_HERE, THROUGH = "\n\nWritten by ", " through Incident Central, "
 
 
 class Incident(models.Model):
@@ -384,12 +384,13 @@ class Incident(models.Model):
         return row
 
     def _written_here(self, entry: LogEntry) -> "TimelineEntry | None":
-        """The note that somebody wrote here, of which the log tells as our user's."""
-        text, _, signed = entry.text.partition(WRITTEN_HERE)
+        """The note that somebody wrote here, of which the log tells as our user's. It may quote others."""
+        text, signed, by = entry.text.rpartition(WRITTEN_HERE)
         if not signed or entry.kind != "annotate" or entry.actor_id != our_user_id():
             return None
         ours = self.timeline.filter(source="hub", kind=Kind.NOTE, log_entry_id__isnull=True)
-        return ours.filter(body=clean(text, lines=True)).order_by("id").first()
+        theirs = ours.filter(text=f"Note by {by.rpartition(THROUGH)[0]}")
+        return theirs.filter(body=clean(text, lines=True)).order_by("id").first()
 
     def _entries_on(
         self, fact: str, *, earliest: datetime, latest: datetime, logged: bool = False
