@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from tests import pagerduty
-from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Page, Sandbox, company, eventually, report_form
 
 
 @pytest.fixture
@@ -757,6 +757,36 @@ def test_while_pagerduty_is_down_it_is_kept_and_said_so_and_done_once_on_return(
     settled(hub, name)
     assert len(writes(sandbox)) == 1
     assert hub.incident(name)["status"] == "acknowledged"
+
+
+def test_while_the_key_is_revoked_what_fails_is_said_and_nothing_is_lost(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()  # so that the poll is its own
+    hub.start()
+    name = reported(hub)
+    page = sandbox.page_of(name)["id"]
+    sandbox.plant("pagerduty", "keys", company.PAGERDUTY_KEY, delete=True)
+    act(hub, name, "acknowledge")
+    act(hub, name, "note", text="It is the pool.")
+    acknowledge, note = (one["id"] for one in actions(hub, name))
+    eventually(lambda: steps(hub, acknowledge)["act"]["state"] == steps(hub, note)["note"]["state"] == "failed")
+    text = hub.dana.get(f"/incidents/{name}").text
+    refused = "PagerDuty refused our API key (401). Its administrator must give us a valid one (PAGERDUTY_API_KEY)."
+    assert text.count(refused) == 2
+    assert "Press Acknowledge. Then PagerDuty shows you as the one who has it." in text
+    assert "Under Notes choose Add Note, and paste:" in text
+    assert hub.incident(name)["status"] == "triggered", "nothing is said that PagerDuty does not know"
+
+    sandbox.plant("pagerduty", "keys", create={"secret": company.PAGERDUTY_KEY, "kind": "account"})
+    for _ in range(2):
+        hub.dana.post(f"/incidents/{name}/actions/{acknowledge}/act", {})
+        hub.dana.post(f"/incidents/{name}/actions/{note}/note", {})
+    assert [one["outcome"] for one in settled(hub, name)] == ["done", "done"]
+    assert len([one for one in writes(sandbox) if one["status"] == 200]) == 1
+    assert len([one for one in notes(sandbox, name) if one.startswith("It is the pool.")]) == 1
+    pagerduty.act(sandbox, page, "resolve")
+    eventually(lambda: hub.incident(name)["status"] == "resolved", within=40)
 
 
 def test_a_refusal_is_shown_in_pagerdutys_words_with_what_to_do_by_hand(hub: Hub, sandbox: Sandbox) -> None:
