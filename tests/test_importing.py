@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 
 import pytest
 
 from tests.pagerduty import act, ask, incident, log_of
-from tests.processes import Browser, Hub, Json, Sandbox, eventually, report_form
+from tests.processes import ADMIN, PASSWORD, Browser, Hub, Json, Sandbox, eventually, report_form
 from tests.test_sync import moment, texts, timeline
 
 
@@ -94,6 +95,120 @@ def test_what_another_channel_could_not_be_told_under_the_old_name_needs_nobody_
     name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
     importing.finished(name)
     assert "Tell the channel: Ack" not in importing.dana.get(f"/incidents/{name}").text
+
+
+def test_what_waited_for_another_channel_is_told_though_its_incident_has_a_new_name(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    row = opened(importing, sandbox)
+    other = importing.dana.post("/report", report_form(importing)).incident
+    importing.finished(other)
+    channel = importing.incident(other)["slack_channel_id"]
+    importing.rows("UPDATE incidents SET slack_channel_id = NULL WHERE id = %s", other)
+    importing.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, row["id"])
+    fault = sandbox.fault("slack", "500", method="chat.postMessage")
+    act(sandbox, row["pagerduty_id"], "acknowledge", "Priya Nair")
+    importing.poll_now()
+    eventually(lambda: any(one["attempts"] for one in told_to_channels(importing, row["id"])))
+    name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    importing.finished(name)
+    for one in told_to_channels(importing, row["id"]):
+        importing.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE id = %s", one["id"])
+    settled = ("done", "off")
+    eventually(lambda: {one["state"] for one in told_to_channels(importing, row["id"])} <= {*settled})
+
+
+def told_to_channels(hub: Hub, name: str) -> list[Json]:
+    """The steps that tell the channel of an incident what changed under this name."""
+    query = """SELECT s.* FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+               WHERE j.workflow = 'news' AND j.key LIKE %s"""
+    return hub.rows(query, f"{name}/%")
+
+
+def mei(hub: Hub) -> Browser:
+    """Mei, signed in."""
+    email = "mei.tanaka@example.com"
+    hub.command("manage", "createadmin", email, "--name", "Mei Tanaka", "--password-stdin", stdin=PASSWORD)
+    browser = Browser(hub.url)
+    browser.sign_in(email, PASSWORD)
+    return browser
+
+
+def test_whoever_took_command_has_it_and_keeps_it_when_somebody_else_opens_a_channel(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    row = opened(importing, sandbox)
+    assert "<dd><b>Mei Tanaka</b>" in mei(importing).post(f"/incidents/{row['id']}/actions/command", {}).text
+    name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
+    importing.finished(name)
+    full, page = importing.incident(name), importing.dana.get(f"/incidents/{name}").text
+    assert (full["commander_name"], full["incident_commander_email"]) == ("Mei Tanaka", "mei.tanaka@example.com")
+    assert "<dd><b>Mei Tanaka</b>" in page
+    assert "Take command" in page
+    assert "Commander: Mei Tanaka" in str(sandbox.channel_of(name)["topic"])
+
+
+def test_what_is_sent_under_the_old_name_reaches_it_under_the_new_one(importing: Hub, sandbox: Sandbox) -> None:
+    row = opened(importing, sandbox)
+    old, browser = row["id"], mei(importing)
+    name = importing.dana.post(f"/incidents/{old}/channel", {}).incident
+    importing.finished(name)
+    page = browser.post(f"/incidents/{old}/actions/note", {"text": "It was the logs"})
+    assert (page.status, page.path) == (200, f"/incidents/{name}")
+    assert "It was the logs" in page.text
+    (pressed,) = importing.rows("SELECT id FROM incidents_action WHERE incident_id = %s", name)
+    assert browser.post(f"/incidents/{old}/actions/{pressed['id']}/note", {}).path == f"/incidents/{name}"
+    was = browser.get(f"/incidents/{old}/edit").value("was_reporter_email")
+    edited = browser.post(f"/incidents/{old}/edit", {"was_reporter_email": was, "reporter_email": "ana@example.com"})
+    assert (edited.status, edited.path) == (200, f"/incidents/{name}")
+    assert importing.incident(name)["reporter_email"] == "ana@example.com"
+    assert browser.post(f"/incidents/{old}/steps/topic", {}).path == f"/incidents/{name}/responding"
+    responder = importing.rows("SELECT id FROM incidents_responder WHERE incident_id = %s", name)[0]["id"]
+    for part in ("responding", "actions/wrong-service", f"people/{responder}"):
+        found = browser.get(f"/incidents/{old}/{part}")
+        assert found.status == 200, part
+        assert f"/incidents/{name}" in found.text, part
+    assert browser.post("/incidents/pagerduty-999999/actions/note", {"text": "It was the logs"}).status == 404
+
+
+def test_what_was_sent_under_the_old_name_while_signed_out_is_told_in_words(importing: Hub, sandbox: Sandbox) -> None:
+    row = opened(importing, sandbox)
+    importing.finished(importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident)
+    stranger = Browser(importing.url)
+    stranger.get("/sign-in")
+    asked = stranger.post(f"/incidents/{row['id']}/actions/command", {"email": "ana@example.com"})
+    carried = {"carried": unescape(asked.value("carried"))}
+    known = {"email": ADMIN, "password": PASSWORD}
+    again = stranger.post("/sign-in", known | carried)
+    assert "Ana Costa in command" in again.text
+    assert "Disk full" in again.text
+
+
+def test_another_account_with_an_incident_of_the_same_number_keeps_nothing_from_being_read(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    row = opened(importing, sandbox)
+    old, page = row["id"], row["pagerduty_id"]
+    importing.rows(
+        "UPDATE incidents SET pagerduty_id = 'PTRIAL1', title = 'Of a trial', sender = 'trial',"
+        " created_at = '2026-01-01 00:00:00' WHERE id = %s",
+        old,
+    )
+    importing.does("poll")
+    (new,) = importing.rows("SELECT * FROM incidents WHERE pagerduty_id = %s", page)
+    assert new["id"] == f"{old}-{page}"
+    for name, title in ((old, "Of a trial"), (new["id"], "Disk full")):
+        shown = importing.dana.get(f"/incidents/{name}")
+        assert (shown.path, f">{title}</h1>" in shown.text) == (f"/incidents/{name}", True)
+    full = importing.dana.post(f"/incidents/{new['id']}/channel", {}).incident
+    importing.finished(full)
+    assert importing.incident(full)["pagerduty_id"] == page
+    assert importing.dana.get(f"/incidents/{new['id']}").path == f"/incidents/{full}"
+    assert importing.dana.get(f"/incidents/{old}").path == f"/incidents/{old}"
+    trial = importing.dana.post(f"/incidents/{old}/channel", {}).incident
+    assert importing.dana.get(f"/incidents/{old}").path == f"/incidents/{trial}"
+    assert importing.incident(trial)["pagerduty_id"] == "PTRIAL1"
 
 
 def test_what_was_reported_here_is_not_taken_in_again(importing: Hub, sandbox: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """Incidents that PagerDuty opened by itself: shown as they are, and made full ones when somebody wants a channel."""
 
+import re
 from collections.abc import Collection, Iterable
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,6 +18,10 @@ from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.text import clean
 from incident_central.integrations.base import LogEntry, Page
 from incident_central.jobs import runner
+
+#: What one is called until somebody opens a channel for it; with PagerDuty's id, too, where there was another of that
+#: number before, as of a trial account.
+FIRST_NAME = re.compile(r"pagerduty-([0-9]{1,18})(?:-([A-Za-z0-9]+))?")
 
 
 def take_in_logged(entries: Iterable[LogEntry]) -> list[Page]:
@@ -41,9 +46,10 @@ def take_in(pages: Iterable[Page], *, whole_log_of: Collection[str] = ()) -> lis
     known = set(Incident.objects.filter(pagerduty_id__in=foreign).values_list("pagerduty_id", flat=True))
     services = Service.objects.in_bulk({page.service.id for page in foreign.values()})
     new = [page for page in foreign.values() if page.id not in known and page.service.id in services]
+    taken = _numbers_taken(new)
     for page in new:
         incident = Incident(
-            id=f"pagerduty-{page.number}",
+            id=f"pagerduty-{page.number}" if page.number not in taken else f"pagerduty-{page.number}-{page.id}",
             created_at=page.created_at,
             pagerduty_id=page.id,
             pagerduty_url=page.url,
@@ -64,9 +70,17 @@ def take_in(pages: Iterable[Page], *, whole_log_of: Collection[str] = ()) -> lis
     return new
 
 
-def make_full(number: int, *, name: str, email: str) -> Incident | None:
-    """Give PagerDuty's incident of this number a name of ours, and begin everything of a response but the page. `name`
-    and `email` are whose who wants it: they are in the channel, and in command.
+def _numbers_taken(new: list[Page]) -> set[int | None]:
+    """Numbers that others were taken in under, whatever their names are now."""
+    if not new:
+        return set()
+    ours = Incident.objects.filter(source=FROM_PAGERDUTY, pagerduty_number__in=[page.number for page in new])
+    return set(ours.values_list("pagerduty_number", flat=True))
+
+
+def make_full(first_name: str, *, name: str, email: str) -> Incident | None:
+    """Give the incident that was taken in under this name a name of ours, and begin everything of a response but the
+    page. `name` and `email` are whose who wants it: they are in the channel, and in command where nobody is.
 
     Pressed twice, it is done once. None where there is no such incident. Raises django.db.Error.
     """
@@ -74,14 +88,14 @@ def make_full(number: int, *, name: str, email: str) -> Incident | None:
         new_name = draw_name(timezone.localtime(now()), extra_words=words // 3)
         try:
             with transaction():
-                return _make_full(number, new_name, name=name, email=email)
+                return _make_full(first_name, new_name, name=name, email=email)
         except IntegrityError:
             continue  # the name is taken: draw another
     raise RuntimeError("eight names in a row were taken")
 
 
-def _make_full(number: int, new_name: str, *, name: str, email: str) -> Incident | None:
-    incident = of_number(number, Incident.objects.select_for_update())
+def _make_full(first_name: str, new_name: str, *, name: str, email: str) -> Incident | None:
+    incident = _taken_in_as(first_name, Incident.objects.select_for_update())
     if incident is None or is_name(incident.name):
         return incident
     if Incident.objects.filter(pk=new_name).exists():
@@ -91,7 +105,8 @@ def _make_full(number: int, new_name: str, *, name: str, email: str) -> Incident
     for relation in Incident._meta.related_objects:
         field = relation.field.name
         relation.related_model._default_manager.filter(**{field: old_name}).update(**{field: new_name})
-    incident.reporter_name, incident.reporter_email, incident.incident_commander_email = name, email, email
+    incident.reporter_name, incident.reporter_email = name, email
+    incident.incident_commander_email = incident.incident_commander_email or email
     incident.news_jobs = {}  # theirs were under the old name
     incident.save(
         update_fields=["reporter_name", "reporter_email", "incident_commander_email", "news_jobs", "updated_at"]
@@ -102,6 +117,21 @@ def _make_full(number: int, new_name: str, *, name: str, email: str) -> Incident
     return incident
 
 
-def of_number(number: int, incidents: QuerySet[Incident]) -> Incident | None:
-    """The incident that was taken in under this number of PagerDuty's, whatever its name is now."""
-    return incidents.filter(source=FROM_PAGERDUTY, pagerduty_number=number).first()
+def present_name(name: str) -> str:
+    """The name that it has now, if it had this one before somebody opened a channel for it; else this one."""
+    found = _taken_in_as(name, Incident.objects.all())
+    return name if found is None else found.name
+
+
+def _taken_in_as(name: str, incidents: QuerySet[Incident]) -> Incident | None:
+    """The incident that was taken in under this name, whatever its name is now."""
+    first_name = FIRST_NAME.fullmatch(name)
+    if first_name is None:
+        return None
+    if (same := incidents.filter(pk=name).first()) is not None:
+        return same
+    number, page_id = first_name.groups()
+    renamed = incidents.filter(source=FROM_PAGERDUTY, pagerduty_number=int(number)).exclude(pk__startswith="pagerduty-")
+    if page_id is not None:
+        renamed = renamed.filter(pagerduty_id=page_id)
+    return renamed.order_by("created_at").first()

@@ -167,7 +167,7 @@ class Incident(models.Model):
         """Their name, as far as we know it; empty where there is nobody. Whoever reported it leads until somebody takes
         command."""
         email = self.incident_commander_email
-        if self.is_from_pagerduty or not email:
+        if not email:
             return ""
         if self.commander_name or email == self.reporter_email:
             return self.commander_name or self.reporter

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from incident_central.incidents import people
+from incident_central.incidents.importing import present_name
 from incident_central.incidents.models import Incident, ReadUpTo, Status, listing
 from incident_central.incidents.response import RESPONSE
 from incident_central.incidents.steps import look_for_message, nothing
@@ -170,7 +171,7 @@ def _is_awaited(incident: Incident, step: str) -> bool:
 
 
 def _load(key: str) -> News:
-    name = key.split("/")[0]
+    name = present_name(key.split("/")[0])  # somebody may have opened a channel meanwhile
     return news_of(Incident.objects.select_related("service", "priority").get(pk=name), key)
 
 

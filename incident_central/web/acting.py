@@ -34,6 +34,7 @@ from incident_central.web.by_hand import ByHand
 from incident_central.web.choices import SECONDS, Lately
 from incident_central.web.deciding import Undecided
 from incident_central.web.redirects import SeeOther
+from incident_central.web.renamed import by_present_name
 from incident_central.web.report import could_not_join
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
@@ -55,6 +56,7 @@ FOLLOW_UPS = {
 
 @require_http_methods(["GET", "POST"])
 @signed_in
+@by_present_name
 def act(request: SignedIn, name: str, kind: str) -> HttpResponse:
     """One action as a page of its own; sent, it is begun, or shown again with what keeps it from that."""
     if kind not in Kind.values or kind == Kind.MEMBER:  # that one has a page of its own
@@ -79,6 +81,7 @@ def would_do(request: SignedIn, name: str, kind: Action.Kind, given: QueryDict) 
 
 @require_POST
 @signed_in
+@by_present_name
 def decide(request: SignedIn, name: str, number: int, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at a step of an action. Pressing twice changes nothing."""
     deciding.decide(request, undecided(name, number, step))

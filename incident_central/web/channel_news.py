@@ -13,6 +13,7 @@ from incident_central.web import by_hand, deciding, steps
 from incident_central.web.by_hand import ByHand
 from incident_central.web.deciding import Undecided
 from incident_central.web.redirects import SeeOther
+from incident_central.web.renamed import by_present_name
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.templatetags.addresses import address
 
@@ -57,6 +58,7 @@ def _by_hand(news: News, step: str) -> ByHand:
 
 @require_POST
 @signed_in
+@by_present_name
 def decide(request: SignedIn, name: str, job: int, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at one of the lines. Pressing twice changes nothing."""
     deciding.decide(request, undecided(name, job, step))

@@ -10,11 +10,13 @@ from incident_central.incidents.editing import CannotEdit, Ours
 from incident_central.incidents.models import Incident
 from incident_central.web.acting import press_id
 from incident_central.web.redirects import SeeOther
+from incident_central.web.renamed import by_present_name
 from incident_central.web.security import SignedIn, signed_in
 
 
 @require_http_methods(["GET", "POST"])
 @signed_in
+@by_present_name
 def edit(request: SignedIn, name: str) -> HttpResponse:
     incident = get_object_or_404(Incident, pk=name)
     user, post = request.user, request.POST

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from incident_central.accounts.models import User
 from incident_central.incidents.directory import with_company
-from incident_central.incidents.importing import make_full, of_number
+from incident_central.incidents.importing import make_full, present_name
 from incident_central.incidents.models import Incident, OnCall, Responder
 from incident_central.incidents.news import unacknowledged_for
 from incident_central.rows import as_if_read, fetch, fetch_all
@@ -43,7 +43,7 @@ class Level:
 @signed_in
 def incident(request: SignedIn, name: str) -> HttpResponse:
     """The page, or for its own script the parts that change: 304 where none of them did."""
-    if (renamed := _renamed(name)) is not None:
+    if (renamed := present_name(name)) != name:
         return redirect("incident", renamed)
     # It tells ages to the second.
     address, seen, now = request.GET.urlencode(), request.session.seen, int(time.time())
@@ -135,22 +135,7 @@ def _levels(incident: Incident) -> list[Level]:
 @signed_in
 def open_channel(request: SignedIn, name: str) -> HttpResponse:
     """Somebody wants a channel for an incident that PagerDuty opened by itself. Pressing twice opens one."""
-    number = _number_in(name)
-    user = request.user
-    full = make_full(number, name=user.name, email=user.email) if number is not None else None
+    full = make_full(name, name=request.user.name, email=request.user.email)
     if full is None:
         raise Http404
     return SeeOther(reverse("responding", args=[full.name]))
-
-
-def _renamed(name: str) -> str | None:
-    """The name that it has now, if it had this one before somebody opened a channel for it."""
-    number = _number_in(name)
-    found = of_number(number, Incident.objects.all()) if number is not None else None
-    return found.name if found is not None and found.name != name else None
-
-
-def _number_in(name: str) -> int | None:
-    digits = name.removeprefix("pagerduty-")
-    known = name.startswith("pagerduty-") and digits.isascii() and digits.isdecimal() and len(digits) < 19
-    return int(digits) if known else None

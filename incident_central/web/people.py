@@ -19,6 +19,7 @@ from incident_central.web.acting import press_id
 from incident_central.web.house import House
 from incident_central.web.in_slack import ONLY_ADMINISTRATORS, NotAllowed, change, in_slack, status_of, told
 from incident_central.web.redirects import SeeOther
+from incident_central.web.renamed import by_present_name
 from incident_central.web.security import SignedIn, signed_in
 
 PAGE = 100
@@ -163,6 +164,7 @@ def person(request: SignedIn, id: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @signed_in
+@by_present_name
 def missing(request: SignedIn, name: str, number: int) -> HttpResponse:
     """Say who it is in Slack, and they are invited. Administrators do it for anybody, and everybody for themselves."""
     incident = get_object_or_404(Incident.objects.select_related("service"), pk=name)

@@ -21,6 +21,7 @@ from incident_central.jobs.models import SETTLED, State, StepRow, job_steps
 from incident_central.web import deciding, steps
 from incident_central.web.deciding import Undecided
 from incident_central.web.redirects import SeeOther
+from incident_central.web.renamed import by_present_name
 from incident_central.web.security import SignedIn, signed_in
 from incident_central.web.without_database import NobodyKnows, kept_context, reporter_of
 
@@ -50,6 +51,7 @@ def responding(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @signed_in
+@by_present_name
 def _responding(request: SignedIn, name: str) -> HttpResponse:
     rows = steps.rows_of(name)
     incident = get_object_or_404(_incidents(), pk=name)
@@ -75,6 +77,7 @@ def _responding(request: SignedIn, name: str) -> HttpResponse:
 
 @require_POST
 @signed_in
+@by_present_name
 def decide(request: SignedIn, name: str, step: str) -> HttpResponse:
     """Somebody pressed Retry or “I did it by hand” at a step. Pressing twice changes nothing."""
     deciding.decide(request, undecided(name, step))
