@@ -595,6 +595,46 @@ def test_one_that_was_missing_is_read_when_something_is_heard_of_it(hub: Hub, sa
     hub.does("poll")
 
 
+def test_what_pagerduty_does_not_show_any_more_says_so_reminds_nobody_and_is_over_when_somebody_says_so(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    name, page = reported(hub, sandbox)
+    sandbox.plant("pagerduty", "incidents", page, set={"status_changed_at": time.time() - 301})
+    hub.does("poll", "log", "changed")
+    sandbox.plant("pagerduty", "incidents", page, delete=True)
+    hub.does("poll")
+    for _ in range(2):  # asked again, it says so no second time
+        hub.rows("UPDATE incidents SET stale_since = %s", "2026-01-01 00:00:00")
+        hub.does("changed", "remind")
+    text = hub.dana.get(f"/incidents/{name}").text
+    assert "<strong>PagerDuty has not shown this incident to Incident Central since" in text
+    assert "Nobody has acknowledged" not in text
+    assert texts(hub, name).count("PagerDuty does not show it any more") == 1
+    assert hub.incident(name)["reminded_of"] is None
+    hub.dana.post(f"/incidents/{name}/actions/resolve", {"press": str(uuid4())})
+    eventually(lambda: hub.incident(name)["status"] == "resolved")
+    assert texts(hub, name)[-1] == "Resolved by Dana Okafor"
+    query = "SELECT s.state FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE j.workflow = 'action'"
+    eventually(lambda: {row["state"] for row in hub.rows(query)} <= {"done", "off"})
+    assert "PagerDuty has not shown" not in hub.dana.get(f"/incidents/{name}").text
+
+
+def test_what_pagerduty_shows_again_is_as_pagerduty_says(hub: Hub, sandbox: Sandbox) -> None:
+    name, page = reported(hub, sandbox)
+    hub.does("poll", "log", "changed")
+    ended = "status = 'resolved', resolved_at = CURRENT_TIMESTAMP, missing_at = CURRENT_TIMESTAMP"
+    hub.rows(f"UPDATE incidents SET {ended} WHERE id = %s", name)  # noqa: S608
+    hub.does("poll")
+    assert (hub.incident(name)["status"], hub.incident(name)["missing_at"]) == ("triggered", None)
+    assert "PagerDuty shows it again" in texts(hub, name)
+    hub.rows("UPDATE incidents SET missing_at = CURRENT_TIMESTAMP WHERE id = %s", name)
+    hub.dana.post(f"/incidents/{name}/actions/resolve", {"press": str(uuid4())})
+    eventually(lambda: incident(sandbox, page)["status"] == "resolved")
+    eventually(lambda: hub.incident(name)["status"] == "resolved")
+
+
 def test_whoever_acknowledged_on_a_higher_level_has_reached_it(hub: Hub, sandbox: Sandbox) -> None:
     name, page = reported(hub, sandbox)
     assert hub.incident(name)["escalation_level"] == 1

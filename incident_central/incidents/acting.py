@@ -112,7 +112,7 @@ def act(action: Action) -> Record:
 
     A snooze ends when it was to end as it was pressed, however often, and however late, it is done.
     """
-    if action.kind == Kind.RESOLVE and was_phoned(action.incident):
+    if _ends_here(action):
         return lambda: _resolved_here(action)
     doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
@@ -126,7 +126,7 @@ def act(action: Action) -> Record:
 
 def look_whether_acted(action: Action) -> Record | None:
     """What is so already may be so by somebody else: then it is not said to be the work of who pressed."""
-    if action.incident.pagerduty_id is None:
+    if action.incident.pagerduty_id is None or _ends_here(action):
         return None
     doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
@@ -137,15 +137,23 @@ def look_whether_acted(action: Action) -> Record | None:
     return lambda: _acted(action, page, asked_at)
 
 
+def _ends_here(action: Action) -> bool:
+    """There is nothing in PagerDuty that could be resolved, as far as we can see: it is over when somebody says so."""
+    if action.kind != Kind.RESOLVE:
+        return False
+    incident = action.incident
+    return was_phoned(incident) or (incident.missing_at is not None and sync.read_page(incident) is None)
+
+
 def was_phoned(incident: Incident) -> bool:
-    """Somebody phoned instead, so PagerDuty has nothing that could be acted on there: it is over when they say so."""
+    """Somebody phoned instead, so PagerDuty has nothing that could be acted on there."""
     page = job_steps(response.RESPONSE.name, incident.name).filter(name="page", state=State.BY_HAND)
     return incident.pagerduty_id is None and page.exists()
 
 
 def _resolved_here(action: Action) -> None:
     incident, at = _fresh(action), now()
-    if incident.is_open and incident.pagerduty_id is None:
+    if incident.is_open and (incident.pagerduty_id is None or incident.missing_at is not None):
         incident.over(action.who, at=at)
         news.changed(incident, incident.status, at=at)
     _settled(action)
@@ -198,6 +206,8 @@ def _take_over(action: Action, page: Page, asked_at: datetime) -> None:
 def note(action: Action) -> Record:
     """Not safe to repeat after a lost answer: look among the notes first."""
     _only_when_done(action)
+    if action.kind == Kind.RESOLVE and action.incident.missing_at is not None:
+        raise NotNeeded("PagerDuty does not show this incident, so it was resolved here alone.")
     pager().add_note(_page_id(action.incident), note_of(action))
     return lambda: _settled(action)
 

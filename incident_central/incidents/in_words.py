@@ -58,6 +58,7 @@ def told(entry: LogEntry, *, services: Mapping[str, str]) -> Told:
     return tell(entry)
 
 
+HIDDEN = "hidden"  # PagerDuty does not show it to us
 PAGING = "paging:"
 PAGING_ENDED, PAGING_GOES_ON = f"{PAGING}ended", f"{PAGING}goes on"
 

@@ -120,7 +120,7 @@ class Incident(models.Model):
         blank=True, default="", db_default=""
     )  # what PagerDuty calls the one that this was resolved for
     stale_since = models.DateTimeField(null=True)  # something happened in PagerDuty that we have not read yet
-    missing_at = models.DateTimeField(null=True)  # when PagerDuty said that it does not have it
+    missing_at = models.DateTimeField(null=True)  # when it was asked for last, where PagerDuty does not show it
     reminded_of = models.DateTimeField(null=True)  # the status_changed_at that nobody had answered for too long
     whole_log_read = models.BooleanField(default=False, db_default=False)  # from its beginning
     commander_name = models.TextField(blank=True, default="", db_default="")
@@ -172,6 +172,14 @@ class Incident(models.Model):
         if self.commander_name or email == self.reporter_email:
             return self.commander_name or self.reporter
         return Person.objects.filter(email=email).values_list("name", flat=True).first() or email
+
+    @property
+    def missing_since(self) -> datetime | None:
+        """Since when PagerDuty does not show it; None where it does."""
+        if self.missing_at is None:
+            return None
+        noted = self.timeline.filter(facts=_joined([in_words.HIDDEN])).values_list("at", flat=True)
+        return noted.first() or self.missing_at
 
     @property
     def followed_policy(self) -> EscalationPolicy | None:
@@ -442,6 +450,19 @@ class Incident(models.Model):
         self._save("reminded_of")
         self._note(f"Nobody had acknowledged for {minutes} minutes", kind=Kind.STATUS)
 
+    def hidden(self, *, at: datetime) -> None:
+        """PagerDuty was asked for it, and does not have it, or hides it from our key. That is said once."""
+        if self.missing_at is None and self.is_open:
+            facts = _joined([in_words.HIDDEN])
+            self._note("PagerDuty does not show it any more", kind=Kind.STATUS, facts=facts)
+        self.missing_at = at
+        self._save("missing_at")
+
+    def shown_again(self) -> None:
+        self.missing_at = None
+        self._save("missing_at")
+        self._note("PagerDuty shows it again", kind=Kind.STATUS)
+
     def priority_was_refused(self, error: Exception) -> None:
         self.priority_refused = True
         self._save("priority_refused")
@@ -479,7 +500,8 @@ class Incident(models.Model):
             self._note(text)
 
     def over(self, who: str, *, at: datetime) -> None:
-        """PagerDuty does not have it: whoever was phoned instead, or reported it, says that it is over."""
+        """PagerDuty does not have it, or does not show it: whoever was phoned instead, or is on it, says that it is
+        over."""
         self.status, self.resolved_at, self.status_changed_at = Status.RESOLVED, at, at
         self._save("status", "resolved_at", "status_changed_at")
         self._note(f"Resolved by {who}", kind=Kind.STATUS)

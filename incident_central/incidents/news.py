@@ -69,9 +69,10 @@ def facts(incident: Incident) -> tuple[object, ...]:
 
 
 def unacknowledged_for(incident: Incident) -> timedelta | None:
-    """How long nobody had acknowledged it when PagerDuty's open list was last read, if that is too long."""
+    """How long nobody had acknowledged it when PagerDuty's open list was last read, if that is too long. Of what is not
+    in it any more nobody knows."""
     since = incident.status_changed_at
-    if incident.status != Status.TRIGGERED or since is None:
+    if incident.status != Status.TRIGGERED or since is None or incident.missing_at is not None:
         return None
     waited = (pagerduty_read_at() or since) - since
     return None if waited < UNACKNOWLEDGED else waited

@@ -26,7 +26,7 @@ def mark(which: Q) -> None:
     Only then is the step woken: whoever reads holds the step's row and then wants the incidents', and the caller may
     hold one of those.
     """
-    Incident.objects.filter(which, pagerduty_id__isnull=False).update(stale_since=Now(), missing_at=None)
+    Incident.objects.filter(which, pagerduty_id__isnull=False).update(stale_since=Now())
     connection.on_commit(wake, robust=True)  # it is read soon in any case
 
 

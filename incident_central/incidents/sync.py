@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, F, Max, Q, When
+from django.db.models import Case, F, Max, Q, QuerySet, When
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
@@ -54,6 +54,8 @@ CALLS_A_MINUTE, CALLS_EACH = 75, 2
 LEFT_BY_LOG = CALLS_A_MINUTE / 2
 #: What PagerDuty says it does not have is asked for again after so long.
 MISSING_FOR = timedelta(hours=1)
+#: As which answers it says so, or that we may not see it.
+HIDDEN = ("403", "404")
 #: One that could not be read lets others go first for so many seconds.
 OTHERS_FIRST = 30.0
 #: Incidents read in one go, so that the first of them are not shown late.
@@ -108,7 +110,7 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
 def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
     """What it says now, and tell its channel of what is new in that."""
     if incident.missing_at is not None:
-        Incident.objects.filter(pk=incident.pk).update(missing_at=None)
+        incident.shown_again()
     status, before = incident.status, news.facts(incident)
     incident.paged(page, asked_at=asked_at)
     if incident.status != status:
@@ -137,7 +139,7 @@ def poll(_: object) -> Record:
     while unread and _by_themselves.take(1):
         incident = unread[0]
         try:
-            page = _read_page(incident, hidden=("403", "404"))
+            page = _read_page(incident, hidden=HIDDEN)
         except IntegrationError as error:  # the others, and the list, are known all the same
             log.warning("%s cannot be read: %s", incident.name, error)
             break
@@ -155,7 +157,8 @@ def _polled(
 ) -> None:
     importing.take_in(listed)
     refresh([*listed, *found], asked_at=asked_at)
-    Incident.objects.filter(pk__in=missing).update(missing_at=Now())
+    for incident in Incident.objects.filter(pk__in=missing).order_by("id").select_for_update():
+        incident.hidden(at=asked_at)
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
     models.ReadUpTo.objects.update_or_create(name=news.PAGERDUTY, defaults={"at": read_at})
     stale.run_again(stale.POLL, after=max(_pace(), rest_after(len(listed))))
@@ -166,9 +169,14 @@ def _can_be_read() -> Q:
     return Q(pagerduty_id__isnull=False) & (Q(missing_at=None) | Q(missing_at__lt=Now() - MISSING_FOR))
 
 
+def read_page(incident: Incident) -> Page | None:
+    """None for one that PagerDuty will not show us any more. That 403 says only where we may see other things."""
+    poll = freshness().get(stale.POLL)
+    return _read_page(incident, hidden=HIDDEN if poll is not None and not poll.failing else ("404",))
+
+
 def _read_page(incident: Incident, *, hidden: tuple[str, ...]) -> Page | None:
-    """None for one that PagerDuty will not show us any more, as these answers say: it must not keep us from the others.
-    403 says so only where we may see other things."""
+    """None where PagerDuty gives one of these answers: it must not keep us from the others."""
     try:
         return pager().read_page(incident.pagerduty_id or "")
     except IntegrationError as error:
@@ -198,7 +206,8 @@ def _remind() -> None:
     if poll is None or poll.failing or read_at is None:
         return  # somebody may have acknowledged without our knowing
     too_long = read_at - news.UNACKNOWLEDGED
-    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=too_long, stale_since=None)
+    waiting = Incident.objects.filter(status=Status.TRIGGERED, status_changed_at__lt=too_long)
+    waiting = waiting.filter(stale_since=None, missing_at=None)  # of others nobody knows
     for incident in waiting.exclude(reminded_of=F("status_changed_at")).order_by("id").select_for_update():
         incident.nobody_acknowledged(int(news.UNACKNOWLEDGED.total_seconds() / 60))
         if incident.status_changed_at is not None:
@@ -294,7 +303,7 @@ def read_changed(_: object) -> Record:
     spare_pager()
     lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + OTHERS_FIRST]
     others_first = [Case(When(pk__in=lately, then=1), default=0)] if lately else []
-    waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by(*others_first, "stale_since")
+    waiting = _waiting().order_by(*others_first, "stale_since")
     readings: list[Reading] = []
     for incident in waiting[:MOST_INCIDENTS]:
         if not _by_themselves.take(CALLS_EACH):
@@ -310,10 +319,14 @@ def read_changed(_: object) -> Record:
     return lambda: _changed_read(readings)
 
 
+def _waiting() -> QuerySet[Incident]:
+    """Also those that PagerDuty did not show lately: something was heard of them since."""
+    return Incident.objects.filter(pagerduty_id__isnull=False, stale_since__isnull=False)
+
+
 def _read(incident: Incident) -> Reading:
     asked_at = now()
-    poll = freshness().get(stale.POLL)
-    page = _read_page(incident, hidden=("403", "404") if poll is not None and not poll.failing else ("404",))
+    page = read_page(incident)
     entries: list[LogEntry] = []
     if page is not None:
         logged = incident.timeline.filter(log_entry_id__isnull=False)
@@ -329,10 +342,10 @@ def _changed_read(readings: list[Reading]) -> None:
         same = Incident.objects.filter(pk=one.incident.pk)
         same.filter(stale_since__lte=one.incident.stale_since).update(stale_since=None)
         if one.page is None:
-            same.update(missing_at=Now())
+            same.select_for_update().get().hidden(at=one.asked_at)
         else:
             same.filter(whole_log_read=False).update(whole_log_read=True)
-    if Incident.objects.filter(_can_be_read(), stale_since__isnull=False).exists():
+    if _waiting().exists():
         stale.run_again(stale.CHANGED, after=stale.AT_ONCE if readings else timedelta(seconds=2))
 
 
@@ -399,7 +412,7 @@ def freshness() -> dict[str, Freshness]:
 def behind_since() -> datetime | None:
     """Since when something that happened in PagerDuty waits to be read, where that is longer than it takes: more
     happened than it lets us ask for, or it answers other questions, but not these."""
-    waiting = Incident.objects.filter(_can_be_read(), stale_since__isnull=False).order_by("stale_since")
+    waiting = _waiting().order_by("stale_since")
     fresh = freshness()
     unread = [fresh[name].read_at for name in (stale.POLL_LOG, stale.CHANGED) if name in fresh and fresh[name].error]
     since = min(filter(None, [waiting.values_list("stale_since", flat=True).first(), *unread]), default=None)
