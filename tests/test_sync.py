@@ -595,6 +595,41 @@ def test_one_that_was_missing_is_read_when_something_is_heard_of_it(hub: Hub, sa
     hub.does("poll")
 
 
+def test_an_acknowledgement_by_nobody_that_pagerduty_can_name_is_one(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    name, page = reported(hub, sandbox)
+    sandbox.control("/switches", {"pagerduty": {"odd_rows": "people"}})
+    act(sandbox, page, "acknowledge")
+    hub.does("poll", "log")
+    assert hub.incident(name)["status"] == "acknowledged"
+    sandbox.control("/switches", {"pagerduty": {"odd_rows": "none"}})
+
+
+def test_a_row_that_cannot_be_understood_keeps_nothing_else_from_being_read(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    odd, first = reported(hub, sandbox)
+    other, second = reported(hub, sandbox)
+    hub.does("poll", "log", "changed")
+    sandbox.control("/switches", {"pagerduty": {"odd_rows": "rows"}})
+    act(sandbox, first, "acknowledge")
+    act(sandbox, second, "note", content="It was the logs")
+    edit(sandbox, second, title="Disk full")
+    hub.does("poll", "log")
+    assert hub.incident(other)["title"] == "Disk full"
+    assert (hub.incident(odd)["status"], hub.incident(odd)["missing_at"]) == ("triggered", None)
+    assert "cannot be understood" in hub.log
+    sandbox.control("/switches", {"pagerduty": {"odd_rows": "none"}})
+    hub.does("poll", "log")
+    assert hub.incident(odd)["status"] == "acknowledged"
+    assert "It was the logs" in hub.dana.get(f"/incidents/{other}").text
+
+
 def test_what_pagerduty_does_not_show_any_more_says_so_reminds_nobody_and_is_over_when_somebody_says_so(
     make_hub: Callable[..., Hub], sandbox: Sandbox
 ) -> None:

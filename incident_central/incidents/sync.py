@@ -259,10 +259,10 @@ def poll_log(_: object) -> Record:
     since = min(mark.at, pager().now()) - LATE if mark else pager().now() - BEGINNING
     until = _parts.end(since, settled=pager().now() - LATE)
     most, with_pages = _parts.most(since, until), settings.PAGERDUTY_IMPORT_INCIDENTS
-    entries = pager().log_entries(since=since, until=until, most=most, with_pages=with_pages)
-    _by_themselves.took(rows=len(entries))
+    entries, rows = pager().log_entries(since=since, until=until, most=most, with_pages=with_pages)
+    _by_themselves.took(rows=rows)
     read_up_to, goes_on, settled = max((entry.at for entry in entries), default=None), False, pager().now() - LATE
-    if not _parts.was_all(len(entries), since=since, until=until, settled=settled):
+    if not _parts.was_all(rows, since=since, until=until, settled=settled):
         read_up_to, goes_on = since + LATE, _parts.end(since, settled=settled) is not None
     elif until is not None:
         read_up_to, goes_on = until - OVERLAP + LATE, True

@@ -30,6 +30,7 @@ from incident_central.integrations.pagerduty.shapes import (
     policy_of,
     service_of,
     subscription_of,
+    understood,
     user_of,
 )
 
@@ -146,16 +147,18 @@ class PagerDuty(Calls):
         return max(ours, key=lambda page: page.created_at, default=None)
 
     def read_page(self, page_id: str) -> Page:
-        return page_of(self.row("/incidents/{}", page_id)["incident"])
+        call = f"/incidents/{page_id}"
+        return self._once("GET /incidents/{}", lambda: page_of(self._client.jget(call)["incident"]), writes=False)
 
     def open_pages(self) -> list[Page]:
+        """Those that can be understood: what is not among them need not be resolved."""
         rows = self.rows("/incidents", statuses=["triggered", "acknowledged"], date_range="all")
-        return [page_of(row) for row in rows]
+        return understood(rows, page_of)
 
     def resolved_lately(self) -> list[Page]:
         """Those that were resolved last, as many as one call tells. (GET /incidents; fact sheet section 7)"""
         rows = self.rows("/incidents", most=100, statuses=["resolved"], date_range="all", sort_by="resolved_at:desc")
-        return [page_of(row) for row in rows]
+        return understood(rows, page_of)
 
     def add_note(self, page_id: str, text: str) -> None:
         """Not safe to repeat by itself: look among notes() first."""
@@ -166,9 +169,12 @@ class PagerDuty(Calls):
 
     # ── what happened ─────────────────────────────────────────────────────────────────────────────
 
-    def log_entries(self, *, since: datetime, until: datetime | None, most: int, with_pages: bool) -> list[LogEntry]:
-        """Of the whole account, oldest first; of more than `most` there are, in no order that can be relied on, only so
-        many. (GET /log_entries; fact sheet section 7: the order is not documented)
+    def log_entries(
+        self, *, since: datetime, until: datetime | None, most: int, with_pages: bool
+    ) -> tuple[list[LogEntry], int]:
+        """Of the whole account, oldest first, and how many there were, with those that cannot be understood; of more
+        than `most` there are, in no order that can be relied on, only so many. (GET /log_entries; fact sheet section 7:
+        the order is not documented)
 
         `with_pages`: what is triggered comes along, at the cost of longer answers and of no call. (include[])
         """
@@ -179,7 +185,7 @@ class PagerDuty(Calls):
             until=until.isoformat() if until else None,
             include=["incidents"] if with_pages else None,
         )
-        return oldest_first(rows)
+        return oldest_first(rows), len(rows)
 
     def log_of(self, page_id: str, *, since: datetime | None) -> list[LogEntry]:
         """Of one page, oldest first."""

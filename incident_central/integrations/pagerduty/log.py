@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from incident_central.integrations.base import Change, LogEntry, Page, Reference
-from incident_central.integrations.pagerduty.shapes import page_of
+from incident_central.integrations.pagerduty.shapes import page_of, understood
 
 Json = dict[str, Any]
 
@@ -21,8 +21,9 @@ SAME = {"acknowledgement": "acknowledge"}
 
 
 def oldest_first(rows: Iterable[Json]) -> list[LogEntry]:
-    """They come newest first, as far as is known; PagerDuty's times are whole seconds, so their order tells more."""
-    entries = [log_entry(row) for row in rows]
+    """They come newest first, as far as is known; PagerDuty's times are whole seconds, so their order tells more. What
+    cannot be understood is left out."""
+    entries = understood(rows, log_entry)
     if entries and entries[0].at >= entries[-1].at:
         entries.reverse()
     return sorted(entries, key=lambda entry: entry.at)

@@ -2,9 +2,10 @@
 is left empty. Log entries are in log.py.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from incident_central.integrations.base import (
     EscalationPolicy,
@@ -18,7 +19,21 @@ from incident_central.integrations.base import (
     Subscription,
 )
 
+T = TypeVar("T")
 Json = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+def understood(rows: Iterable[Json], shape: Callable[[Json], T]) -> list[T]:
+    """What the rows become. One that cannot be understood is left out, and keeps nobody from the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(shape(row))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            log.warning("PagerDuty told something that cannot be understood, and is left out: %r", error)
+    return found
 
 
 def policy_of(row: Json) -> EscalationPolicy:
@@ -83,9 +98,9 @@ def page_of(row: Json) -> Page:
         service_id=row["service"]["id"],
         priority_id=(row.get("priority") or {}).get("id"),
         created_at=_time(row["created_at"]) or datetime.now(UTC),
-        assigned=tuple(_reference(assignment["assignee"]) for assignment in row.get("assignments") or ()),
+        assigned=tuple(_people(row.get("assignments"), "assignee")),
         acknowledged_at=min((at for one in acknowledgements if (at := _time(one.get("at")))), default=None),
-        acknowledged_by=tuple(_reference(one["acknowledger"]) for one in acknowledgements),
+        acknowledged_by=tuple(_people(acknowledgements, "acknowledger")),
         resolved_at=_time(row.get("resolved_at") or row.get("last_status_change_at"))
         if row["status"] == "resolved"
         else None,
@@ -99,6 +114,11 @@ def page_of(row: Json) -> Page:
         updated_at=_time(row.get("updated_at") or row["created_at"]) or datetime.now(UTC),
         merged_into=_merged_into(row),
     )
+
+
+def _people(rows: Iterable[Json] | None, role: str) -> Iterable[Reference]:
+    """As far as PagerDuty names them."""
+    return (_reference(one[role]) for one in rows or () if one.get(role))
 
 
 def _merged_into(row: Json) -> Reference | None:

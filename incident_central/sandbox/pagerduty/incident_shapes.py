@@ -59,6 +59,8 @@ def incident_json(shapes: Shapes, incident: Incident) -> Json:
     if account.switches["responder_requests"] == "on":
         shape["incidents_responders"] = [responder_json(shapes, incident, one) for one in incident.responders]
         shape["responder_requests"] = [request_json(shapes, incident, one) for one in incident.requests]
+    if account.switches["odd_rows"] == "rows" and incident.acknowledgements:
+        del shape["service"]
     if "body" in shapes.include:
         shape["body"] = {"type": "incident_body", "details": incident.details}
     if "conference_bridge" in shapes.include:
@@ -142,7 +144,8 @@ def responder_json(shapes: Shapes, incident: Incident, responder: Responder) -> 
 def _person(shapes: Shapes, one: Assignment, role: str, include: str) -> Json:
     # include[]=users is the old word for the people of an incident, in either role.
     name = include if include in shapes.include else "users"
-    return {"at": shapes.time(one.at), role: shapes.user_link(one.user_id, name=name)}
+    is_odd = role == "acknowledger" and shapes.account.switches["odd_rows"] == "people"
+    return {"at": shapes.time(one.at), role: None if is_odd else shapes.user_link(one.user_id, name=name)}
 
 
 def _resolve_reason(shapes: Shapes, incident: Incident) -> Json | None:

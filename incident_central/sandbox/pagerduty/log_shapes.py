@@ -37,6 +37,8 @@ def log_entry_json(shapes: Shapes, entry: LogEntry, incident_json: IncidentJson)
     }
     if whole and account.switches["log_incidents"] == "cut":
         del cast(Json, shape["incident"])["service"]
+    if account.switches["odd_rows"] == "rows" and entry.type == "annotate":
+        del shape["incident"]
     if shape.get("note", "") is None:
         del shape["note"]
     if entry.type == "trigger":

@@ -27,6 +27,11 @@ PAGERDUTY_SWITCHES = (
     Switch("no_statuses", ("every status", "open only"), "What a list without statuses[] holds."),
     Switch("log_order", ("newest first", "oldest first"), "In which order log entries come."),
     Switch("log_incidents", ("whole", "cut", "links"), "What include[]=incidents brings along with a log entry."),
+    Switch(
+        "odd_rows",
+        ("none", "people", "rows"),
+        "Rows that lack who acknowledged; or an acknowledged incident's service, and in the log a note's incident.",
+    ),
     Switch("logged_after", ("0", "2", "10"), "Seconds until a log entry shows up in lists."),
     Switch("acknowledge_entry", ("acknowledge", "acknowledgement"), "What comes before _log_entry in its type."),
     Switch(
