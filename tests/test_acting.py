@@ -1098,6 +1098,45 @@ def test_every_edit_is_in_the_timeline_with_what_was_there_before(hub: Hub, sand
     assert "Commander</dt><dd><b>Mei Tanaka</b>" in text
 
 
+def test_what_was_written_with_capitals_and_is_not_edited_is_no_change(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    change = "UPDATE incidents SET reporter_email = %s, incident_commander_email = %s WHERE id = %s"
+    hub.rows(change, "Noor.Haddad@Example.com", "Mei.Tanaka@Example.com", name)  # as an earlier Incident Central did
+    before = entries(hub, name)
+    assert edited(hub, name, links="https://example.com/video").incident == name
+    assert entries(hub, name)[len(before) :] == ["Dana Okafor changed the links from none to https://example.com/video"]
+    assert actions(hub, name) == []
+
+
+def test_only_the_name_of_a_channel_is_changed_whatever_its_address(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    address = "https://slack.com/app_redirect?channel=C0EDITED"
+    change = "UPDATE incidents SET slack_channel_id = %s, slack_channel_url = %s WHERE id = %s"
+    hub.rows(change, "C0EDITED", address, name)
+    edited(hub, name, channel_name="war-room")
+    row = hub.incident(name)
+    channel = [row[f"slack_channel_{column}"] for column in ("id", "name", "url")]
+    assert channel == ["C0EDITED", "war-room", address]
+    assert entries(hub, name)[-1].endswith(f"from #{name} {address} to #war-room {address}")
+
+
+def test_a_channel_that_somebody_else_changed_meanwhile_stays_whoever_saves_another_name(
+    hub: Hub, sandbox: Sandbox
+) -> None:
+    name = reported(hub)
+    row = hub.incident(name)
+    shown = {"was_channel": row["slack_channel_url"], "was_channel_name": name}
+    theirs = "https://finch.slack.com/archives/C0THEIRS"
+    edited(hub, name, channel=theirs, channel_name="theirs")
+    form = shown | {"channel": row["slack_channel_url"], "channel_name": "war-room"}
+    now = hub.dana.get(f"/incidents/{name}/edit")
+    for field in ("commander", "reporter_name", "reporter_email"):
+        form |= {field: now.value(field), f"was_{field}": now.value(field)}
+    assert hub.dana.post(f"/incidents/{name}/edit", form).incident == name
+    row = hub.incident(name)
+    assert [row["slack_channel_url"], row["slack_channel_name"]] == [theirs, "theirs"]
+
+
 def test_many_long_links_are_kept_whole_and_too_long_ones_refused(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
     links = [f"Dashboard {number} https://grafana.example.com/{'x' * 300}/{number}" for number in range(20)]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from uuid import UUID
 
 from incident_central.database import transaction
@@ -59,7 +59,7 @@ def edit(name: str, typed: Ours, shown: Ours, *, who: str, email: str, sender: s
     Each change is an entry in the timeline, with the old value. Saying the same twice changes nothing. Raises
     CannotEdit.
     """
-    typed = Ours(**{one.name: _checked(one.name, typed) for one in fields(Ours)})
+    typed, shown = _as_kept(typed), _as_kept(shown)
     changed = {one.name for one in fields(Ours) if getattr(typed, one.name) != getattr(shown, one.name)}
     errors = _errors(name, typed, changed)
     if errors:
@@ -67,7 +67,7 @@ def edit(name: str, typed: Ours, shown: Ours, *, who: str, email: str, sender: s
     with transaction() as at:
         incident = Incident.objects.select_for_update().get(pk=name)
         _change_reporter(incident, typed, changed, who)
-        _change_channel(incident, typed, changed, who)
+        _change_channel(incident, typed, shown, changed, who)
         _change_links(incident, typed, changed, who)
         incident.save()
         if changed & {"reporter_name", "reporter_email", "channel"}:
@@ -77,11 +77,13 @@ def edit(name: str, typed: Ours, shown: Ours, *, who: str, email: str, sender: s
         press(incident, Press(press_id, sender, who, email, Action.Kind.COMMAND, given))
 
 
-def _checked(field: str, typed: Ours) -> str:
-    value: str = getattr(typed, field)
-    if field in ("commander", "reporter_email"):
-        return value.lower()
-    return value.removeprefix("#") if field == "channel_name" else value
+def _as_kept(given: Ours) -> Ours:
+    return replace(
+        given,
+        commander=given.commander.lower(),
+        reporter_email=given.reporter_email.lower(),
+        channel_name=given.channel_name.removeprefix("#"),
+    )
 
 
 def _errors(name: str, typed: Ours, changed: set[str]) -> dict[str, str]:
@@ -127,17 +129,21 @@ def _change_reporter(incident: Incident, typed: Ours, changed: set[str], who: st
     incident.edited("reporter", before=before, after=f"{incident.reporter_name} {incident.reporter_email}", by=who)
 
 
-def _change_channel(incident: Incident, typed: Ours, changed: set[str], who: str) -> None:
-    if not changed & {"channel", "channel_name"}:
-        return
-    before = f"#{incident.slack_channel_name} {incident.slack_channel_url}" if incident.slack_channel_url else ""
-    found = CHANNEL.fullmatch(typed.channel)
-    if incident.slack_channel_id != (channel_id := found[1] if found else None):
-        incident.slack_channel_id, incident.summary_ts = channel_id, ""  # the summary is in the other one
-    incident.slack_channel_url = typed.channel or None
-    incident.slack_channel_name = typed.channel_name if found else None
-    after = f"#{incident.slack_channel_name} {incident.slack_channel_url}" if found else ""
-    incident.edited("Slack channel", before=before, after=after, by=who)
+def _change_channel(incident: Incident, typed: Ours, shown: Ours, changed: set[str], who: str) -> None:
+    before = _channel_of(incident)
+    if "channel" in changed:
+        found = CHANNEL.fullmatch(typed.channel)
+        if incident.slack_channel_id != (channel_id := found[1] if found else None):
+            incident.slack_channel_id, incident.summary_ts = channel_id, ""  # the summary is in the other one
+        incident.slack_channel_url = typed.channel or None
+        incident.slack_channel_name = typed.channel_name if found else None
+    elif "channel_name" in changed and shown.channel and incident.slack_channel_url == shown.channel:
+        incident.slack_channel_name = typed.channel_name
+    incident.edited("Slack channel", before=before, after=_channel_of(incident), by=who)
+
+
+def _channel_of(incident: Incident) -> str:
+    return f"#{incident.slack_channel_name} {incident.slack_channel_url}" if incident.slack_channel_url else ""
 
 
 def _change_links(incident: Incident, typed: Ours, changed: set[str], who: str) -> None:
