@@ -258,6 +258,16 @@ def test_words_follow_what_is_changed(hub: Hub) -> None:
     assert names_on(hub.dana.get(address({"assigned": "Zoë Example", "status": "resolved"}))) == [name]
 
 
+def test_whoever_is_offered_is_found_however_pagerduty_writes_their_name(hub: Hub) -> None:
+    name = hub.dana.post("/report", report_form(hub, title="Kowari")).incident
+    hub.finished(name)
+    _forget_page(hub, name)
+    hub.rows("UPDATE incidents SET assigned = %s WHERE id = %s", '["Anna  Example"]', name)
+    asked = address({"assigned": "Anna  Example"})
+    assert eventually(lambda: names_on(hub.dana.get(asked))) == [name]
+    assert '<option value="Anna  Example" selected>' in hub.dana.get(asked).text
+
+
 def _forget_page(hub: Hub, name: str) -> None:
     """From now on PagerDuty says nothing of it, so what is changed here stays so. Its key would find it again."""
     (row,) = hub.rows("SELECT pagerduty_id FROM incidents WHERE id = %s", name)

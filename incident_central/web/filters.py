@@ -124,8 +124,11 @@ class _Reading:
         return found
 
     def _assigned(self) -> str:
-        """Any name may be asked for: perhaps nobody of that name was ever assigned."""
-        name = self._text("assigned")
+        """Any name may be asked for: perhaps nobody of that name was ever assigned. One that is offered is taken as it
+        is: PagerDuty may write it with two blanks."""
+        given = self._given.get("assigned", "")
+        is_offered = any(one.value == given for one in self._choices.people)
+        name = given if is_offered else self._text("assigned")
         if name:
             self._keep("assigned", name, told=f"assigned to {name}")
         return name
