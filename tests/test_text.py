@@ -4,6 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,23 @@ def test_cleaned_text_has_no_control_or_direction_characters(text: str) -> None:
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"]), max_size=200))
 def test_letters_digits_and_emoji_of_any_script_are_kept(text: str) -> None:
     assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\U0001fa77 and \U0001fae8",  # a pink heart and a shaking face, younger than some Pythons' tables
+        "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f won",  # England's flag
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    ],
+)
+def test_emoji_are_kept_whole_however_new_they_are(text: str) -> None:
+    assert clean(text) == clean(text, lines=True) == text
+
+
+@pytest.mark.parametrize("hidden", ["\ufdd0", "\uffff", "\U0001fffe", "\U000e0041", "\U000e0fff", "\u202e", "\x00"])
+def test_what_nobody_sees_is_left_out(hidden: str) -> None:
+    assert clean(f"a{hidden}b") == clean(f"a{hidden}b", lines=True) == "ab"
 
 
 @given(texts, texts, st.lists(st.tuples(texts, texts), max_size=12), texts)
