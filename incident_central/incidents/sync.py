@@ -342,7 +342,8 @@ def _changed_read(readings: list[Reading]) -> None:
         same = Incident.objects.filter(pk=one.incident.pk)
         same.filter(stale_since__lte=one.incident.stale_since).update(stale_since=None)
         if one.page is None:
-            same.select_for_update().get().hidden(at=one.asked_at)
+            for incident in same.select_for_update():
+                incident.hidden(at=one.asked_at)
         else:
             same.filter(whole_log_read=False).update(whole_log_read=True)
     if _waiting().exists():
