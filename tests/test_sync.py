@@ -646,6 +646,7 @@ def test_what_pagerduty_does_not_show_any_more_says_so_reminds_nobody_and_is_ove
     text = hub.dana.get(f"/incidents/{name}").text
     assert "<strong>PagerDuty has not shown this incident to Incident Central since" in text
     assert "Nobody has acknowledged" not in text
+    assert '<td data-col="who">PagerDuty does not show it</td>' in hub.dana.get("/").text
     assert texts(hub, name).count("PagerDuty does not show it any more") == 1
     assert hub.incident(name)["reminded_of"] is None
     hub.dana.post(f"/incidents/{name}/actions/resolve", {"press": str(uuid4())})

@@ -80,7 +80,7 @@ _ODD = {
 _LINE = """
     i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at, i.service_id, i.priority_id, i.assigned,
     i.acknowledged_by, i.reporter_name, i.reporter_email, i.incident_commander_email, i.source, i.pagerduty_id,
-    i.pagerduty_url, i.slack_channel_url, i.paging_ended, i.on_our_user"""
+    i.pagerduty_url, i.slack_channel_url, i.paging_ended, i.on_our_user, i.missing_at"""
 _COLUMNS = """
     SELECT i.id, i.title, i.status, i.created_at, i.acknowledged_at, i.resolved_at,
         (SELECT s.name FROM incidents_service s WHERE s.id = i.service_id),
@@ -88,7 +88,8 @@ _COLUMNS = """
         (SELECT p.rank FROM incidents_priority p WHERE p.id = i.priority_id),
         i.assigned, i.acknowledged_by, i.reporter_name, i.reporter_email,
         coalesce(i.incident_commander_email, ''), i.source, coalesce(i.pagerduty_id, ''),
-        coalesce(i.pagerduty_url, ''), coalesce(i.slack_channel_url, ''), i.paging_ended OR i.on_our_user"""
+        coalesce(i.pagerduty_url, ''), coalesce(i.slack_channel_url, ''), i.paging_ended OR i.on_our_user,
+        i.missing_at IS NOT NULL"""
 
 
 def _time(moment: datetime | None) -> Any:

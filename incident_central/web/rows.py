@@ -75,6 +75,8 @@ def _address() -> str:
 
 def _who(incident: Listed, page: StepRow | None) -> str:
     names = listing(incident.assigned)
+    if incident.is_hidden and incident.is_open:
+        return "PagerDuty does not show it"
     if incident.status == Status.ACKNOWLEDGED:
         return incident.acknowledged_by or names
     if incident.status == Status.RESOLVED:
