@@ -8,6 +8,7 @@ import time
 import urllib.error
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Self
 from uuid import uuid4
@@ -16,6 +17,8 @@ from tests.processes import ROOT, Hub, eventually, report_form
 
 UNFINISHED = """SELECT DISTINCT j.key FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
                 WHERE j.workflow = 'response' AND s.state NOT IN ('done', 'off', 'by-hand')"""
+FINISHED = """SELECT j.key, max(s.finished_at) AS at FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
+              WHERE j.workflow = 'response' GROUP BY j.key"""
 
 
 class Lives:
@@ -100,6 +103,11 @@ class Reports:
     def under_way(self) -> set[str]:
         """The incidents whose response is not finished."""
         return {row["key"] for row in self._hub.rows(UNFINISHED)}
+
+    def finished(self) -> dict[str, datetime]:
+        """When the last step of each response ended, by the database's clock."""
+        ended = {row["key"]: datetime.fromisoformat(str(row["at"])) for row in self._hub.rows(FINISHED)}
+        return {key: at.replace(tzinfo=at.tzinfo or UTC) for key, at in ended.items()}
 
     def __enter__(self) -> Self:
         return self

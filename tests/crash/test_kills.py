@@ -1,5 +1,7 @@
 """kill -9 at every step boundary and at random moments, ten responses under way: nothing lost, nothing done twice.
 
+After every tenth kill it is started as people do, and left to finish what was under way.
+
 `--soak` makes it 2,000 kills on each database instead of 50, in rounds of 50. `--at "left pins.add"` kills there alone.
 """
 
@@ -7,6 +9,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -40,6 +43,9 @@ RARER = [f"{moment} {call}" for call in LOOKUPS for moment in MOMENTS]
 AT_RANDOM = ""
 PATIENCE = 90.0  # seconds until a boundary is reached, on a busy machine
 A_WHILE = 1.6  # seconds; what is rarer may not come
+KILLS_A_RESTART = 10
+#: Seconds from a restart in which half, and all, of what was under way is finished.
+HALF_WITHIN, ALL_WITHIN = 3.0, 10.0
 
 
 @pytest.mark.timeout(900)
@@ -58,14 +64,16 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice(
     hub = make_hub()
     hub.start()
     sandbox.control("/latency", {"pagerduty": 0.08, "slack": 0.08})
-    hub.kill()
+    took: list[float] = []
     with Reports(hub) as reports:
-        with Lives(hub) as lives:
-            for place in plan:
-                # A kill with fewer under way does not count.
-                while one_life(lives, reports, place, chance) < AT_ONCE:
-                    pass
-        took = restarted(hub, reports)
+        for first in range(0, len(plan), KILLS_A_RESTART):
+            hub.kill()
+            with Lives(hub) as lives:
+                for place in plan[first : first + KILLS_A_RESTART]:
+                    # A kill with fewer under way does not count.
+                    while one_life(lives, reports, place, chance) < AT_ONCE:
+                        pass
+            took += restarted(hub, reports)
         names = reports.answered()
         eventually(lambda: in_the_database(hub, names))
         eventually(lambda: not reports.under_way())
@@ -78,11 +86,15 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_is_done_twice(
     refused = {call["body"]["incident"]["incident_key"] for call in calls}
     tried = "SELECT s.name, s.error, j.key FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id WHERE s.attempts > 0"
     assert [row for row in hub.rows(tried) if row["name"] != "page" or row["key"] not in refused] == []
+    half, slowest = statistics.median(took), max(took)
     record_property("kills", len(plan))
     record_property("reports", len(names))
-    record_property("under way at the last restart", len(took))
-    record_property("finished after, p50 s", round(statistics.median(took), 2))
-    record_property("finished after, slowest s", round(max(took), 2))
+    record_property("under way at a restart", len(took))
+    record_property("finished after, p50 s", round(half, 2))
+    record_property("finished after, slowest s", round(slowest, 2))
+    assert slowest <= ALL_WITHIN
+    # After one kill at one place, most may have the same in doubt.
+    assert half < HALF_WITHIN or pytestconfig.getoption("--at")
 
 
 def one_life(lives: Lives, reports: Reports, place: str, chance: random.Random) -> int:
@@ -110,17 +122,11 @@ def enough(reports: Reports) -> bool:
 
 
 def restarted(hub: Hub, reports: Reports) -> list[float]:
-    """Start it as people do, and see how long each response that was under way takes to finish, in seconds.
-
-    On a machine that does nothing else these are 10 s at most, half of them 3 s; here a minute is not too much.
-    """
-    left, took = reports.under_way(), []
-    began = time.monotonic()
+    """Start it as people do, and see how long each response that was under way takes to finish, in seconds."""
+    left, began = reports.under_way(), datetime.now(UTC)
     hub.start(ready=False)
-    while left and time.monotonic() < began + 60:
-        finished = left - reports.under_way()
-        took += [time.monotonic() - began] * len(finished)
-        left -= finished
-        time.sleep(0.02)
-    assert not left
-    return took
+    until = time.monotonic() + 60
+    while left & reports.under_way() and time.monotonic() < until:
+        time.sleep(0.3)  # who looks more often takes its processor from the hub
+    assert not left & reports.under_way()
+    return [(finished - began).total_seconds() for name, finished in reports.finished().items() if name in left]
