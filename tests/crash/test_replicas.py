@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.crash.replicas import all_finished, freeze, owner_of, owners, report_all, unfinished, wake
+from tests.crash.replicas import AT_ONCE, all_finished, freeze, owner_of, owners, report_all, unfinished, wake
 from tests.crash.test_worker import on_postgresql
 from tests.processes import Cluster, Hub, Json, Sandbox, eventually, free_port, report_form
 from tests.test_trouble import assert_everything_once
@@ -21,7 +21,7 @@ pytestmark = on_postgresql
 
 TEN_MINUTES = 600
 LEASE = 28  # seconds
-LEASE_AND_LOOK = 30 + 6  # seconds; the second part is for a machine that does other things, too
+LEASE_AND_LOOK = 30  # seconds; a second until somebody looks, and one for a machine that does other things, too
 WORD = "incident_central_jobs"  # by which the other one is told to look
 #: What is called again and again, whatever is reported: the first call of each kind of periodic work.
 PERIODIC = ["GET /incidents", "GET /teams", "users.list"]
@@ -52,6 +52,8 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
     for polls in range(polled["GET /incidents"] + 1, polled["GET /incidents"] + 4):
         killed.poll_now()
         eventually(partial(_polled, sandbox, polls))
+        time.sleep(1.2)  # by then each of them has looked
+        assert _periodic_calls(sandbox)["GET /incidents"] == polls
 
     # All of these will be answered while their caller is frozen. In the first, another call would follow.
     slow = sandbox.fault("slack", "slow", method="users.lookupByEmail", seconds=15, times=1)
@@ -83,6 +85,7 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
         eventually(lambda: _sessions(left, "state = 'idle in transaction'"))
         # Who is dead for certain is replaced at once; who may live still has until its lease ends.
         eventually(lambda: not dead & owners(left).keys(), within=15)
+        assert time.monotonic() - stopped < AT_ONCE
         sandbox.control("/latency", {"pagerduty": 0, "slack": 0})
         eventually(lambda: unfinished(left) == {halfway, held, *called}, within=15)
         eventually(lambda: not _sessions(left, "state = 'idle in transaction'"), within=15)
@@ -148,7 +151,7 @@ def test_who_was_taken_over_while_it_was_frozen_for_moments_sends_and_writes_not
     freeze(frozen)
     try:
         left.rows("SELECT pg_terminate_backend(%s)", _holder(left, owner))
-        eventually(lambda: owner not in owners(left))
+        eventually(lambda: owner not in owners(left), within=AT_ONCE)
     finally:
         wake(frozen)
     # Once it sends what is its own again, what was taken over gets its answer, and would go on.
