@@ -20,6 +20,9 @@ MakeHub = Callable[..., Hub]
 COOKIE = "reporter"
 KEY = "a key that only this test and its hub know"
 
+#: Seconds from its sending to the arrival of its page, while the database is gone or hangs: it is waited for for one,
+#: and the rest is for the form's way here, for the journal to reach the disk, and for a machine that is busy.
+PAGED_WITHIN = 1.5
 LONG = re.compile(r"incident(-[a-z]+){5}-\d{4}-\d\d")
 noted_or_not = pytest.mark.parametrize("noted", [True, False], ids=["noted", "not-noted"])
 
@@ -28,11 +31,10 @@ def test_a_report_pages_at_once_and_everything_else_follows(make_hub: MakeHub, s
     hub = started(make_hub)
     form = report_form(hub)
     with hub.without_database():
-        sent = time.monotonic()
+        sent = time.time()
         page = hub.dana.post("/report", form)
-        eventually(lambda: sandbox.pages, within=5)
-        print(f"paged {time.monotonic() - sent:.2f} s after it was sent")
         name = page.incident
+        assert paged_at(sandbox, name) - sent < PAGED_WITHIN
         assert LONG.fullmatch(name)
         assert "own database does not answer" in page.text
         telling(hub, name, "Reported. Mei Tanaka is being paged.")
@@ -257,6 +259,13 @@ def test_a_directory_that_changes_while_it_is_copied_is_copied_whole(make_hub: M
     eventually(copy.exists)
     assert "Service of today" in copy.read_text()
     assert "P1 of today" in copy.read_text()
+
+
+def paged_at(sandbox: Sandbox, name: str) -> float:
+    """When its page arrived; it may be on its way yet."""
+    eventually(lambda: sandbox.page_of(name))
+    calls = sandbox.calls("POST /incidents")
+    return next(float(one["arrived_at"]) for one in calls if one["body"]["incident"]["incident_key"] == name)
 
 
 def started(make_hub: MakeHub, *, noted: bool = True, **settings: str) -> Hub:
