@@ -51,6 +51,7 @@ def test_one_is_killed_and_one_is_frozen_and_every_report_is_answered_once(
     assert polled["GET /incidents"] <= due
     for polls in range(polled["GET /incidents"] + 1, polled["GET /incidents"] + 4):
         killed.poll_now()
+        killed.rows(f"NOTIFY {WORD}")  # all of them look at the same moment
         eventually(partial(_polled, sandbox, polls))
         time.sleep(1.2)  # by then each of them has looked
         assert _periodic_calls(sandbox)["GET /incidents"] == polls
