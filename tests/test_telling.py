@@ -93,7 +93,6 @@ def test_a_server_with_tls_from_the_start_works_too(
 
 
 @WITH_OPENSSL
-@on_sqlite
 def test_after_a_lost_answer_it_is_sent_again_under_the_same_id(
     make_hub: Callable[..., Hub], sandbox: Sandbox, post: MailServer, certificate: Path
 ) -> None:

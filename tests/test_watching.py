@@ -319,7 +319,6 @@ def test_a_check_that_could_not_be_made_is_neither_broken_nor_mended(healthy: Hu
     assert rows == []
 
 
-@on_sqlite
 def test_a_lost_answer_and_a_kill_double_no_message(healthy: Hub, sandbox: Sandbox) -> None:
     empty_payments(sandbox)
     healthy.does("on-call")

@@ -136,7 +136,6 @@ def test_what_is_still_connecting_when_slack_limits_us_does_not_leave_before_its
     assert_each_once(hub, sandbox, names)
 
 
-@on_sqlite
 def test_who_was_phoned_while_every_thread_was_taken_is_not_paged(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
@@ -160,7 +159,6 @@ def test_who_was_phoned_while_every_thread_was_taken_is_not_paged(
 # ── the page in doubt ─────────────────────────────────────────────────────────────────────────────
 
 
-@on_sqlite
 def test_while_look_ups_fail_it_pages_again_after_half_a_minute_and_not_before(
     make_hub: Callable[..., Hub], sandbox: Sandbox
 ) -> None:
@@ -202,7 +200,6 @@ def _twice(sandbox: Sandbox, name: str) -> list[Json]:
     return calls
 
 
-@on_sqlite
 def test_pages_that_are_not_listed_for_ten_seconds_are_refused_and_found(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
@@ -248,7 +245,6 @@ def test_where_it_may_not_be_looked_for_a_page_leaves_after_half_a_minute(
     assert len(sandbox.calls("POST /incidents")) == 2
 
 
-@on_sqlite
 def test_the_time_in_which_nobody_looked_for_a_page_does_not_count(
     make_hub: Callable[..., Hub], sandbox: Sandbox
 ) -> None:
@@ -381,7 +377,6 @@ def test_who_is_missing_is_named_once_though_the_answer_was_lost(hub: Hub, sandb
     assert len(sandbox.messages("incidents", f"{name}/announcement")) == 1
 
 
-@on_sqlite
 def test_a_call_that_arrives_after_its_sender_died_is_waited_for(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
@@ -410,7 +405,6 @@ def test_a_call_that_arrives_after_its_sender_died_is_waited_for(
     assert_each_once(hub, sandbox, names)
 
 
-@on_sqlite
 def test_a_step_may_take_longer_than_a_process_may_be_frozen(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
     """Three calls of eight seconds each."""
     sandbox, hub = unlimited, make_hub()

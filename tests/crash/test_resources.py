@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.crash.replicas import all_finished, report_all
-from tests.crash.test_worker import on_sqlite
 from tests.processes import Hub, Sandbox, eventually, report_form
 from tests.test_trouble import assert_everything_once
 
@@ -85,7 +84,6 @@ def test_no_thread_can_be_started_any_more(make_hub: Callable[..., Hub], unlimit
         assert_everything_once(hub, sandbox, name)
 
 
-@on_sqlite
 def test_a_thread_that_dies_takes_the_process_with_it(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
     """A hub that answers and does not work would be worse than one that is started anew."""
     sandbox, hub = unlimited, make_hub()
@@ -135,7 +133,6 @@ def test_no_memory_can_be_had_for_a_while(make_hub: Callable[..., Hub], unlimite
 # ── too little to begin with ──────────────────────────────────────────────────────────────────────
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     ("lack", "told"),
     [
