@@ -45,8 +45,8 @@ AT_RANDOM = ""
 PATIENCE = 90.0  # seconds until a boundary is reached, on a busy machine
 A_WHILE = 1.6  # seconds; what is rarer may not come
 KILLS_A_RESTART = 10
-#: Seconds from a restart in which half, and all, of what was under way is finished, where the machine does nothing else;
-#: while other tests take its processors, a minute.
+#: Seconds from a restart in which half, and all, of what was under way is finished, where nothing else runs. (Beside
+#: other tests, which take its processors, a minute.)
 HALF_WITHIN, ALL_WITHIN = 3.0, 10.0
 ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
 
