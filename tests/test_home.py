@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from tests import history
 from tests.doctor import level, policy_id, schedule_id, user_id
 from tests.processes import PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
+from tests.test_sync import moment
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LISBON = ZoneInfo("Europe/Lisbon")
 NUMBER = 330
+MANY = 1100
 Row = dict[str, Any]
 
 
@@ -56,10 +58,10 @@ def rows(full: Hub) -> list[Row]:
     return is_open + resolved
 
 
-def _history(hub: Hub) -> Iterator[Row]:
+def _history(hub: Hub, number: int = NUMBER) -> Iterator[Row]:
     services = [row["id"] for row in hub.rows("SELECT id FROM incidents_service ORDER BY id LIMIT 6")]
     priorities = [row["id"] for row in hub.rows("SELECT id FROM incidents_priority ORDER BY rank")]
-    return history.incidents(NUMBER, services=services, priorities=priorities, now=NOW)
+    return history.incidents(number, services=services, priorities=priorities, now=NOW)
 
 
 # ── filters ───────────────────────────────────────────────────────────────────────────────────────
@@ -161,6 +163,35 @@ def test_every_incident_is_reached_page_by_page_once_and_in_order(full: Hub, row
         assert found == [row["id"] for row in rows if lets_through(row, asked, {})]
     last = list(pages_of(full, "/"))[-1]
     assert f"301 to {NUMBER} of {NUMBER}" in last.text
+
+
+@pytest.mark.parametrize("status", ["resolved", "open"])
+def test_nothing_is_counted_beyond_a_thousand_and_everything_is_reached(
+    make_hub: Callable[..., Hub], status: str
+) -> None:
+    hub = make_hub()
+    hub.start()
+    eventually(lambda: hub.rows("SELECT 1 FROM incidents_service LIMIT 1"))
+    later = str((NOW + timedelta(hours=1)).replace(tzinfo=None))  # or PagerDuty would be asked for what it never had
+    hub.rows("UPDATE jobs_step SET run_at = %s WHERE state = 'waiting'", later)
+    many = list(_history(hub, MANY))
+    if status == "open":
+        many = [row | {"status": "triggered", "resolved_at": None} for row in many]
+    wanted = {row["id"] for row in many if (row["status"] == "resolved") == (status == "resolved")}
+    assert len(wanted) > 1000
+    history.insert(hub, many)
+
+    first, *_, last = pages = list(pages_of(hub, f"/?status={status}"))
+    found = [name for page in pages for name in names_on(page)]
+    assert len(found) == len(wanted)
+    assert set(found) == wanted
+    assert "<small>1,000+" in first.text
+    assert "1 to 50 of 1,000+ ·" in first.text
+    assert f"1,051 to {len(wanted):,} ·" in last.text
+    if status == "open":
+        assert "<h1>1,000+ open, 1,000+ with nobody on it</h1>" in first.text
+    csv_page = hub.dana.get(f"/incidents.csv?status={status}")
+    assert len(csv_page.text.splitlines()) == len(wanted) + 1
 
 
 def test_a_filter_may_be_written_with_names(full: Hub, rows: list[Row]) -> None:
@@ -377,6 +408,84 @@ def test_the_page_asks_again_and_is_told_when_nothing_changed(hub: Hub) -> None:
     changed = parts(hub, "/?q=potoroo", digest)
     assert changed.status == 200
     assert "Potoroo again" in changed.text
+
+
+# ── how old it is ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_page_of_all_says_what_will_be_there_and_when_pagerduty_was_read(
+    make_hub: Callable[..., Hub],
+) -> None:
+    hub = make_hub(TIME_ZONE=str(LISBON))
+    hub.start()
+    eventually(lambda: "<h1>All quiet</h1>" in hub.dana.get("/").text)
+    text = hub.dana.get("/").text
+    assert "No incident has been reported yet" in text
+    assert re.search(r'<a class="button primary" href="/report">Report an incident</a>', text)
+
+    def told() -> bool:
+        read_at, text = _read_at(hub, "poll"), hub.dana.get("/").text
+        assert read_at is not None
+        return (
+            f">{read_at.astimezone(LISBON):%H:%M}" in text.partition("Read from PagerDuty at")[2].partition("</p>")[0]
+        )
+
+    eventually(told)
+
+
+def test_pages_say_how_old_they_are_and_after_ten_minutes_that_nobody_can_be_paged(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub(TIME_ZONE=str(LISBON))
+    hub.start()
+    eventually(lambda: _read_at(hub, "poll") and _read_at(hub, "directory"))
+    sandbox.fault("pagerduty", "down")
+    hub.poll_now()
+    hub.read_directory_now()
+    eventually(lambda: "This list is" in hub.dana.get("/").text)
+    eventually(lambda: "This page is" in hub.dana.get("/on-call").text)
+
+    _read_before(hub, timedelta(minutes=9, seconds=30))
+    eventually(lambda: "<strong>This list is 9 min old.</strong>" in hub.dana.get("/").text)
+    assert "You can still report: the Slack channel opens at once" in hub.dana.get("/").text
+    eventually(lambda: "<strong>This page is 9 min old.</strong>" in hub.dana.get("/on-call").text)
+    assert "nobody can be paged by this page" not in hub.dana.get("/").text
+
+    read_at = _read_before(hub, timedelta(minutes=11))
+    eventually(lambda: "nobody can be paged by this page" in hub.dana.get("/").text)
+    text = hub.dana.get("/").text
+    assert f"Nothing was read since {read_at.astimezone(LISBON):%H:%M}" in text
+    assert "(11 min)" in text
+    assert "PagerDuty has not answered for 11 min" in text
+    assert "This list is" not in text
+
+    sandbox.mend()
+    hub.poll_now()
+    eventually(lambda: "<h1>All quiet</h1>" in hub.dana.get("/").text)
+    assert "nobody can be paged by this page" not in hub.dana.get("/").text
+
+
+def _read_at(hub: Hub, step: str) -> datetime | None:
+    """When this part of PagerDuty was last read."""
+    rows = hub.rows("SELECT finished_at FROM jobs_step WHERE name = %s AND finished_at IS NOT NULL", step)
+    return moment(rows[0]["finished_at"]) if rows else None
+
+
+def _read_before(hub: Hub, ago: timedelta) -> datetime:
+    """Nothing has been read for so long."""
+    at = datetime.now(UTC) - ago
+    hub.rows("UPDATE jobs_step SET finished_at = %s WHERE name IN ('poll', 'directory')", str(at.replace(tzinfo=None)))
+    return at
+
+
+def test_without_scripts_nothing_reloads_while_somebody_types_and_a_link_reads_again(hub: Hub) -> None:
+    name = hub.dana.post("/report", report_form(hub, title="Quokka")).incident
+    hub.finished(name)
+    eventually(lambda: "Read from PagerDuty at" in hub.dana.get("/").text)
+    for path in ("/?q=quokka", f"/incidents/{name}", f"/incidents/{name}?kind=note"):
+        text = hub.dana.get(path).text
+        assert 'http-equiv="refresh"' not in text
+        assert re.search(rf'<noscript>[^<]*<a href="{re.escape(path)}\??">Read again</a></noscript>', text)
 
 
 # ── CSV ───────────────────────────────────────────────────────────────────────────────────────────

@@ -133,6 +133,8 @@ def test_the_list_is_filtered_by_keyboard_on_a_phone_without_scripts(window: Cal
     page.keyboard.press("Enter")
     expect(page.locator("tbody th")).to_have_count(1)
     expect(page.locator("#filters summary")).to_contain_text("“trouble 2”")
+    page.get_by_role("link", name="Read again").click()
+    expect(page.locator("tbody th")).to_have_count(1)
 
 
 def test_the_menu_of_many_views_stays_on_the_screen(dana: Page, hub: Hub) -> None:
