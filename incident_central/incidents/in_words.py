@@ -207,6 +207,14 @@ def _changed(entry: LogEntry, services: Mapping[str, str]) -> Told:
     return Told(Kind.CHANGE, f"{texts}{_by(entry)}", facts=tuple(fact for _, fact in told if fact))
 
 
+def _custom_fields(entry: LogEntry) -> Told:
+    """Fields of the account's own. They may be called as ours are, and say nothing of those."""
+    told = listing([changed_from(f"custom field {one.field}", one.old, one.new) for one in entry.changes])
+    if not told:
+        return Told(Kind.CHANGE, (entry.summary or "A custom field changed") + _unless_named(entry))
+    return Told(Kind.CHANGE, f"{told[0].upper()}{told[1:]}{_by(entry)}")
+
+
 def _change(change: Change, services: Mapping[str, str]) -> tuple[str, str]:
     """The sentence, and the fact if it is of something that we show."""
     if change.field == "title":
@@ -242,6 +250,7 @@ WORDS: dict[str, Callable[[LogEntry], Told]] = {
     "annotate": _noted,
     "status_update": _status_update,
     "urgency_change": _urgency,
+    "custom_field_value_change": _custom_fields,
 }
 
 

@@ -99,6 +99,22 @@ def test_types_that_are_not_in_the_description_may_be_left_out(sandbox: RunningS
     assert "acknowledge" not in kinds_of(pager, incident)
 
 
+def test_an_entry_of_any_type_can_be_written_as_pagerdutys_own_doing_or_somebodys(
+    sandbox: RunningSandbox, pager: LocalPagerDuty
+) -> None:
+    incident = create(pager)
+    act(sandbox, incident, "log", "", type="reach_ack_limit", summary="Acknowledgement limit reached")
+    act(sandbox, incident, "log", "", type="reach_trigger_limit")
+    fields = [{"id": "PFIELD1", "name": "serial_number", "namespace": "incidents", "value": 4711, "old_value": None}]
+    changed = {"changeset": {"customer_fields": fields}}
+    act(sandbox, incident, "log", "Mei Tanaka", type="custom_field_value_change", summary="1 field", channel=changed)
+    check("GET /incidents/{id}/log_entries", pager.get(f"/incidents/{incident['id']}/log_entries"))
+    limit, field = entry_of(pager, incident, "reach_ack_limit"), entry_of(pager, incident, "custom_field_value_change")
+    assert (limit["agent"]["summary"], limit["channel"]) == ("Checkout API", {"type": "timeout"})
+    assert (field["agent"]["summary"], field["channel"]) == ("Mei Tanaka", {"type": "website", **changed})
+    assert sandbox.http.post(f"/pagerduty/incidents/{incident['id']}/log", json={"user": ""}).status_code == 400
+
+
 def test_the_whole_accounts_log_is_read_since_a_moment(sandbox: RunningSandbox, pager: LocalPagerDuty) -> None:
     first, second = create(pager), create(pager, "Data Warehouse")
     sandbox.advance(5 * MINUTE)

@@ -86,13 +86,16 @@ def _changes(channel: Json, kind: str) -> Iterable[Change]:
     if kind == "priority_change":
         yield Change("priority", _value(channel.get("old_priority")), _value(channel.get("new_priority")))
     changeset = channel.get("changeset")
-    for field in changeset.get("application_fields") or () if isinstance(changeset, dict) else ():
+    fields = "customer_fields" if kind == "custom_field_value_change" else "application_fields"
+    for field in changeset.get(fields) or () if isinstance(changeset, dict) else ():
         yield Change(str(field.get("name") or ""), _value(field.get("old_value")), _value(field.get("value")))
 
 
 def _value(value: object) -> str:
     if isinstance(value, dict):
         return str(value.get("summary") or value.get("name") or value.get("id") or "")
+    if isinstance(value, list):
+        return ", ".join(map(_value, value))
     return "" if value is None else str(value)
 
 

@@ -28,7 +28,7 @@ MONITORING = ("api", "email", "nagios")  # the channels by which it tells
 
 def press(account: Account, incident_id: str, action: str, given: Given) -> None:
     """Do something to an incident, by id or number, as `given["user"]`; without one as monitoring, which resolves it
-    or tells once more."""
+    or tells once more, or as PagerDuty itself, which writes its log."""
     with account.lock:
         incident = account.incident(incident_id)
         if incident is None:
@@ -77,6 +77,21 @@ def _tell_again(account: Account, incident: Incident, given: Given) -> None:
     if incident.is_open:
         now, agent = account.clock.now(), incident.service_id
         history.log(account, incident, "trigger", "Triggered through the API", at=now, agent=agent)
+
+
+def _log_by_itself(account: Account, incident: Incident, given: Given) -> None:
+    _write(account, incident, given, agent=incident.service_id, channel="timeout")
+
+
+def _write(account: Account, incident: Incident, given: Given, *, agent: str, channel: str) -> None:
+    """An entry of the log as given: `type`, without "_log_entry", known or not; `summary`; `channel` tells the rest.
+    Of some types nothing is known but that they are there, such as reach_ack_limit, and so nothing here makes them.
+    """
+    told = given.get("channel") or {}
+    if not given.get("type") or not isinstance(told, Mapping):
+        raise ValueError('Give "type", and as "channel" an object or nothing.')
+    kind, summary, now = str(given["type"]), str(given.get("summary") or ""), account.clock.now()
+    history.log(account, incident, kind, summary, at=now, agent=agent, channel=channel, channel_more=told)
 
 
 def _acknowledge(account: Account, incident: Incident, user: User, given: Given) -> None:
@@ -169,7 +184,11 @@ def _ask(account: Account, incident: Incident, user: User, given: Given) -> None
     )
 
 
-MONITORING_ACTIONS = {"resolve": _recover, "trigger": _tell_again}
+def _log(account: Account, incident: Incident, user: User, given: Given) -> None:
+    _write(account, incident, given, agent=user.id, channel=WEBSITE)
+
+
+MONITORING_ACTIONS = {"resolve": _recover, "trigger": _tell_again, "log": _log_by_itself}
 ACTIONS: dict[str, Callable[[Account, Incident, User, Given], None]] = {
     "acknowledge": _acknowledge,
     "resolve": _resolve,
@@ -188,6 +207,7 @@ ACTIONS: dict[str, Callable[[Account, Incident, User, Given], None]] = {
     "snooze": _snooze,
     "merge": _merge,
     "ask": _ask,
+    "log": _log,
 }
 
 
