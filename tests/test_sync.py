@@ -249,6 +249,28 @@ def test_what_the_log_told_first_is_not_told_again_when_it_is_seen(hub: Hub, san
     assert (found.count("Acknowledged"), found.count("Title")) == (1, 1)
 
 
+@pytest.mark.parametrize("first", ["list", "log"])
+def test_what_was_changed_long_before_anybody_could_read_it_is_told_once(
+    hub: Hub, sandbox: Sandbox, first: str
+) -> None:
+    name, page = reported(hub, sandbox)
+    eventually(lambda: hub.incident(name)["whole_log_read"] and not hub.incident(name)["stale_since"])
+    act(sandbox, page, "move", to="Search")
+    act(sandbox, page, "priority", priority="P3")
+    act(sandbox, page, "edit", title="Quite another thing fails")
+    for _ in range(3):  # whoever is paged changes meanwhile, so PagerDuty says that all of it was changed just now
+        sandbox.advance(5 * 60 + 1)
+    if first == "log":
+        hub.read_log_now()
+        eventually(lambda: [text for text in texts(hub, name) if text.startswith("Title changed")])
+    hub.read_list_now()
+    eventually(lambda: hub.incident(name)["title"] == "Quite another thing fails")
+    hub.read_log_now()
+    eventually(lambda: _same(told(hub, name), true(sandbox, page)))
+    begin = [text.split()[0] for text in texts(hub, name)]
+    assert [begin.count(one) for one in ("Moved", "Priority", "Title")] == [1, 1, 1]
+
+
 # ── in words ──────────────────────────────────────────────────────────────────────────────────────
 
 

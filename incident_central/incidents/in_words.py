@@ -59,12 +59,12 @@ def told(entry: LogEntry, *, services: Mapping[str, str]) -> Told:
 
 
 HIDDEN = "hidden"  # PagerDuty does not show it to us
-PAGING = "paging:"
+STATUS, PAGING = "status:", "paging:"
 PAGING_ENDED, PAGING_GOES_ON = f"{PAGING}ended", f"{PAGING}goes on"
 
 
 def status_fact(status: str) -> str:
-    return f"status:{status}"
+    return f"{STATUS}{status}"
 
 
 def priority_fact(name: str) -> str:

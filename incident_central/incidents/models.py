@@ -50,8 +50,8 @@ SHOWN = (
 )
 #: PagerDuty's times of one event, in the incident and in its log, differ by less.
 SLACK = timedelta(seconds=5)
-#: What changed is seen after at most so long, or was changed twice.
-LONGEST_UNSEEN = timedelta(minutes=10)
+#: PagerDuty's clock and ours differ by less.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -341,10 +341,17 @@ class Incident(models.Model):
 
     def _observed(self, kind: Kind, text: str, *, fact: str, at: datetime) -> None:
         """We see that something is so. Where the log has said it already, the log's own words do; and how it was when
-        we looked for the first time is no change."""
-        if kind == Kind.CHANGE and self.read_at is None:
-            return
-        if self._entries_on(fact, earliest=at - self._slack(fact), latest=at + SLACK, logged=True):
+        we looked for the first time is no change.
+
+        Of a change of status PagerDuty says when it was; of others only that it was before it was asked. It was after
+        we last read something new, however long ago that is.
+        """
+        earliest = at - SLACK
+        if kind == Kind.CHANGE:
+            if self.read_at is None:
+                return
+            earliest = min(at, self.read_at) - CLOCKS_DIFFER
+        if self._entries_on(fact).filter(log_entry_id__isnull=False, at__range=(earliest, at + SLACK)).exists():
             return
         self._note(text, source="pagerduty", kind=kind, at=at, facts=_joined([fact]))
 
@@ -381,7 +388,7 @@ class Incident(models.Model):
             return note
         row = None
         for fact in told.facts:
-            seen = self._entries_on(fact, earliest=entry.at - SLACK, latest=entry.at + self._slack(fact)).first()
+            seen = self._seen_on(fact, entry.at).first()
             if row is not None and seen is not None:
                 seen.delete()
             else:
@@ -400,16 +407,14 @@ class Incident(models.Model):
         theirs = ours.filter(text=f"Note by {by.rpartition(THROUGH)[0]}")
         return theirs.filter(body=clean(text, lines=True)).order_by("id").first()
 
-    def _entries_on(
-        self, fact: str, *, earliest: datetime, latest: datetime, logged: bool = False
-    ) -> "models.QuerySet[TimelineEntry]":
-        """What says so already, oldest first: from the log, or else made up by us."""
-        known = self.timeline.filter(source="pagerduty", at__range=(earliest, latest), log_entry_id__isnull=not logged)
-        return known.filter(facts__contains=_joined([fact])).order_by("at", "id")
+    def _seen_on(self, fact: str, at: datetime) -> "models.QuerySet[TimelineEntry]":
+        """What we saw of that which the log tells of this time, oldest first: see _observed()."""
+        seen = self._entries_on(fact).filter(log_entry_id__isnull=True, at__gte=at - SLACK)
+        return seen.filter(at__lte=at + SLACK) if fact.startswith(in_words.STATUS) else seen
 
-    def _slack(self, fact: str) -> timedelta:
-        """Of a change of status PagerDuty says when it was; of others only that it was before it was asked."""
-        return SLACK if fact.startswith("status:") else LONGEST_UNSEEN
+    def _entries_on(self, fact: str) -> "models.QuerySet[TimelineEntry]":
+        """What says so already, oldest first."""
+        return self.timeline.filter(source="pagerduty", facts__contains=_joined([fact])).order_by("at", "id")
 
     def _acknowledgement_logged(self, entry: LogEntry) -> None:
         """The first counts, though it may be told late; and who did it, when it was resolved before we saw it."""
