@@ -9,7 +9,6 @@ from django.db.models import Q
 
 from incident_central.database import now
 from incident_central.incidents.models import (
-    LONGEST_UNSEEN,
     SLACK,
     Action,
     EscalationPolicy,
@@ -27,6 +26,8 @@ Kind = Action.Kind
 
 #: An action that waits longer is not done without asking again: the incident has gone on.
 ASK_AFTER = timedelta(hours=4)
+#: What somebody changed in PagerDuty so long before a press was, as a rule, on the page where it was pressed.
+LONGEST_UNSEEN = timedelta(minutes=10)
 RESOLVED = "It was resolved meanwhile, and this would have reopened it."
 SO_ALREADY = "It is so already."
 #: Of these choices the last one counts, in whichever order they are done. (A move pages another team.)

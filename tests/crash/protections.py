@@ -32,6 +32,7 @@ JOURNAL = "incident_central/incidents/journal.py"
 OUTAGE = "incident_central/outage.py"
 REPORT_PAGE = "incident_central/web/report.py"
 SYNC = "incident_central/incidents/sync.py"
+STALE = "incident_central/incidents/stale.py"
 SIGNATURE = "incident_central/integrations/pagerduty/webhooks.py"
 WITHOUT_DATABASE = "incident_central/web/without_database.py"
 INCIDENT_TABLES = "incident_central/incidents/migrations/0001_initial.py"
@@ -74,7 +75,7 @@ PROTECTIONS = (
     Protection(
         "incident, job and first steps are one transaction",
         REPORTING,
-        "    runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at)\n",
+        "    runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at, may_start=may_start)\n",
         "    from django.db import connection\n"
         "    connection.on_commit(lambda: runner.begin(RESPONSE, incident.id, incident, begun_at=begun_at))\n",
         KILLS,
@@ -453,6 +454,27 @@ PROTECTIONS = (
         f"{FAULTS}test_what_it_was_told_to_wait_for_is_remembered_over_a_restart[sqlite-open_channel]",
     ),
     Protection(
+        "so is that which came while it was looked for",
+        RUNNER,
+        "error.retry_after = min(error.retry_after or 0.0, (at_most - doubted_for).total_seconds())",
+        "error.retry_after = None",
+        f"{FAULTS}test_told_to_wait_while_it_looks_for_a_page_it_does_not_look_sooner_after_a_restart[sqlite]",
+    ),
+    Protection(
+        "what was told to wait is not run out of its turn",
+        STALE,
+        "Q(state=State.WAITING, attempts=0)",
+        "Q(state=State.WAITING)",
+        f"{FAULTS}test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_after_a_restart[sqlite]",
+    ),
+    Protection(
+        "what was left to the journal while it was committed is not paged from the database as well",
+        REPORTING,
+        "        if (incident.sender, incident.report_id) in _left_to_journal:\n            return False\n",
+        "",
+        f"{JOURNAL_CRASH}test_what_is_committed_when_it_was_just_left_to_the_journal_is_sent_once[sqlite]",
+    ),
+    Protection(
         "Retry-After holds back all calls of its kind",
         BASE,
         "        if left > 0:\n",
@@ -639,8 +661,8 @@ PROTECTIONS = (
     Protection(
         "nothing is claimed that could not be sent",
         RUNNER,
-        "if not (self.may_send and rows.exists()):",
-        "if not rows.exists():",
+        "if not (self.may_send and self._due()[0].exists()):",
+        "if not self._due()[0].exists():",
         f"{GONE}test_who_cannot_show_that_it_lives_sends_nothing",
     ),
     Protection(
@@ -927,8 +949,8 @@ PROTECTIONS = (
     Protection(
         "what the log has told is not told again when it is seen",
         MODELS,
-        "latest=at + SLACK, logged=True):\n            return\n",
-        "latest=at + SLACK, logged=True):\n            pass\n",
+        "at__range=(earliest, at + SLACK)).exists():\n            return\n",
+        "at__range=(earliest, at + SLACK)).exists():\n            pass\n",
         "tests/test_sync.py::test_what_the_log_told_first_is_not_told_again_when_it_is_seen[sqlite]",
     ),
     Protection(
