@@ -106,7 +106,7 @@ def _make_full(first_name: str, new_name: str, *, name: str, email: str) -> Inci
         field = relation.field.name
         relation.related_model._default_manager.filter(**{field: old_name}).update(**{field: new_name})
     incident.reporter_name, incident.reporter_email = name, email
-    incident.incident_commander_email = incident.incident_commander_email or email
+    incident.incident_commander_email = incident.incident_commander_email or email  # somebody may have taken command
     incident.news_jobs = {}  # theirs were under the old name
     incident.save(
         update_fields=["reporter_name", "reporter_email", "incident_commander_email", "news_jobs", "updated_at"]
