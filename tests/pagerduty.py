@@ -94,7 +94,13 @@ def signed(body: bytes, *secrets: str) -> str:
 
 def send(hub: Hub, body: bytes, signature: str, *, webhook_id: str = "", method: str = "POST", **headers: str) -> int:
     """Post a webhook; the status of the answer."""
-    connection = http.client.HTTPConnection(urlsplit(hub.url).netloc, timeout=10)
+    return send_to(hub.url, body, signature, webhook_id=webhook_id, method=method, **headers)
+
+
+def send_to(
+    url: str, body: bytes, signature: str, *, webhook_id: str = "", method: str = "POST", **headers: str
+) -> int:
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
     headers = {"Content-Type": "application/json", "X-Webhook-Id": webhook_id or uuid4().hex} | headers
     try:
         connection.request(method, PATH, body, headers | {"X-PagerDuty-Signature": signature})
