@@ -193,6 +193,13 @@ PROTECTIONS = (
         f"{TROUBLE}test_a_page_resolved_by_hand_before_we_heard_of_it_is_not_sent_again[sqlite]",
     ),
     Protection(
+        "a page from before the report is not ours",
+        PAGERDUTY,
+        " if page.created_at >= since - CLOCKS_DIFFER]",
+        "]",
+        f"{FAULTS}test_a_page_of_our_key_from_before_the_report_is_not_taken_for_ours[sqlite]",
+    ),
+    Protection(
         "a page refused as a duplicate is looked for",
         CALLS,
         "    if DUPLICATE in detail:\n",
@@ -212,6 +219,13 @@ PROTECTIONS = (
         ' and row.get("creator") == bot_user]',
         "]",
         f"{FAULTS}test_somebody_elses_channel_is_not_taken_for_ours[sqlite]",
+    ),
+    Protection(
+        "and only if no other incident has it",
+        RESPONSE,
+        "        if not Incident.objects.filter(slack_channel_id=channel.id).exclude(pk=incident.pk).exists():\n",
+        "        if channel:\n",
+        f"{FAULTS}test_a_channel_that_another_incident_has_by_now_is_not_taken_for_ours[sqlite]",
     ),
     Protection(
         "the summary is looked for before it is posted again",
@@ -720,7 +734,7 @@ PROTECTIONS = (
         SERVE,
         "    if files < FILES:\n",
         "    if not files:\n",
-        f"{RESOURCES}test_with_too_little_it_does_not_start_and_says_what_is_missing[files-sqlite]",
+        f"{RESOURCES}test_with_too_little_it_does_not_start_and_says_what_is_missing[sqlite-files]",
     ),
     # ── while our own database is gone ────────────────────────────────────────────────────────────
     Protection(
@@ -786,6 +800,13 @@ PROTECTIONS = (
         "attempts if may_start() else []",
         "attempts",
         f"{JOURNAL_CRASH}test_a_late_commit_does_not_page_again_what_was_resolved_meanwhile[sqlite]",
+    ),
+    Protection(
+        "what is being paged from the journal is not begun again meanwhile",
+        STANDBY,
+        "    busy: threading.Lock = field(default_factory=threading.Lock)\n",
+        "    busy: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(9))\n",
+        f"{JOURNAL_CRASH}test_sent_again_while_its_page_is_under_way_it_is_the_same[sqlite-noted]",
     ),
     Protection(
         "what the journal holds is paged after a restart",

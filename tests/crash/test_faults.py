@@ -19,7 +19,7 @@ from tests.crash.lives import Lives
 from tests.crash.replicas import all_finished, report_all
 from tests.crash.slow_names import WAITS
 from tests.crash.test_worker import on_postgresql, on_sqlite
-from tests.pagerduty import act, subscribe
+from tests.pagerduty import act, ask, subscribe
 from tests.processes import Hub, Json, Sandbox, eventually
 from tests.test_trouble import assert_everything_once, report
 
@@ -200,6 +200,21 @@ def _twice(sandbox: Sandbox, name: str) -> list[Json]:
     return calls
 
 
+def test_a_page_of_our_key_from_before_the_report_is_not_taken_for_ours(hub: Hub, sandbox: Sandbox) -> None:
+    """It is of an incident that a database had which was lost: a name may be drawn again."""
+    lookups = sandbox.fault("pagerduty", "500", method="GET /incidents")
+    name = _page_in_doubt(hub, sandbox, "reset")
+    service = {"id": hub.service_id("Checkout API"), "type": "service_reference"}
+    page = {"type": "incident", "title": "Long over", "service": service, "incident_key": name}
+    former = ask(sandbox, "/incidents", {"incident": page})["incident"]["id"]
+    sandbox.resolve(former, sandbox.user_id("Mei Tanaka"))
+    sandbox.plant("pagerduty", "incidents", former, set={"created_at": time.time() - 2 * 24 * 3600})
+    sandbox.control(f"/faults/{lookups}", method="DELETE")
+    hub.finished(name)
+    (ours,) = [one["id"] for one in sandbox.pages if one["key"] == name and one["id"] != former]
+    assert hub.incident(name)["pagerduty_id"] == ours
+
+
 def test_pages_that_are_not_listed_for_ten_seconds_are_refused_and_found(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
@@ -366,6 +381,26 @@ def test_somebody_elses_channel_is_not_taken_for_ours(hub: Hub, sandbox: Sandbox
     hub.finished(name)
     assert hub.incident(name)["slack_channel_name"] == f"{name}-2"
     assert sandbox.messages(name) == []
+
+
+def test_a_channel_that_another_incident_has_by_now_is_not_taken_for_ours(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    """It was ours, and nobody knew: somebody has said that it is another's."""
+    hub = make_hub()
+    hub.start()
+    sandbox.fault("slack", "answer-lost", method="conversations.create", times=1)
+    lookups = sandbox.fault("slack", "500", method="users.conversations")
+    name = report(hub)
+    eventually(lambda: hub.steps(name)["open_channel"]["doubtful_since"])
+    other = report(hub)
+    hub.finished(other)
+    channel = sandbox.channel_of(name)["id"]
+    hub.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, other)
+    sandbox.control(f"/faults/{lookups}", method="DELETE")
+    hub.finished(name)
+    assert hub.incident(name)["slack_channel_name"] == f"{name}-2"
+    assert hub.incident(name)["slack_channel_id"] != channel
 
 
 def test_who_is_missing_is_named_once_though_the_answer_was_lost(hub: Hub, sandbox: Sandbox) -> None:
