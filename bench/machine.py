@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from bench.reporter import Reporter
 from bench.stage import ONE, Stage, wait_until
+from tests.crash.replicas import Worker
 from tests.processes import ROOT, Hub
 
 MEGABYTE = 1_000_000
@@ -48,8 +49,8 @@ class Memory:
         self.proportional = max(self.proportional, kilobytes["Pss"] * 1024 / MEGABYTE)
 
 
-def memory_of(hub: Hub) -> Memory:
-    """Web and worker are one process."""
+def memory_of(hub: Hub | Worker) -> Memory:
+    """Web and worker are one process, unless they run apart."""
     if hub.process is None:
         raise RuntimeError("the hub does not run")
     return Memory(hub.process.pid)

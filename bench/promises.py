@@ -73,6 +73,7 @@ def _on_postgresql(measured: Measured) -> list[Row]:
         Row(
             "PostgreSQL: all done ÷ (PagerDuty + 2 Slack)", series["idle on PostgreSQL: done"].p50 / RESPONSE, "×", 1.2
         ),
+        Row("PostgreSQL: memory at rest, web and worker apart", measured.numbers["memory at rest, apart"], "MB"),
     ]
 
 

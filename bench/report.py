@@ -93,6 +93,8 @@ def measure(stage: Stage, plan: Plan, keep: Callable[[Measured], None]) -> Measu
     if stage.has_postgresql:
         now("PostgreSQL")
         _on_postgresql(stage, plan, measured)
+        now("web and worker apart")
+        _memory_apart(stage, plan, measured)
     now("starts")
     measured.series["start to first page"] = Series.of(machine.starts(stage, plan.starts), unit="s")
     measured.series["disk keeps 4 kB"] = Series.of(machine.syncs(stage.folder))
@@ -170,6 +172,16 @@ def _on_postgresql(stage: Stage, plan: Plan, measured: Measured) -> None:
     with stage.hub("postgresql") as hub:
         _keep(measured, "idle on PostgreSQL", responses.when_done(stage, hub, plan.few))
         _throughput(stage, plan, measured, hub, "PostgreSQL")
+
+
+def _memory_apart(stage: Stage, plan: Plan, measured: Measured) -> None:
+    """Of `serve --no-worker` and `worker` together, after some reports."""
+    with stage.web_and_worker() as (web, worker):
+        responses.when_done(stage, web, plan.few)
+        with machine.memory_of(web) as of_web, machine.memory_of(worker) as of_worker:
+            time.sleep(plan.rest)
+    measured.numbers["memory at rest, apart"] = of_web.resident + of_worker.resident
+    measured.numbers["memory at rest, apart, proportional"] = of_web.proportional + of_worker.proportional
 
 
 def _throughput(stage: Stage, plan: Plan, measured: Measured, hub: Hub, database: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from bench.reporter import OriginalReporter
+from tests.crash.replicas import Worker
 from tests.processes import ROOT, Cluster, Hub, Sandbox, eventually, postgresql_binaries
 
 PAGERDUTY, SLACK = 0.25, 0.15  # seconds a call
@@ -77,6 +78,20 @@ class Stage:
         finally:
             self.at_ease()
             hub.stop()
+
+    @contextmanager
+    def web_and_worker(self) -> Iterator[tuple[Hub, Worker]]:
+        """The same on PostgreSQL in two processes: one answers, and one works."""
+        web = self.new_hub("postgresql")
+        worker = Worker(web, web.folder / "worker.log")
+        try:
+            web.start("--no-worker")
+            _ = web.dana
+            yield web, worker
+        finally:
+            self.at_ease()
+            web.stop()
+            worker.stop()
 
     @contextmanager
     def original(self) -> Iterator[OriginalReporter]:

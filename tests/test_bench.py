@@ -30,6 +30,8 @@ def test_a_quick_run_measures_everything_and_tells_it_as_a_table_and_as_json(tmp
     assert rows["lost or doubled in all storms"]["measured"] == 0
     if postgresql_binaries() is not None:
         assert "PostgreSQL: page leaves, idle" in rows
+        apart = rows["PostgreSQL: memory at rest, web and worker apart"]["measured"]
+        assert apart > rows["memory at rest"]["measured"]
 
     for series in found["series"].values():
         assert series["count"] > 0
