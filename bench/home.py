@@ -5,7 +5,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from bench.machine import processor_time
 from bench.stage import ONE, PAGERDUTY, Stage
 from incident_central.sandbox import company
 from tests import history
-from tests.pagerduty import act, subscribe
+from tests.pagerduty import act, event, knows, send, signed, subscribe
 from tests.processes import Hub, eventually, report_form
 
 Query = dict[str, Any]
@@ -50,6 +50,7 @@ class Plan:
     opened: int  # incidents that it reads
     viewers: int  # of one incident, while it changes
     changes: dict[str, int]  # of those, by how they are heard of: first by poll, since after webhooks it is slower
+    webhooks: int  # whose answers are waited for, one after another
 
 
 FULL = Plan(
@@ -63,10 +64,25 @@ FULL = Plan(
     opened=1000,
     viewers=100,
     changes={"poll": 8, "webhook": 20},
+    webhooks=200,
 )
-QUICK = Plan((100,), 3, pairs=1, turns=1, page=2, seconds=0.5, calls=1, opened=60, viewers=2, changes={"webhook": 1})
+QUICK = Plan(
+    (100,),
+    3,
+    pairs=1,
+    turns=1,
+    page=2,
+    seconds=0.5,
+    calls=1,
+    opened=60,
+    viewers=2,
+    changes={"webhook": 1},
+    webhooks=3,
+)
 
 
+#: What home says where one incident is open, and somebody has it.
+ON_HOME = "1 open, acknowledged"
 #: What every page takes, and nothing else: who is signed in, what all pages say, a template.
 NOT_THERE = "/not-there"
 
@@ -259,7 +275,8 @@ def _let_it_rest(hub: Hub) -> None:
 
 
 def _changes(stage: Stage, plan: Plan, measured: Measured, database: str) -> None:
-    """From a change in PagerDuty until it stands on the incident's page, which many people look at every second."""
+    """From a change in PagerDuty until it stands on the incident's page, which many people look at every second; from
+    an acknowledgement until it stands on home and in the channel; and how long a webhook waits for its answer."""
     with stage.hub(database.lower()) as hub:
         viewer = Viewer(hub)
         name = hub.dana.post("/report", report_form(hub, service_name=ONE)).incident
@@ -276,6 +293,10 @@ def _changes(stage: Stage, plan: Plan, measured: Measured, database: str) -> Non
                         subscribe(hub, stage.sandbox)
                     times = [_seen_after(stage, viewer, name, page, f"By {way}, {one}") for one in range(number)]
                     measured.series[f"{database}: change by {way}"] = Series.of(times, unit="s")
+                for place, seen in _acknowledged(stage, viewer, name).items():
+                    times = [_shown_after(stage, viewer, page, seen) for _ in range(plan.changes["webhook"])]
+                    measured.series[f"{database}: acknowledged {place}"] = Series.of(times, unit="s")
+                measured.series[f"{database}: webhook"] = _answered(hub, page, plan.webhooks)
             finally:
                 over.set()
         for one in looking:
@@ -291,15 +312,51 @@ def _look_every_second(viewer: Viewer, path: str, over: threading.Event) -> None
 
 def _seen_after(stage: Stage, viewer: Viewer, name: str, page: str, words: str) -> float:
     began = time.monotonic()
-    look_at = began + random.random()  # noqa: S311  people look every second, and nothing changes just after they did
     act(stage.sandbox, page, "note", "Mei Tanaka", content=words)
+    return _until(lambda: words in viewer.refresh(f"/incidents/{name}"), began)
+
+
+def _acknowledged(stage: Stage, viewer: Viewer, name: str) -> dict[str, Callable[[], bool]]:
+    """Whether it shows, by place. The channel keeps what it was told before."""
+
+    def in_channel() -> bool:
+        return str(stage.sandbox.messages(name)[-1]["text"]).startswith("Acknowledged")
+
+    return {"on home": lambda: ON_HOME in viewer.refresh("/"), "in the channel": in_channel}
+
+
+def _shown_after(stage: Stage, viewer: Viewer, page: str, seen: Callable[[], bool]) -> float:
+    began = time.monotonic()
+    act(stage.sandbox, page, "acknowledge", "Mei Tanaka")
+    took = _until(seen, began)
+    act(stage.sandbox, page, "unacknowledge", "Mei Tanaka")
+    _until(lambda: not seen() and ON_HOME not in viewer.refresh("/"), time.monotonic())
+    return took
+
+
+def _until(seen: Callable[[], bool], began: float) -> float:
+    """Seconds until somebody who looks every second sees it. Nothing changes just after they did."""
+    look_at = began + random.random()  # noqa: S311  everybody has their own second
     while True:
         time.sleep(max(0.0, look_at - time.monotonic()))
-        if words in viewer.refresh(f"/incidents/{name}"):
+        if seen():
             return time.monotonic() - began
         if time.monotonic() > began + 60:
-            raise TimeoutError(f"“{words}” does not come")
+            raise TimeoutError("what changed in PagerDuty does not show")
         look_at += 1.0
+
+
+def _answered(hub: Hub, page: str, number: int) -> Series:
+    """How long signed webhooks, each of its own, wait for their answer."""
+    knows(hub, uuid4().hex, secret := uuid4().hex)
+    times = []
+    for _ in range(number):
+        body = event(page)
+        signature, began = signed(body, secret), time.perf_counter()
+        if (status := send(hub, body, signature)) != 202:
+            raise RuntimeError(f"a webhook was answered with {status}")
+        times.append(time.perf_counter() - began)
+    return Series.of(times)
 
 
 def _filters(hub: Hub, services: list[str], priorities: list[str]) -> dict[str, Query]:

@@ -51,6 +51,17 @@ def _of_one(measured: Measured, plan: Plan, database: str, small: str, large: st
             for way, bound in (("webhook", 2), ("poll", 20))
             if way in plan.changes
         ),
+        *(
+            Row(
+                f"{database}: acknowledged to {place}, by webhook",
+                series[f"{database}: acknowledged {told}"].max,
+                "s",
+                2,
+            )
+            for place, told in (("home", "on home"), ("channel", "in the channel"))
+        ),
+        Row(f"{database}: a webhook is answered within, p50", series[f"{database}: webhook"].p50, "ms"),
+        Row(f"{database}: a webhook is answered within, p99", series[f"{database}: webhook"].p99, "ms", at_most=200),
         Row(f"{database}: processor a page", measured.numbers[f"{name}: processor a page"], "ms"),
         Row(f"{database}: an answer without any work (the floor)", p50[f"{name}: nothing"], "ms"),
         Row(f"{database}: a page without anything of its own", p50[f"{name}: empty"], "ms"),

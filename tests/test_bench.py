@@ -102,6 +102,10 @@ def test_a_quick_run_of_the_list_measures_every_filter_and_asks_nobody_outside(t
     for database in ["SQLite", *(["PostgreSQL"] if postgresql_binaries() is not None else [])]:
         assert f"{database}, 100: a team and a quiet person" in found["series"]
         assert rows[f"{database}: home with 100"]["measured"] > 0
+        for place in ("home", "channel"):
+            assert rows[f"{database}: acknowledged to {place}, by webhook"]["at_most"] == 2
+        assert found["series"][f"{database}: webhook"]["count"] == 3
+        assert rows[f"{database}: a webhook is answered within, p99"]["at_most"] == 200
 
 
 def test_ratios_stand_first_in_the_table() -> None:
