@@ -57,7 +57,7 @@ FULL = Plan(
     (100, 10_000, 100_000),
     200,
     pairs=9,
-    turns=31,
+    turns=101,
     page=1000,
     seconds=10,
     calls=3,
