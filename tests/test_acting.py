@@ -1004,8 +1004,8 @@ def test_me_too_is_counted_with_what_the_person_saw(hub: Hub, sandbox: Sandbox, 
     assert f"/incidents/{name}/actions/me-too" in asked.text
     # As the button in that form sends it, with what had been typed there.
     form = report_form(hub, title="Cannot pay", description="14 tickets <!channel>", seen="")
-    for _ in range(2):
-        page = mei.post(f"/incidents/{name}/actions/me-too", form)
+    for priority in (form["priority"], form["priority"], ""):
+        page = mei.post(f"/incidents/{name}/actions/me-too", form | {"priority": priority})
     assert page.incident == name
     assert "Mei Tanaka" in page.text.partition("Sees it too")[2][:100]
     settled(hub, name)

@@ -445,7 +445,7 @@ def test_pages_say_how_old_they_are_and_after_ten_minutes_that_nobody_can_be_pag
     eventually(lambda: "This list is" in hub.dana.get("/").text)
     eventually(lambda: "This page is" in hub.dana.get("/on-call").text)
 
-    _read_before(hub, timedelta(minutes=9, seconds=30))
+    _read_before(hub, timedelta(minutes=9, seconds=5))
     eventually(lambda: "<strong>This list is 9 min old.</strong>" in hub.dana.get("/").text)
     assert "You can still report: the Slack channel opens at once" in hub.dana.get("/").text
     eventually(lambda: "<strong>This page is 9 min old.</strong>" in hub.dana.get("/on-call").text)
@@ -454,7 +454,7 @@ def test_pages_say_how_old_they_are_and_after_ten_minutes_that_nobody_can_be_pag
     read_at = _read_before(hub, timedelta(minutes=11))
     eventually(lambda: "nobody can be paged by this page" in hub.dana.get("/").text)
     text = hub.dana.get("/").text
-    assert f"Nothing was read since {read_at.astimezone(LISBON):%H:%M}" in text
+    assert re.search(rf"Nothing was read since ([^<]*, )?{read_at.astimezone(LISBON):%H:%M}", text)
     assert "(11 min)" in text
     assert "PagerDuty has not answered for 11 min" in text
     assert "This list is" not in text

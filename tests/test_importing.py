@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
+from uuid import uuid4
 
 import pytest
 
@@ -113,6 +114,9 @@ def test_what_waited_for_another_channel_is_told_though_its_incident_has_a_new_n
     name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
     sandbox.control(f"/faults/{fault}", method="DELETE")
     importing.finished(name)
+    step = told_to_channels(importing, row["id"])[0]
+    retried = importing.dana.post(f"/incidents/{row['id']}/news/{step['job_id']}/{step['name']}", {})
+    assert (retried.status, retried.path) == (200, f"/incidents/{name}")
     for one in told_to_channels(importing, row["id"]):
         importing.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE id = %s", one["id"])
     settled = ("done", "off")
@@ -152,12 +156,18 @@ def test_whoever_took_command_has_it_and_keeps_it_when_somebody_else_opens_a_cha
 def test_what_is_sent_under_the_old_name_reaches_it_under_the_new_one(importing: Hub, sandbox: Sandbox) -> None:
     row = opened(importing, sandbox)
     old, browser = row["id"], mei(importing)
+    before = {"text": "It was the disk", "press": str(uuid4())}
+    browser.post(f"/incidents/{old}/actions/note", before)
     name = importing.dana.post(f"/incidents/{old}/channel", {}).incident
     importing.finished(name)
+    assert browser.post(f"/incidents/{old}/actions/note", before).path == f"/incidents/{name}"
+    assert len(importing.rows("SELECT id FROM incidents_action WHERE incident_id = %s", name)) == 1, (
+        "it was sent before"
+    )
     page = browser.post(f"/incidents/{old}/actions/note", {"text": "It was the logs"})
     assert (page.status, page.path) == (200, f"/incidents/{name}")
     assert "It was the logs" in page.text
-    (pressed,) = importing.rows("SELECT id FROM incidents_action WHERE incident_id = %s", name)
+    _, pressed = importing.rows("SELECT id FROM incidents_action WHERE incident_id = %s ORDER BY id", name)
     assert browser.post(f"/incidents/{old}/actions/{pressed['id']}/note", {}).path == f"/incidents/{name}"
     was = browser.get(f"/incidents/{old}/edit").value("was_reporter_email")
     edited = browser.post(f"/incidents/{old}/edit", {"was_reporter_email": was, "reporter_email": "ana@example.com"})

@@ -60,7 +60,9 @@ def test_emoji_are_kept_whole_however_new_they_are(text: str) -> None:
     assert clean(text) == clean(text, lines=True) == text
 
 
-@pytest.mark.parametrize("hidden", ["\ufdd0", "\uffff", "\U0001fffe", "\U000e0041", "\U000e0fff", "\u202e", "\x00"])
+@pytest.mark.parametrize(
+    "hidden", ["\u2065", "\ufff5", "\ufdd0", "\uffff", "\U0001fffe", "\U000e0041", "\U000e0fff", "\u202e", "\x00"]
+)
 def test_what_nobody_sees_is_left_out(hidden: str) -> None:
     assert clean(f"a{hidden}b") == clean(f"a{hidden}b", lines=True) == "ab"
 

@@ -34,6 +34,7 @@ from incident_central.incidents.acting import ACTION, DOING, was_phoned
 from incident_central.incidents.copies import our_user_id
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
+    FROM_PAGERDUTY,
     Action,
     EscalationPolicy,
     Incident,
@@ -53,6 +54,8 @@ TEXT_LIMIT = 5_000
 HOURS = (1, 4, 8, 24)  # that an incident can be snoozed for
 #: What a form sends beside what was typed and chosen in it: its own ids, and what it showed.
 BESIDE = ("csrfmiddlewaretoken", "press", "report_id", "status", "was", "seen")
+#: “Me too” is a button of the report form, too, and says nothing of these.
+REPORTED = ("service", "priority")
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,11 @@ def press(incident: Incident, pressed: Press) -> Action | None:
 
 def _press_id(incident: Incident, pressed: Press) -> UUID:
     """The same form with another text in it, after going back, is another press."""
-    given = {name: values for name, values in pressed.given.items() if name not in BESIDE}
-    return uuid5(pressed.id, json.dumps([incident.name, pressed.kind, given], sort_keys=True))
+    beside = (*BESIDE, *REPORTED) if pressed.kind == Kind.ME_TOO else BESIDE
+    given = {name: values for name, values in pressed.given.items() if name not in beside}
+    # One that PagerDuty opened has another name after somebody opened a channel for it.
+    of = incident.pagerduty_id if incident.source == FROM_PAGERDUTY else incident.name
+    return uuid5(pressed.id, json.dumps([of, pressed.kind, given], sort_keys=True))
 
 
 def _sent_before(pressed: Press, press_id: UUID) -> Action | None:

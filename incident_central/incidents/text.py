@@ -10,6 +10,8 @@ BIDI = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A)), "\u2
 JOINERS = {"\u200c", "\u200d", "\ufe0f"}
 #: As that of England: a black flag, and whose it is in letters that nobody sees.
 REGIONS_FLAG = re.compile("(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f)")
+#: Of those that are not assigned yet, what never will be seen. (Unicode: Default_Ignorable_Code_Point)
+IGNORED = {"\u2065", *map(chr, range(0xFFF0, 0xFFF9))}
 #: From here on there is nothing to be seen, in any version of Unicode.
 UNSEEN = 0xE0000
 
@@ -44,7 +46,7 @@ def _is_hidden(character: str) -> bool:
         return False
     category = unicodedata.category(character)
     if category == "Cn":  # it may be younger than our table, as new emoji are
-        return ord(character) >= UNSEEN or _is_noncharacter(ord(character))
+        return ord(character) >= UNSEEN or character in IGNORED or _is_noncharacter(ord(character))
     return character in BIDI or category in ("Cc", "Cs", "Cf", "Co")
 
 

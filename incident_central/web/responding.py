@@ -113,6 +113,8 @@ def _heading(incident: Incident, page: StepRow | None, unpaged: bool) -> str:
         return "Nobody could be paged yet"
     if page is not None and page.by_hand and page.state != State.DONE:
         return f"Reported. {page.by_hand} phoned the people on call."
+    if incident.missing_at is not None:
+        return "Reported. PagerDuty does not show it any more."
     if incident.pagerduty_id is not None:
         return f"Reported. {names} {'are' if len(incident.assigned) > 1 else 'is'} being paged."
     if page is not None and page.doubtful_since:

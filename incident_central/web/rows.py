@@ -75,12 +75,12 @@ def _address() -> str:
 
 def _who(incident: Listed, page: StepRow | None) -> str:
     names = listing(incident.assigned)
-    if incident.is_hidden and incident.is_open:
-        return "PagerDuty does not show it"
     if incident.status == Status.ACKNOWLEDGED:
         return incident.acknowledged_by or names
     if incident.status == Status.RESOLVED:
         return names or incident.acknowledged_by
+    if incident.is_hidden:
+        return "PagerDuty does not show it"
     if nobody_paged(incident, page):
         return "Nobody could be paged yet"
     if page is not None and page.state == State.BY_HAND:
