@@ -153,7 +153,9 @@ def was_phoned(incident: Incident) -> bool:
 
 def _resolved_here(action: Action) -> None:
     incident, at = _fresh(action), now()
-    if incident.is_open and (incident.pagerduty_id is None or incident.missing_at is not None):
+    if incident.is_open:
+        if incident.pagerduty_id is not None and incident.missing_at is None:
+            raise CallFailed("PagerDuty shows it again.")  # and is asked to resolve it, at the next try
         incident.over(action.who, at=at)
         news.changed(incident, incident.status, at=at)
     _settled(action)

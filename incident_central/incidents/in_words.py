@@ -58,7 +58,7 @@ def told(entry: LogEntry, *, services: Mapping[str, str]) -> Told:
     return tell(entry)
 
 
-HIDDEN = "hidden"  # PagerDuty does not show it to us
+HIDDEN, SHOWN_AGAIN = "hidden", "shown again"  # by PagerDuty, to us
 STATUS, PAGING = "status:", "paging:"
 PAGING_ENDED, PAGING_GOES_ON = f"{PAGING}ended", f"{PAGING}goes on"
 

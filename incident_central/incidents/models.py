@@ -456,8 +456,11 @@ class Incident(models.Model):
         self._note(f"Nobody had acknowledged for {minutes} minutes", kind=Kind.STATUS)
 
     def hidden(self, *, at: datetime) -> None:
-        """PagerDuty was asked for it, and does not have it, or hides it from our key. That is said once."""
-        if self.missing_at is None and self.is_open:
+        """PagerDuty was asked for it, and does not have it, or hides it from our key. That is said once. An answer to
+        an older question than the last one taken over is left alone."""
+        if self.read_at is not None and at < self.read_at <= now():
+            return
+        if self.is_open and not self._is_said_to_be_hidden:
             facts = _joined([in_words.HIDDEN])
             self._note("PagerDuty does not show it any more", kind=Kind.STATUS, facts=facts)
         self.missing_at = at
@@ -466,7 +469,14 @@ class Incident(models.Model):
     def shown_again(self) -> None:
         self.missing_at = None
         self._save("missing_at")
-        self._note("PagerDuty shows it again", kind=Kind.STATUS)
+        if self._is_said_to_be_hidden:
+            self._note("PagerDuty shows it again", kind=Kind.STATUS, facts=_joined([in_words.SHOWN_AGAIN]))
+
+    @property
+    def _is_said_to_be_hidden(self) -> bool:
+        said = [_joined([fact]) for fact in (in_words.HIDDEN, in_words.SHOWN_AGAIN)]
+        last = self.timeline.filter(facts__in=said).first()
+        return last is not None and last.facts == said[0]
 
     def priority_was_refused(self, error: Exception) -> None:
         self.priority_refused = True

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Case, F, Max, Q, QuerySet, When
+from django.db.models import F, Max, Q, QuerySet
 from django.db.models.functions import Now
 
 from incident_central.database import now, transaction
@@ -56,8 +56,8 @@ LEFT_BY_LOG = CALLS_A_MINUTE / 2
 MISSING_FOR = timedelta(hours=1)
 #: As which answers it says so, or that we may not see it.
 HIDDEN = ("403", "404")
-#: One that could not be read lets others go first for so many seconds.
-OTHERS_FIRST = 30.0
+#: One that could not be read, though PagerDuty answers, is left alone for so many seconds, and keeps nobody waiting.
+LEFT_ALONE = 30.0
 #: Incidents read in one go, so that the first of them are not shown late.
 MOST_INCIDENTS = 5
 
@@ -171,8 +171,7 @@ def _can_be_read() -> Q:
 
 def read_page(incident: Incident) -> Page | None:
     """None for one that PagerDuty will not show us any more. That 403 says only where we may see other things."""
-    poll = freshness().get(stale.POLL)
-    return _read_page(incident, hidden=HIDDEN if poll is not None and not poll.failing else ("404",))
+    return _read_page(incident, hidden=("404",) if _poll_fails() else HIDDEN)
 
 
 def _read_page(incident: Incident, *, hidden: tuple[str, ...]) -> Page | None:
@@ -301,22 +300,27 @@ def read_changed(_: object) -> Record:
     However often one was heard of, it is read once. What was heard meanwhile is read by the next run.
     """
     spare_pager()
-    lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + OTHERS_FIRST]
-    others_first = [Case(When(pk__in=lately, then=1), default=0)] if lately else []
-    waiting = _waiting().order_by(*others_first, "stale_since")
+    lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + LEFT_ALONE]
+    waiting = _waiting().exclude(pk__in=lately).order_by("stale_since")
     readings: list[Reading] = []
     for incident in waiting[:MOST_INCIDENTS]:
         if not _by_themselves.take(CALLS_EACH):
             break
         try:
             readings.append(_read(incident))
-        except IntegrationError:
-            _could_not_be_read[incident.pk] = time.monotonic()
-            if not readings:
+        except IntegrationError as error:
+            if not readings and (error.retry_after is not None or _poll_fails()):
                 raise
+            log.warning("%s cannot be read: %s", incident.name, error)
+            _could_not_be_read[incident.pk] = time.monotonic()
             break
         _could_not_be_read.pop(incident.pk, None)
     return lambda: _changed_read(readings)
+
+
+def _poll_fails() -> bool:
+    poll = freshness().get(stale.POLL)
+    return poll is None or poll.failing
 
 
 def _waiting() -> QuerySet[Incident]:

@@ -12,8 +12,8 @@ from incident_central.integrations.base import BeforeSend, IntegrationError
 
 #: Connecting, and each read or write, in seconds.
 TIMEOUT = httpx2.Timeout(9, connect=4)
-#: Seconds from a request's first byte to the last of its answer, however it comes: a call that leaves in the first part
-#: of a step's lease ends within it.
+#: Seconds from a request's first byte to the last of its answer, however slowly they go: a call that leaves in the first
+#: part of a step's lease ends within it.
 ANSWERED_WITHIN = 12.0
 #: Kept open: a new TLS handshake costs more than all our own work.
 CONNECTIONS = httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90)
@@ -27,6 +27,7 @@ def ask_before_leaving(*asked: BeforeSend) -> None:
     """Ask them at once, and again just before each request of this thread's call leaves."""
     _asked.set(asked)
     _ask_all()
+    _begin()
 
 
 def watch(request: httpx2.Request) -> None:
@@ -36,28 +37,31 @@ def watch(request: httpx2.Request) -> None:
 
 def _on_its_way(event: str, info: Mapping[str, Any]) -> None:
     if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-        _read_in_time(info["return_value"])
+        _end_in_time(info["return_value"])
     if event.endswith("send_request_headers.started"):
         # The connection stands, and nothing has left: to look up its name, to connect and TLS may have taken any time.
         _ask_all()
-        _answered_by.set(time.monotonic() + ANSWERED_WITHIN)
+        _begin()
 
 
-def _read_in_time(stream: Any) -> None:
-    """A time-out begins anew with each byte that arrives, so an answer that drips would never be late."""
-    read = stream.read
+def _end_in_time(stream: Any) -> None:
+    """A time-out begins anew with each read and write, so an answer that drips would never be late."""
+    read, write = stream.read, stream.write
 
-    def read_in_time(max_bytes: int, timeout: float) -> bytes:
-        left = _answered_by.get() - time.monotonic()
-        answer: bytes = read(max_bytes, timeout=min(timeout, max(left, 0.001)))  # 0 is no time-out for a socket
-        return answer
+    def left(timeout: float) -> float:
+        return min(timeout, max(_answered_by.get() - time.monotonic(), 0.001))  # 0 is no time-out for a socket
 
-    stream.read = read_in_time
+    stream.read = lambda max_bytes, timeout: read(max_bytes, timeout=left(timeout))
+    stream.write = lambda buffer, timeout: write(buffer, timeout=left(timeout))
 
 
 def _ask_all() -> None:
     for ask in _asked.get():
         ask()
+
+
+def _begin() -> None:
+    _answered_by.set(time.monotonic() + ANSWERED_WITHIN)
 
 
 def network_error(tool: str, cause: BaseException | None, *, writes: bool) -> IntegrationError:

@@ -321,8 +321,8 @@ PROTECTIONS = (
     Protection(
         "an answer that drips is given up",
         HTTP,
-        "timeout=min(timeout, max(left, 0.001))",
-        "timeout=timeout",
+        "return min(timeout, max(_answered_by.get() - time.monotonic(), 0.001))",
+        "return timeout",
         f"{TROUBLE}test_answers_that_drip_are_given_up_and_what_was_done_is_found[sqlite]",
     ),
     Protection(

@@ -102,7 +102,7 @@ class Calls:
             if failure.retry_after is not None:
                 self._closed.until(call, seconds=failure.retry_after)
             raise failure from error
-        except (ValueError, KeyError, TypeError, pagerduty.UrlError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, pagerduty.UrlError) as error:
             said = "PagerDuty answered something that is not its API's answer (a proxy, or trouble on its side)."
             raise IntegrationError(said, code="unreadable", doubtful=writes) from error
 

@@ -60,7 +60,7 @@ def incident_json(shapes: Shapes, incident: Incident) -> Json:
         shape["incidents_responders"] = [responder_json(shapes, incident, one) for one in incident.responders]
         shape["responder_requests"] = [request_json(shapes, incident, one) for one in incident.requests]
     if account.switches["odd_rows"] == "rows" and incident.acknowledgements:
-        del shape["service"]
+        shape["acknowledgements"] = [None]
     if "body" in shapes.include:
         shape["body"] = {"type": "incident_body", "details": incident.details}
     if "conference_bridge" in shapes.include:
