@@ -12,8 +12,8 @@ from incident_central.integrations.base import BeforeSend, IntegrationError
 
 #: Connecting, and each read or write, in seconds.
 TIMEOUT = httpx2.Timeout(9, connect=4)
-#: Seconds from a request's first byte to the last of its answer, however slowly they go: a call that leaves in the first
-#: part of a step's lease ends within it.
+#: Seconds from a request's first byte to the last of its answer, however slowly they go: a call that leaves in the
+#: first part of a step's lease ends within it.
 ANSWERED_WITHIN = 12.0
 #: Kept open: a new TLS handshake costs more than all our own work.
 CONNECTIONS = httpx2.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=90)
