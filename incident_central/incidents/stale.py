@@ -16,7 +16,7 @@ PAGERDUTY_SYNC, SLACK_SYNC = "pagerduty-sync", "slack-sync"
 POLL, POLL_LOG, CHANGED, DIRECTORY, MEMBERS = "poll", "log", "changed", "directory", "members"
 AT_ONCE = timedelta(0)
 PAUSE = timedelta(seconds=0.5)
-#: Only what waits for its own turn is run out of it: what failed may have been told to wait (Retry-After).
+#: What waits for its own turn. What failed may have been told to wait (Retry-After).
 OWN_TURN = Q(state=State.WAITING, attempts=0)
 
 
@@ -32,8 +32,8 @@ def mark(which: Q) -> None:
 
 def wake() -> None:
     """Have what is stale read now, though not sooner than PAUSE after the last time: in a flood, once for many."""
-    just_read = When(OWN_TURN, finished_at__gt=Now() - PAUSE, then=F("finished_at") + PAUSE)
-    _periodic(CHANGED).update(run_at=Case(just_read, When(OWN_TURN, then=Now()), default=F("run_at")))
+    just_read = When(_may_be_sooner(), finished_at__gt=Now() - PAUSE, then=F("finished_at") + PAUSE)
+    _periodic(CHANGED).update(run_at=Case(just_read, When(_may_be_sooner(), then=Now()), default=F("run_at")))
     runner.wake()
 
 
@@ -43,7 +43,7 @@ def read_list_soon() -> None:
 
 
 def sooner(step: str, *, within: timedelta) -> None:
-    """Have a step run in so long at most; asked for again and again, it is not put off."""
+    """Have a step run in so long at most; asked for again and again, it is not put off. What failed keeps its time."""
     waiting = _periodic(step).filter(OWN_TURN)
     waiting.filter(run_at__gt=Now() + within).update(run_at=Now() + within)
     runner.wake()
@@ -61,7 +61,14 @@ def read_people_again() -> None:
 def run_again(*steps: str, after: timedelta) -> None:
     """When these steps of the periodic work run next. One that is under way says so itself when it ends, so it is left
     alone; if it is just ending, that is waited for: the condition is no filter, or PostgreSQL would not wait."""
-    _periodic(*steps).update(run_at=Case(When(OWN_TURN, then=Now() + after), default=F("run_at")))
+    _periodic(*steps).update(run_at=Case(When(_may_be_sooner(), then=Now() + after), default=F("run_at")))
+
+
+def _may_be_sooner() -> Q:
+    """What waits for its own turn, or failed in this very process: that knows what it was told to wait for, and keeps
+    back the calls themselves."""
+    owner = runner.here.ownership.owner if runner.here else ""
+    return OWN_TURN | Q(state=State.WAITING, owner=owner) if owner else OWN_TURN
 
 
 def _periodic(*steps: str) -> QuerySet[StepRow]:

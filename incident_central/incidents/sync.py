@@ -57,7 +57,7 @@ MISSING_FOR = timedelta(hours=1)
 #: As which answers it says so, or that we may not see it.
 HIDDEN = ("403", "404")
 #: One that could not be read, though PagerDuty answers, is left alone for so many seconds, and keeps nobody waiting.
-LEFT_ALONE = 30.0
+LEFT_ALONE = 15.0
 #: Incidents read in one go, so that the first of them are not shown late.
 MOST_INCIDENTS = 5
 
@@ -300,9 +300,10 @@ def read_changed(_: object) -> Record:
     However often one was heard of, it is read once. What was heard meanwhile is read by the next run.
     """
     spare_pager()
-    lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + LEFT_ALONE]
-    waiting = _waiting().exclude(pk__in=lately).order_by("stale_since")
     readings: list[Reading] = []
+    lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + LEFT_ALONE]
+    # Where nothing can be read, it was not for what was wrong with these.
+    waiting = _waiting().exclude(pk__in=[] if _poll_fails() else lately).order_by("stale_since")
     for incident in waiting[:MOST_INCIDENTS]:
         if not _by_themselves.take(CALLS_EACH):
             break

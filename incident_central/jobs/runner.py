@@ -62,13 +62,13 @@ class Attempt:
 
 
 _attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
-_here: "Runner | None" = None
+here: "Runner | None" = None  # this process's, where it has one
 
 
 def before_send() -> None:
     """To be called just before each call outside: frees the connection, and raises CallFailed when this process was
     frozen for so long, or is cut off from the database, that another may have taken the step over."""
-    attempt, runner = _attempt.get(), _here
+    attempt, runner = _attempt.get(), here
     if attempt is not None and (clock() > attempt.deadline or (runner is not None and not runner.may_send)):
         raise CallFailed("Not sent: Incident Central was held up for too long.", doubtful=attempt.doubtful)
     release_connection()
@@ -86,15 +86,15 @@ def begin(
     """
     new = list(Job.objects.raw(NEW_JOB, [workflow.name, key]))
     attempts = _advance(new[0], workflow, subject, (), begun_at) if new else []
-    if (runner := _here) is not None and attempts:
+    if (runner := here) is not None and attempts:
         connection.on_commit(lambda: runner.start_attempts(attempts if may_start() else []))
 
 
 def wake() -> None:
     """Something became due, or does as this is committed: whoever runs steps looks now instead of at the next tick."""
-    if _here is not None:
-        connection.on_commit(_here.woken.set)
-    if connection.vendor == "postgresql" and not (_here and _here.may_send):
+    if here is not None:
+        connection.on_commit(here.woken.set)
+    if connection.vendor == "postgresql" and not (here and here.may_send):
         connection.cursor().execute(f"NOTIFY {WORD}")
 
 
@@ -112,7 +112,7 @@ def _advance(
     queued = [step for step in map(workflow.step, rows) if rows[step.name].state == State.QUEUED]
     ready = {step: rows[step.name] for step in queued if settled.issuperset(step.after)}
     # Until it may send again, what is ready only becomes due: begun, it would be refused, and put off.
-    runner, at = _here if _here and _here.may_send else None, now() if there and ready else job.created_at
+    runner, at = here if here and here.may_send else None, now() if there and ready else job.created_at
     new = subject if workflow.begins_as_loaded and not there and begun_at is None else None
     _claim(list(ready.values()), State.RUNNING, at, runner)
     insert(born)
@@ -158,15 +158,15 @@ class Runner:
 
     def start(self) -> None:
         """Take back what a dead predecessor left, then work until stop(). Raises RuntimeError when out of threads."""
-        global _here
-        _here = self
+        global here
+        here = self
         for thread in self._threads:
             thread.start()
 
     def stop(self, *, within: float = 10.0) -> None:
         """Take nothing new and let what is under way finish; what does not is looked up by the next owner."""
-        global _here
-        _here = None
+        global here
+        here = None
         self._stopping, until = True, clock() + within
         while self._active and clock() < until:
             time.sleep(0.02)

@@ -477,8 +477,8 @@ PROTECTIONS = (
     Protection(
         "what was told to wait is not run out of its turn",
         STALE,
-        "Q(state=State.WAITING, attempts=0)",
-        "Q(state=State.WAITING)",
+        "    return OWN_TURN | Q(state=State.WAITING, owner=owner) if owner else OWN_TURN\n",
+        "    return Q(state=State.WAITING)\n",
         f"{FAULTS}test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_after_a_restart[sqlite]",
     ),
     Protection(
@@ -682,8 +682,8 @@ PROTECTIONS = (
     Protection(
         "nothing is begun that could not be sent",
         RUNNER,
-        "_here if _here and _here.may_send else None",
-        "_here",
+        "here if here and here.may_send else None",
+        "here",
         f"{GONE}test_who_cannot_show_that_it_lives_sends_nothing",
     ),
     Protection(
