@@ -481,6 +481,9 @@ def test_told_to_wait_while_it_looks_for_a_page_it_does_not_look_sooner_after_a_
 ) -> None:
     hub = make_hub()
     hub.start()
+    # The poll asks by the same call, and would be told in its place.
+    hub.does("poll")
+    hub.rows("UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE name = 'poll' AND state = 'waiting'")
     limited = sandbox.fault("pagerduty", "429", method="GET /incidents", seconds=9)
     name = _page_in_doubt(hub, sandbox, "answer-lost")
     eventually(lambda: _looks(sandbox, name) and hub.steps(name)["page"]["state"] == "waiting")
@@ -489,8 +492,7 @@ def test_told_to_wait_while_it_looks_for_a_page_it_does_not_look_sooner_after_a_
     sandbox.control(f"/faults/{limited}", method="DELETE")
     hub.start()
     hub.finished(name)
-    # None at all where the poll, which asks another question, found the page meanwhile.
-    assert all(look["arrived_at"] >= refused["finished_at"] + 9 for look in _looks(sandbox, name)[1:])
+    assert _looks(sandbox, name)[1]["arrived_at"] >= refused["finished_at"] + 9
     assert_everything_once(hub, sandbox, name)
 
 
