@@ -200,8 +200,12 @@ def _twice(sandbox: Sandbox, name: str) -> list[Json]:
     return calls
 
 
-def test_a_page_of_our_key_from_before_the_report_is_not_taken_for_ours(hub: Hub, sandbox: Sandbox) -> None:
+def test_a_page_of_our_key_from_before_the_report_is_not_taken_for_ours(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
     """It is of an incident that a database had which was lost: a name may be drawn again."""
+    hub = make_hub()
+    hub.start()
     lookups = sandbox.fault("pagerduty", "500", method="GET /incidents")
     name = _page_in_doubt(hub, sandbox, "reset")
     service = {"id": hub.service_id("Checkout API"), "type": "service_reference"}
@@ -492,7 +496,8 @@ def test_told_to_wait_while_it_looks_for_a_page_it_does_not_look_sooner_after_a_
     sandbox.control(f"/faults/{limited}", method="DELETE")
     hub.start()
     hub.finished(name)
-    assert _looks(sandbox, name)[1]["arrived_at"] >= refused["finished_at"] + 9
+    # None at all where the poll, which asks another question, found the page meanwhile.
+    assert all(look["arrived_at"] >= refused["finished_at"] + 9 for look in _looks(sandbox, name)[1:])
     assert_everything_once(hub, sandbox, name)
 
 
