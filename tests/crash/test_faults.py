@@ -485,12 +485,10 @@ def test_told_to_wait_while_it_looks_for_a_page_it_does_not_look_sooner_after_a_
 ) -> None:
     hub = make_hub()
     hub.start()
-    # The poll asks by the same call, and would be told in its place.
-    hub.does("poll")
-    hub.rows("UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE name = 'poll' AND state = 'waiting'")
+    eventually(lambda: _polls_no_more(hub))  # it asks by the same call, and would be told in the page's place
     limited = sandbox.fault("pagerduty", "429", method="GET /incidents", seconds=9)
     name = _page_in_doubt(hub, sandbox, "answer-lost")
-    eventually(lambda: _looks(sandbox, name) and hub.steps(name)["page"]["state"] == "waiting")
+    eventually(lambda: _looks(sandbox, name) and hub.steps(name)["page"]["state"] == "waiting", within=40)
     hub.kill()
     (refused,) = _looks(sandbox, name)
     sandbox.control(f"/faults/{limited}", method="DELETE")
@@ -499,6 +497,12 @@ def test_told_to_wait_while_it_looks_for_a_page_it_does_not_look_sooner_after_a_
     # None at all where the poll, which asks another question, found the page meanwhile.
     assert all(look["arrived_at"] >= refused["finished_at"] + 9 for look in _looks(sandbox, name)[1:])
     assert_everything_once(hub, sandbox, name)
+
+
+def _polls_no_more(hub: Hub) -> bool:
+    later = "2100-01-01 00:00:00"
+    hub.rows("UPDATE jobs_step SET run_at = %s WHERE name = 'poll' AND state = 'waiting'", later)
+    return bool(hub.rows("SELECT 1 FROM jobs_step WHERE name = 'poll' AND state = 'waiting' AND run_at = %s", later))
 
 
 def _looks(sandbox: Sandbox, name: str) -> list[Json]:
