@@ -782,7 +782,7 @@ def test_what_pagerduty_does_not_show_any_more_says_so_reminds_nobody_and_is_ove
     assert '<td data-col="who">PagerDuty does not show it</td>' in hub.dana.get("/").text
     assert texts(hub, name).count("PagerDuty does not show it any more") == 1
     assert hub.incident(name)["reminded_of"] is None
-    assert "Phone whoever is on call" in text
+    assert "phone whoever is on call" in text
     assert "Reported. PagerDuty does not show it any more." in hub.dana.get(f"/incidents/{name}/responding").text
     hub.rows("UPDATE incidents SET status = 'acknowledged', acknowledged_by = 'Mei Tanaka' WHERE id = %s", name)
     assert '<td data-col="who">Mei Tanaka</td>' in hub.dana.get("/").text
