@@ -33,6 +33,8 @@ from incident_central.sandbox import company
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0  # seconds
+#: No other test takes our processor.
+ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
 T = TypeVar("T")
 Json = dict[str, Any]
 

@@ -5,7 +5,6 @@ After every tenth kill it is started as people do, and left to finish what was u
 `--soak` makes it 2,000 kills on each database instead of 50, in rounds of 50. `--at "left pins.add"` kills there alone.
 """
 
-import os
 import random
 import statistics
 import time
@@ -17,7 +16,7 @@ import pytest
 from tests.crash.account import assert_each_once
 from tests.crash.lives import Lives, Reports
 from tests.crash.replicas import in_the_database
-from tests.processes import Hub, Sandbox, eventually
+from tests.processes import ALONE, Hub, Sandbox, eventually
 
 AT_ONCE = 10  # responses under way when it is killed, at least
 MOMENTS = ["leaves", "left", "answered", "recording", "recorded"]
@@ -48,7 +47,6 @@ KILLS_A_RESTART = 10
 #: Seconds from a restart in which half, and all, of what was under way is finished, where nothing else runs. (Beside
 #: other tests, which take its processors, a minute.)
 HALF_WITHIN, ALL_WITHIN = 3.0, 10.0
-ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
 
 
 @pytest.mark.timeout(900)

@@ -12,10 +12,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from incident_central import demo
-from tests.processes import ROOT
+from tests.processes import ALONE, ROOT
 
 WITHIN = 2.0  # seconds from a press on a phone until it shows everywhere
-ALONE = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1"
 
 
 @pytest.fixture
