@@ -9,6 +9,7 @@ import pytest
 
 from tests.pagerduty import act, ask, incident, log_of
 from tests.processes import ADMIN, PASSWORD, Browser, Hub, Json, Sandbox, eventually, report_form
+from tests.test_acting import signed_in_as_mei
 from tests.test_sync import moment, texts, timeline
 
 
@@ -79,15 +80,20 @@ def test_one_press_opens_a_channel_under_a_name_pages_nobody_and_a_second_press_
     eventually(lambda: [one for one in sandbox.messages(name) if one["text"].startswith("Acknowledged by Priya")])
 
 
+def opened_with_a_channel(hub: Hub, sandbox: Sandbox) -> Json:
+    """Row of an incident from PagerDuty that somebody gave another one's channel, before it had a name of ours."""
+    row, other = opened(hub, sandbox), hub.dana.post("/report", report_form(hub)).incident
+    hub.finished(other)
+    channel = hub.incident(other)["slack_channel_id"]
+    hub.rows("UPDATE incidents SET slack_channel_id = NULL WHERE id = %s", other)
+    hub.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, row["id"])
+    return row
+
+
 def test_what_another_channel_could_not_be_told_under_the_old_name_needs_nobody_under_the_new_one(
     importing: Hub, sandbox: Sandbox
 ) -> None:
-    row = opened(importing, sandbox)
-    other = importing.dana.post("/report", report_form(importing)).incident
-    importing.finished(other)
-    channel = importing.incident(other)["slack_channel_id"]
-    importing.rows("UPDATE incidents SET slack_channel_id = NULL WHERE id = %s", other)
-    importing.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, row["id"])
+    row = opened_with_a_channel(importing, sandbox)
     fault = sandbox.fault("slack", "missing-scope", method="chat.postMessage")
     act(sandbox, row["pagerduty_id"], "acknowledge", "Priya Nair")
     importing.poll_now()
@@ -101,12 +107,7 @@ def test_what_another_channel_could_not_be_told_under_the_old_name_needs_nobody_
 def test_what_waited_for_another_channel_is_told_though_its_incident_has_a_new_name(
     importing: Hub, sandbox: Sandbox
 ) -> None:
-    row = opened(importing, sandbox)
-    other = importing.dana.post("/report", report_form(importing)).incident
-    importing.finished(other)
-    channel = importing.incident(other)["slack_channel_id"]
-    importing.rows("UPDATE incidents SET slack_channel_id = NULL WHERE id = %s", other)
-    importing.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, row["id"])
+    row = opened_with_a_channel(importing, sandbox)
     fault = sandbox.fault("slack", "500", method="chat.postMessage")
     act(sandbox, row["pagerduty_id"], "acknowledge", "Priya Nair")
     importing.poll_now()
@@ -130,20 +131,13 @@ def told_to_channels(hub: Hub, name: str) -> list[Json]:
     return hub.rows(query, f"{name}/%")
 
 
-def mei(hub: Hub) -> Browser:
-    """Mei, signed in."""
-    email = "mei.tanaka@example.com"
-    hub.command("manage", "createadmin", email, "--name", "Mei Tanaka", "--password-stdin", stdin=PASSWORD)
-    browser = Browser(hub.url)
-    browser.sign_in(email, PASSWORD)
-    return browser
-
-
 def test_whoever_took_command_has_it_and_keeps_it_when_somebody_else_opens_a_channel(
     importing: Hub, sandbox: Sandbox
 ) -> None:
     row = opened(importing, sandbox)
-    assert "<dd><b>Mei Tanaka</b>" in mei(importing).post(f"/incidents/{row['id']}/actions/command", {}).text
+    assert (
+        "<dd><b>Mei Tanaka</b>" in signed_in_as_mei(importing).post(f"/incidents/{row['id']}/actions/command", {}).text
+    )
     name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
     importing.finished(name)
     full, page = importing.incident(name), importing.dana.get(f"/incidents/{name}").text
@@ -155,7 +149,7 @@ def test_whoever_took_command_has_it_and_keeps_it_when_somebody_else_opens_a_cha
 
 def test_what_is_sent_under_the_old_name_reaches_it_under_the_new_one(importing: Hub, sandbox: Sandbox) -> None:
     row = opened(importing, sandbox)
-    old, browser = row["id"], mei(importing)
+    old, browser = row["id"], signed_in_as_mei(importing)
     before = {"text": "It was the disk", "press": str(uuid4())}
     browser.post(f"/incidents/{old}/actions/note", before)
     name = importing.dana.post(f"/incidents/{old}/channel", {}).incident
