@@ -17,6 +17,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from http.cookiejar import Cookie, CookieJar
 from itertools import cycle
@@ -260,6 +261,12 @@ class Cluster:
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def moment(value: object) -> datetime:
+    """A time as either database gives it."""
+    found = datetime.fromisoformat(str(value))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def postgresql_binaries() -> Path | None:

@@ -317,12 +317,15 @@ def test_every_test_that_is_named_exists() -> None:
 
 
 def test_what_is_tried_on_one_database_alone_says_so() -> None:
-    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    tests = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
     faults = _page("docs/reliability.md").partition("## Which protection")[0]
     for row in re.findall(r"^\|.*`test_.*$", faults, re.M):
         for name in re.findall(r"`(test_\w+)`", row):
-            (decorators,) = re.findall(rf"((?:^[@ )\]].*\n)*)def {name}\(", tests, re.M)
-            for alone in re.findall(r'on_(sqlite|postgresql)\b|"database", \["(postgresql)"\]', decorators):
+            ((file, decorators),) = [
+                (file, found) for file in tests for found in re.findall(rf"((?:^[@ )\]].*\n)*)def {name}\(", file, re.M)
+            ]
+            marks = decorators + "".join(re.findall(r"^pytestmark = .*$", file, re.M))
+            for alone in re.findall(r'on_(sqlite|postgresql)\b|"database", \["(sqlite|postgresql)"\]', marks):
                 assert "".join(alone) in row.lower(), row
 
 

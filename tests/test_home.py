@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests import history
 from tests.doctor import level, policy_id, schedule_id, user_id
 from tests.processes import PASSWORD, Browser, Hub, Page, Sandbox, eventually, report_form
-from tests.test_sync import moment
+from tests.test_sync import all_put_off, moment
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 LISBON = ZoneInfo("Europe/Lisbon")
@@ -172,8 +172,7 @@ def test_nothing_is_counted_beyond_a_thousand_and_everything_is_reached(
     hub = make_hub()
     hub.start()
     eventually(lambda: hub.rows("SELECT 1 FROM incidents_service LIMIT 1"))
-    later = str((NOW + timedelta(hours=1)).replace(tzinfo=None))  # or PagerDuty would be asked for what it never had
-    hub.rows("UPDATE jobs_step SET run_at = %s WHERE state = 'waiting'", later)
+    eventually(lambda: all_put_off(hub))  # or PagerDuty would be asked for what it never had
     many = list(_history(hub, MANY))
     if status == "open":
         many = [row | {"status": "triggered", "resolved_at": None} for row in many]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.journeys.conftest import on_sqlite
 from tests.pagerduty import act
-from tests.processes import Cluster, Hub, Sandbox, eventually, report_form
+from tests.processes import Cluster, Hub, Sandbox, eventually, moment, report_form
 
 TABLE = """
     CREATE TABLE incidents (
@@ -115,11 +115,6 @@ ORIGINAL_TEXTS = (
     *("id", "pagerduty_id", "pagerduty_url", "slack_channel_id", "slack_channel_name", "slack_channel_url"),
     *("reporter_email", "incident_commander_email"),
 )
-
-
-def moment(value: object) -> datetime:
-    found = datetime.fromisoformat(str(value))
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def test_rows_that_are_broken_or_in_the_way_are_named_and_the_others_taken_over(

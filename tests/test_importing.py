@@ -115,13 +115,17 @@ def test_what_waited_for_another_channel_is_told_though_its_incident_has_a_new_n
     name = importing.dana.post(f"/incidents/{row['id']}/channel", {}).incident
     sandbox.control(f"/faults/{fault}", method="DELETE")
     importing.finished(name)
-    step = told_to_channels(importing, row["id"])[0]
-    retried = importing.dana.post(f"/incidents/{row['id']}/news/{step['job_id']}/{step['name']}", {})
+    (step,) = [one for one in told_to_channels(importing, f"{row['id']}/acknowledged") if one["name"] == "tell"]
+    retried = importing.dana.post(f"/incidents/{row['id']}/news/{step['job_id']}/tell", {})
     assert (retried.status, retried.path) == (200, f"/incidents/{name}")
+    at_once = "UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE id = %s AND state = 'waiting'"
     for one in told_to_channels(importing, row["id"]):
-        importing.rows("UPDATE jobs_step SET run_at = '2020-01-01 00:00:00' WHERE id = %s", one["id"])
-    settled = ("done", "off")
-    eventually(lambda: {one["state"] for one in told_to_channels(importing, row["id"])} <= {*settled})
+        importing.rows(at_once, one["id"])
+    eventually(lambda: {one["state"] for one in told_to_channels(importing, row["id"])} <= {"done", "off"})
+    states = {one["id"]: one["state"] for one in told_to_channels(importing, row["id"])}
+    assert states[step["id"]] == "done", "and not given up"
+    said = [one["text"] for channel in sandbox.state["slack"]["channels"] for one in channel["messages"]]
+    assert [text for text in said if text.startswith("Acknowledged by Priya Nair")]
 
 
 def told_to_channels(hub: Hub, name: str) -> list[Json]:

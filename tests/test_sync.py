@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests import history
@@ -96,7 +96,9 @@ def told(hub: Hub, name: str) -> Json:
     row = hub.incident(name)
     (priority,) = hub.rows("SELECT name FROM incidents_priority WHERE id = %s", row["priority_id"]) or [{"name": None}]
     entries = [one for one in timeline(hub, name) if one["source"] == "pagerduty" and one["kind"] != "step"]
-    entries = [one for one in entries if not _seen_alone(one, entries)]
+    alone = [one for one in entries if _seen_alone(one, entries)]
+    assert len({one["at"] for one in alone}) == len(alone), "seen once, and told twice"
+    entries = [one for one in entries if one not in alone]
     return {
         "status": row["status"],
         "title": row["title"],
@@ -180,6 +182,9 @@ def test_the_end_is_pagerdutys_truth_whatever_arrives_doubled_late_shuffled_or_n
         suppress_health_check=list(HealthCheck),
         phases=[Phase.explicit, Phase.generate],
     )
+    @example(actions=["acknowledge", "snooze", "wait", "resolve"], faults=[{"kind": "lost", "every": 2}], polls={1})
+    @example(actions=["escalate", "wait", "merge"], faults=[{"kind": "doubled"}], polls=set())
+    @example(actions=["ask", "join", "decline", "reassign", "move"], faults=[FAULTS[2]], polls={2})
     @given(
         actions=st.lists(st.sampled_from(sorted(ACTIONS)), min_size=1, max_size=10),
         faults=st.lists(st.sampled_from(FAULTS), max_size=2),

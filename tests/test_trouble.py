@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.processes import Hub, Sandbox, eventually, report_form
+from tests.processes import Hub, Sandbox, eventually, moment, report_form
 
 WRITES = {
     "page": ("pagerduty", "POST /incidents"),
@@ -203,9 +203,18 @@ def test_however_often_slack_limited_us_a_step_is_tried_again_within_about_a_min
     hub.rows("UPDATE jobs_step SET attempts = 12, run_at = '2020-01-01 00:00:00' WHERE name = 'open_channel'")
     hub.start()
     eventually(lambda: hub.steps(name)["open_channel"]["attempts"] > 12)
-    run_at = hub.steps(name)["open_channel"]["run_at"]
-    at = run_at if isinstance(run_at, datetime) else datetime.fromisoformat(run_at)
-    assert at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC) < timedelta(seconds=76)
+    assert moment(hub.steps(name)["open_channel"]["run_at"]) - datetime.now(UTC) < timedelta(seconds=76)
+
+
+def test_no_retry_after_puts_a_page_off_for_longer_than_a_quarter_of_an_hour(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    sandbox.fault("pagerduty", "503", method="POST /incidents", times=1, seconds=24 * 3600)
+    name = report(hub)
+    eventually(lambda: (step := hub.steps(name)["page"])["error"] and step["state"] == "waiting")
+    assert timedelta(minutes=14) < moment(hub.steps(name)["page"]["run_at"]) - datetime.now(UTC) < timedelta(minutes=16)
 
 
 def test_a_channel_opened_by_hand_is_nowhere_told_of_as_if_it_were_known(hub: Hub, sandbox: Sandbox) -> None:

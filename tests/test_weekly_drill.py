@@ -11,7 +11,7 @@ import pytest
 from incident_central.drill.clock import next_time
 from tests.crash.replicas import another
 from tests.journeys.conftest import on_sqlite
-from tests.processes import ADMIN, Hub, Page, Sandbox, eventually
+from tests.processes import ADMIN, Hub, Page, Sandbox, eventually, moment
 from tests.test_drill import drill_service, forget_drills, make_service, put_away
 from tests.test_set_up_page import PROBE, check, findings
 
@@ -47,9 +47,7 @@ def planned(hub: Hub) -> Json:
 
 
 def next_at(hub: Hub) -> datetime:
-    at = planned(hub)["next_at"]
-    found = at if isinstance(at, datetime) else datetime.fromisoformat(at)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment(planned(hub)["next_at"])
 
 
 def test_it_starts_by_itself_rings_its_person_once_and_comes_again_in_a_week(ready: Hub, sandbox: Sandbox) -> None:

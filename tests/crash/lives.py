@@ -8,12 +8,12 @@ import time
 import urllib.error
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from http.client import HTTPException
 from typing import Self
 from uuid import uuid4
 
-from tests.processes import ROOT, Hub, eventually, report_form
+from tests.processes import ROOT, Hub, eventually, moment, report_form
 
 UNFINISHED = """SELECT DISTINCT j.key FROM jobs_step s JOIN jobs_job j ON j.id = s.job_id
                 WHERE j.workflow = 'response' AND s.state NOT IN ('done', 'off', 'by-hand')"""
@@ -106,8 +106,7 @@ class Reports:
 
     def finished(self) -> dict[str, datetime]:
         """When the last step of each response ended, by the database's clock."""
-        ended = {row["key"]: datetime.fromisoformat(str(row["at"])) for row in self._hub.rows(FINISHED)}
-        return {key: at.replace(tzinfo=at.tzinfo or UTC) for key, at in ended.items()}
+        return {row["key"]: moment(row["at"]) for row in self._hub.rows(FINISHED)}
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ SHIFTED = "tests.crash.shifted"
 #: Seconds in which the work of one that is dead for certain is taken over: its lock must have been free for 0.9 s, it
 #: may take one more until somebody looks, and the rest is for the machine. Beside other tests it may be some more, and
 #: still nothing that waits for the lease to end.
-AT_ONCE = 3.0 if ALONE else 8.0
+TAKEN_OVER_WITHIN = 3.0 if ALONE else 8.0
 
 
 def another(hub: Hub, folder: Path, *, database_url: str = "", clock: int = 0) -> Hub:

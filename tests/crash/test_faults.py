@@ -528,4 +528,4 @@ def test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_a
     act(sandbox, page["id"], "note", "Mei Tanaka", content="Second")
     again = eventually(lambda: [call for call in sandbox.calls(method) if call["id"] > refused["id"]], within=30)
     assert again[0]["arrived_at"] >= refused["finished_at"] + 12
-    assert "Second" in hub.dana.get(f"/incidents/{name}").text
+    eventually(lambda: "Second" in hub.dana.get(f"/incidents/{name}").text)
