@@ -821,6 +821,27 @@ def test_what_pagerduty_shows_again_is_as_pagerduty_says(hub: Hub, sandbox: Sand
     eventually(lambda: hub.incident(name)["status"] == "resolved")
 
 
+def test_a_list_that_comes_late_shows_nothing_that_is_missing_by_now(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    name, page = reported(hub, sandbox)
+    hub.does("poll", "log", "changed")
+    polls = len(sandbox.calls("GET /incidents"))
+    sandbox.fault("pagerduty", "late", method="GET /incidents", seconds=5, times=1)
+    hub.poll_now()
+    eventually(lambda: len(sandbox.calls("GET /incidents")) > polls)
+    sandbox.plant("pagerduty", "incidents", page, delete=True)
+    hub.rows("UPDATE incidents SET stale_since = '2026-01-01 00:00:00' WHERE id = %s", name)
+    hub.does("changed")
+    assert hub.incident(name)["missing_at"]
+    eventually(lambda: not hub.rows("SELECT 1 FROM jobs_step WHERE name = 'poll' AND state <> 'waiting'"))
+    assert sandbox.calls("GET /incidents")[polls]["finished_at"]
+    assert hub.incident(name)["missing_at"]
+    assert "PagerDuty shows it again" not in texts(hub, name)
+
+
 def test_whoever_acknowledged_on_a_higher_level_has_reached_it(hub: Hub, sandbox: Sandbox) -> None:
     name, page = reported(hub, sandbox)
     assert hub.incident(name)["escalation_level"] == 1

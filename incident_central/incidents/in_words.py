@@ -58,7 +58,7 @@ def told(entry: LogEntry, *, services: Mapping[str, str]) -> Told:
     return tell(entry)
 
 
-HIDDEN, SHOWN_AGAIN = "hidden", "shown again"  # by PagerDuty, to us
+MISSING, SHOWN_AGAIN = "missing", "shown again"  # by PagerDuty, to us
 STATUS, PAGING = "status:", "paging:"
 PAGING_ENDED, PAGING_GOES_ON = f"{PAGING}ended", f"{PAGING}goes on"
 

@@ -50,8 +50,9 @@ SHOWN = (
 )
 #: PagerDuty's times of one event, in the incident and in its log, differ by less.
 SLACK = timedelta(seconds=5)
-#: PagerDuty's clock and ours differ by less.
-CLOCKS_DIFFER = timedelta(minutes=10)
+#: What PagerDuty logged after we read it is, by its clock, not so much older: clocks differ. (Not by the day that
+#: integrations.base allows for, or an older change would be taken for this one.)
+READ_AT_IS_OFF_BY = timedelta(minutes=10)
 
 
 class IncidentQuerySet(models.QuerySet["Incident"]):
@@ -178,7 +179,7 @@ class Incident(models.Model):
         """Since when PagerDuty does not show it; None where it does."""
         if self.missing_at is None:
             return None
-        noted = self.timeline.filter(facts=_joined([in_words.HIDDEN])).values_list("at", flat=True)
+        noted = self.timeline.filter(facts=_joined([in_words.MISSING])).values_list("at", flat=True)
         return noted.first() or self.missing_at
 
     @property
@@ -262,8 +263,7 @@ class Incident(models.Model):
         An answer to an older question than the last one taken over is old news, and left alone. What its log has not
         told yet gets an entry in the timeline; the log's own takes its place: see logged().
         """
-        # One that was asked in the future was asked before the clock was set back.
-        if self.read_at is not None and asked_at < self.read_at <= now():
+        if self.is_old_news(asked_at):
             return
         page = self._with_who_pressed(page)
         before = self._shown()
@@ -281,6 +281,12 @@ class Incident(models.Model):
         if self.read_at is None or self._shown() != before:
             self.read_at = asked_at
             self._save("read_at", *SHOWN)
+
+    def is_old_news(self, asked_at: datetime) -> bool:
+        """Whether PagerDuty has answered a later question, and that was taken over."""
+        answered = max(filter(None, (self.read_at, self.missing_at)), default=None)
+        # One that was asked in the future was asked before the clock was set back.
+        return answered is not None and asked_at < answered <= now()
 
     def _shown(self) -> list[object]:
         return [getattr(self, name) for name in SHOWN]
@@ -341,16 +347,13 @@ class Incident(models.Model):
 
     def _observed(self, kind: Kind, text: str, *, fact: str, at: datetime) -> None:
         """We see that something is so. Where the log has said it already, the log's own words do; and how it was when
-        we looked for the first time is no change.
-
-        Of a change of status PagerDuty says when it was; of others only that it was before it was asked. It was after
-        we last read something new, however long ago that is.
-        """
+        we looked for the first time is no change."""
         earliest = at - SLACK
-        if kind == Kind.CHANGE:
+        if not _has_its_time(fact):
             if self.read_at is None:
                 return
-            earliest = min(at, self.read_at) - CLOCKS_DIFFER
+            # It was after we last read something new, however long ago that is.
+            earliest = min(at, self.read_at) - READ_AT_IS_OFF_BY
         if self._entries_on(fact).filter(log_entry_id__isnull=False, at__range=(earliest, at + SLACK)).exists():
             return
         self._note(text, source="pagerduty", kind=kind, at=at, facts=_joined([fact]))
@@ -361,9 +364,9 @@ class Incident(models.Model):
 
         An entry that we made up ourselves, because the log had not told it yet, becomes the log's.
         """
-        known = {one.id: self._with_who_pressed_it(one, clock_ahead) for one in entries}
-        there = set(self.timeline.filter(log_entry_id__in=known).values_list("log_entry_id", flat=True))
-        new = [one for id_, one in known.items() if id_ not in there]
+        by_id = {one.id: one for one in entries}
+        known = set(self.timeline.filter(log_entry_id__in=by_id).values_list("log_entry_id", flat=True))
+        new = [self._with_who_pressed_it(one, clock_ahead) for id_, one in by_id.items() if id_ not in known]
         rows: list[TimelineEntry] = []
         tells_of_paging = False
         for entry in new:
@@ -408,9 +411,9 @@ class Incident(models.Model):
         return theirs.filter(body=clean(text, lines=True)).order_by("id").first()
 
     def _seen_on(self, fact: str, at: datetime) -> "models.QuerySet[TimelineEntry]":
-        """What we saw of that which the log tells of this time, oldest first: see _observed()."""
+        """What we saw of that which the log tells of this time, oldest first."""
         seen = self._entries_on(fact).filter(log_entry_id__isnull=True, at__gte=at - SLACK)
-        return seen.filter(at__lte=at + SLACK) if fact.startswith(in_words.STATUS) else seen
+        return seen.filter(at__lte=at + SLACK) if _has_its_time(fact) else seen
 
     def _entries_on(self, fact: str) -> "models.QuerySet[TimelineEntry]":
         """What says so already, oldest first."""
@@ -455,26 +458,25 @@ class Incident(models.Model):
         self._save("reminded_of")
         self._note(f"Nobody had acknowledged for {minutes} minutes", kind=Kind.STATUS)
 
-    def hidden(self, *, at: datetime) -> None:
-        """PagerDuty was asked for it, and does not have it, or hides it from our key. That is said once. An answer to
-        an older question than the last one taken over is left alone."""
-        if self.read_at is not None and at < self.read_at <= now():
+    def not_there(self, *, asked_at: datetime) -> None:
+        """PagerDuty was asked for it, and does not have it, or hides it from our key. That is said once."""
+        if self.is_old_news(asked_at):
             return
-        if self.is_open and not self._is_said_to_be_hidden:
-            facts = _joined([in_words.HIDDEN])
+        if self.is_open and not self._is_said_to_be_missing:
+            facts = _joined([in_words.MISSING])
             self._note("PagerDuty does not show it any more", kind=Kind.STATUS, facts=facts)
-        self.missing_at = at
+        self.missing_at = asked_at
         self._save("missing_at")
 
     def shown_again(self) -> None:
         self.missing_at = None
         self._save("missing_at")
-        if self._is_said_to_be_hidden:
+        if self._is_said_to_be_missing:
             self._note("PagerDuty shows it again", kind=Kind.STATUS, facts=_joined([in_words.SHOWN_AGAIN]))
 
     @property
-    def _is_said_to_be_hidden(self) -> bool:
-        said = [_joined([fact]) for fact in (in_words.HIDDEN, in_words.SHOWN_AGAIN)]
+    def _is_said_to_be_missing(self) -> bool:
+        said = [_joined([fact]) for fact in (in_words.MISSING, in_words.SHOWN_AGAIN)]
         last = self.timeline.filter(facts__in=said).first()
         return last is not None and last.facts == said[0]
 
@@ -695,6 +697,11 @@ class ReadUpTo(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.at}"
+
+
+def _has_its_time(fact: str) -> bool:
+    """Of a change of status PagerDuty says when it was; of others only that it was before it was asked."""
+    return fact.startswith(in_words.STATUS)
 
 
 def _joined(facts: Iterable[str]) -> str:

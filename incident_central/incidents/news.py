@@ -172,8 +172,12 @@ def _is_awaited(incident: Incident, step: str) -> bool:
 
 
 def _load(key: str) -> News:
-    name = present_name(key.split("/")[0])  # somebody may have opened a channel meanwhile
-    return news_of(Incident.objects.select_related("service", "priority").get(pk=name), key)
+    return news_of(Incident.objects.select_related("service", "priority").get(pk=name_in(key)), key)
+
+
+def name_in(key: str) -> str:
+    """Of the incident that the job of this key tells of, as it is called now: somebody may have opened a channel."""
+    return present_name(key.split("/")[0])
 
 
 def news_of(incident: Incident, key: str) -> News:

@@ -34,7 +34,6 @@ from incident_central.incidents.acting import ACTION, DOING, was_phoned
 from incident_central.incidents.copies import our_user_id
 from incident_central.incidents.directory import Database
 from incident_central.incidents.models import (
-    FROM_PAGERDUTY,
     Action,
     EscalationPolicy,
     Incident,
@@ -112,9 +111,8 @@ def _press_id(incident: Incident, pressed: Press) -> UUID:
     """The same form with another text in it, after going back, is another press."""
     beside = (*BESIDE, *REPORTED) if pressed.kind == Kind.ME_TOO else BESIDE
     given = {name: values for name, values in pressed.given.items() if name not in beside}
-    # One that PagerDuty opened has another name after somebody opened a channel for it.
-    of = incident.pagerduty_id if incident.source == FROM_PAGERDUTY else incident.name
-    return uuid5(pressed.id, json.dumps([of, pressed.kind, given], sort_keys=True))
+    of = [incident.sender, str(incident.report_id)]  # which stay, whatever its name becomes
+    return uuid5(pressed.id, json.dumps([*of, pressed.kind, given], sort_keys=True))
 
 
 def _sent_before(pressed: Press, press_id: UUID) -> Action | None:

@@ -133,7 +133,7 @@ def report_incident(
                     record(draft, begun_at=taken.taken_at)
                 else:
                     draft.id = draw_name(timezone.localtime(draft.created_at), extra_words=words // 3)
-                    record(draft, may_start=partial(_stands, draft))
+                    record(draft, may_start=partial(_remember_unless_journalled, draft))
                 with _deciding:
                     if (report.sender, report.report_id) in _left_to_journal:
                         raise OperationalError("sent twice: the journal has it, since the database took too long")
@@ -145,7 +145,7 @@ def report_incident(
             if (earlier := _earlier(report)) is not None:
                 return earlier
         else:
-            remember(draft)
+            remember(draft)  # a process that runs no steps was not asked for it as it committed
             return draft
     # By chance that does not happen: the database is not well, as after a crash that made it count anew.
     raise OperationalError("eight drafts in a row were refused")
@@ -205,8 +205,8 @@ _deciding = threading.Lock()
 _left_to_journal: set[tuple[str, UUID]] = set()
 
 
-def _stands(incident: Incident) -> bool:
-    """Whether what has just been committed is still ours to page. Where it came too late, the journal does."""
+def _remember_unless_journalled(incident: Incident) -> bool:
+    """Whether what has just been committed is ours to page: what was left to the journal is paged from there."""
     with _deciding:
         if (incident.sender, incident.report_id) in _left_to_journal:
             return False

@@ -35,7 +35,7 @@ class Listed(NamedTuple):
     pagerduty_url: str
     slack_url: str
     rings_nobody: bool  # while it is triggered
-    is_hidden: bool  # PagerDuty does not show it
+    is_missing: bool  # PagerDuty does not show it
 
     @property
     def is_open(self) -> bool:

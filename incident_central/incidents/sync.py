@@ -54,8 +54,8 @@ CALLS_A_MINUTE, CALLS_EACH = 75, 2
 LEFT_BY_LOG = CALLS_A_MINUTE / 2
 #: What PagerDuty says it does not have is asked for again after so long.
 MISSING_FOR = timedelta(hours=1)
-#: As which answers it says so, or that we may not see it.
-HIDDEN = ("403", "404")
+#: By which answers it says so, or that we may not see it.
+SAYS_MISSING = ("403", "404")
 #: One that could not be read, though PagerDuty answers, is left alone for so many seconds, and keeps nobody waiting.
 LEFT_ALONE = 15.0
 #: Incidents read in one go, so that the first of them are not shown late.
@@ -109,7 +109,7 @@ def refresh(pages: Iterable[Page], entries: Iterable[LogEntry] = (), *, asked_at
 
 def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
     """What it says now, and tell its channel of what is new in that."""
-    if incident.missing_at is not None:
+    if incident.missing_at is not None and not incident.is_old_news(asked_at):
         incident.shown_again()
     status, before = incident.status, news.facts(incident)
     incident.paged(page, asked_at=asked_at)
@@ -139,7 +139,7 @@ def poll(_: object) -> Record:
     while unread and _by_themselves.take(1):
         incident = unread[0]
         try:
-            page = _read_page(incident, hidden=HIDDEN)
+            page = _read_page(incident, hidden=SAYS_MISSING)
         except IntegrationError as error:  # the others, and the list, are known all the same
             log.warning("%s cannot be read: %s", incident.name, error)
             break
@@ -158,7 +158,7 @@ def _polled(
     importing.take_in(listed)
     refresh([*listed, *found], asked_at=asked_at)
     for incident in Incident.objects.filter(pk__in=missing).order_by("id").select_for_update():
-        incident.hidden(at=asked_at)
+        incident.not_there(asked_at=asked_at)
     Incident.objects.filter(pk__in=left, stale_since=None).update(stale_since=asked_at)  # as long as they are not read
     models.ReadUpTo.objects.update_or_create(name=news.PAGERDUTY, defaults={"at": read_at})
     stale.run_again(stale.POLL, after=max(_pace(), rest_after(len(listed))))
@@ -171,7 +171,7 @@ def _can_be_read() -> Q:
 
 def read_page(incident: Incident) -> Page | None:
     """None for one that PagerDuty will not show us any more. That 403 says only where we may see other things."""
-    return _read_page(incident, hidden=("404",) if _poll_fails() else HIDDEN)
+    return _read_page(incident, hidden=("404",) if _poll_fails() else SAYS_MISSING)
 
 
 def _read_page(incident: Incident, *, hidden: tuple[str, ...]) -> Page | None:
@@ -301,19 +301,21 @@ def read_changed(_: object) -> Record:
     """
     spare_pager()
     readings: list[Reading] = []
-    lately = [name for name, at in _could_not_be_read.copy().items() if time.monotonic() < at + LEFT_ALONE]
     # Where nothing can be read, it was not for what was wrong with these.
-    waiting = _waiting().exclude(pk__in=[] if _poll_fails() else lately).order_by("stale_since")
+    answers = not _poll_fails()
+    lately = [name for name, at in _could_not_be_read.copy().items() if answers and time.monotonic() < at + LEFT_ALONE]
+    waiting = _waiting().exclude(pk__in=lately).order_by("stale_since")
     for incident in waiting[:MOST_INCIDENTS]:
         if not _by_themselves.take(CALLS_EACH):
             break
         try:
             readings.append(_read(incident))
         except IntegrationError as error:
-            if not readings and (error.retry_after is not None or _poll_fails()):
+            if answers and error.retry_after is None:
+                log.warning("%s cannot be read: %s", incident.name, error)
+                _could_not_be_read[incident.pk] = time.monotonic()
+            elif not readings:
                 raise
-            log.warning("%s cannot be read: %s", incident.name, error)
-            _could_not_be_read[incident.pk] = time.monotonic()
             break
         _could_not_be_read.pop(incident.pk, None)
     return lambda: _changed_read(readings)
@@ -348,7 +350,7 @@ def _changed_read(readings: list[Reading]) -> None:
         same.filter(stale_since__lte=one.incident.stale_since).update(stale_since=None)
         if one.page is None:
             for incident in same.select_for_update():
-                incident.hidden(at=one.asked_at)
+                incident.not_there(asked_at=one.asked_at)
         else:
             same.filter(whole_log_read=False).update(whole_log_read=True)
     if _waiting().exists():

@@ -55,20 +55,24 @@ class Closed:
 
     def __init__(self, tool: str) -> None:
         self._tool = tool
-        self._until: dict[str, float] = {}
+        self._until: dict[str, tuple[float, str]] = {}  # and the tool's own word for why
         self._lock = threading.Lock()
 
-    def until(self, call: str, *, seconds: float) -> None:
+    def heed(self, call: str, failure: IntegrationError) -> None:
+        """What it said of when to come back, if it said so."""
+        if failure.retry_after is None:
+            return
         with self._lock:
-            self._until[call] = max(self._until.get(call, 0), time.monotonic() + seconds)
+            until = (time.monotonic() + failure.retry_after, failure.code)
+            self._until[call] = max(self._until.get(call, (0.0, "")), until)
 
     def check(self, call: str) -> None:
         """Raises IntegrationError while `call` is to wait."""
         with self._lock:
-            left = self._until.get(call, 0) - time.monotonic()
-        if left > 0:
+            until, code = self._until.get(call, (0.0, ""))
+        if (left := until - time.monotonic()) > 0:
             said = f"{self._tool} asked us to wait with calls of this kind, for {math.ceil(left)} s more."
-            raise IntegrationError(said, code="429", retry_after=left)
+            raise IntegrationError(said, code=code, retry_after=left)
 
 
 # ── what a pager knows ────────────────────────────────────────────────────────────────────────────

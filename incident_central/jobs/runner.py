@@ -30,9 +30,11 @@ from incident_central.rows import fetch, fetch_all, insert, update, update_all
 log = logging.getLogger(__name__)
 
 May = Callable[[], bool]
-# A second at most after a lease somebody looks. A row that was claimed a moment ago has GRACE to reach its thread.
+# How long a lease lasts: somebody looks within a second of its end. And how long a row that was just claimed has to
+# reach its thread.
 LEASE, GRACE = timedelta(seconds=28), timedelta(seconds=2)
-# Seconds after which leases are renewed; and in which a call may begin, so that it ends before somebody takes over.
+# Seconds from one renewal of the leases to the next; and after one in which a call may begin, since it then ends, or
+# times out, before somebody else takes over.
 HEARTBEAT, SENDABLE = 5.0, 15.0
 # Rows claimed in one go; seconds for which a claimed row is not read again.
 AT_ONCE, FRESH = 64, 0.2

@@ -5,9 +5,8 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from incident_central.incidents.importing import present_name
 from incident_central.incidents.models import Incident
-from incident_central.incidents.news import NEWS, WAITS, News, message_of, news_of, steps_that_matter
+from incident_central.incidents.news import NEWS, WAITS, News, message_of, name_in, news_of, steps_that_matter
 from incident_central.incidents.wording import summary_of
 from incident_central.jobs.models import StepRow
 from incident_central.web import by_hand, deciding, steps
@@ -69,8 +68,8 @@ def decide(request: SignedIn, name: str, job: int, step: str) -> HttpResponse:
 def undecided(name: str, job: int, step: str) -> Undecided:
     """Raises Http404."""
     incident = get_object_or_404(Incident.objects.select_related("service", "priority"), pk=name)
-    steps = StepRow.objects.filter(job__workflow=NEWS.name).select_related("job")
-    row = get_object_or_404(steps, job=job, name=step)
-    if present_name(row.job.key.partition("/")[0]) != name:  # it may have been begun under its first one
+    rows = StepRow.objects.filter(job__workflow=NEWS.name).select_related("job")
+    row = get_object_or_404(rows, job=job, name=step)
+    if name_in(row.job.key) != name:
         raise Http404
     return Undecided(row.pk, NEWS.step(step), incident, _title(news_of(incident, row.job.key), step))

@@ -79,7 +79,7 @@ def _who(incident: Listed, page: StepRow | None) -> str:
         return incident.acknowledged_by or names
     if incident.status == Status.RESOLVED:
         return names or incident.acknowledged_by
-    if incident.is_hidden:
+    if incident.is_missing:
         return "PagerDuty does not show it"
     if nobody_paged(incident, page):
         return "Nobody could be paged yet"

@@ -346,8 +346,8 @@ PROTECTIONS = (
     Protection(
         "an old answer does not undo what was read since",
         MODELS,
-        "        if self.read_at is not None and asked_at < self.read_at <= now():\n            return\n",
-        "",
+        "        if self.is_old_news(asked_at):\n            return\n        page = ",
+        "        page = ",
         f"{FAULTS}test_an_answer_that_comes_late_does_not_undo_what_was_read_meanwhile[sqlite]",
     ),
     # ── what was not done is done ─────────────────────────────────────────────────────────────────
@@ -389,8 +389,8 @@ PROTECTIONS = (
     Protection(
         "an answer that was asked for in the future undoes nothing, either",
         MODELS,
-        "asked_at < self.read_at <= now():",
-        "asked_at < self.read_at:",
+        "asked_at < answered <= now()",
+        "asked_at < answered",
         f"{FAULTS}test_a_clock_that_is_set_back_puts_nothing_to_sleep[postgresql]",
     ),
     Protection(
@@ -491,8 +491,8 @@ PROTECTIONS = (
     Protection(
         "Retry-After holds back all calls of its kind",
         BASE,
-        "        if left > 0:\n",
-        "        if left > LONGEST_WAIT:\n",
+        "(left := until - time.monotonic()) > 0:",
+        "(left := until - time.monotonic()) > LONGEST_WAIT:",
         f"{TROUBLE}test_no_call_leaves_before_its_retry_after[sqlite-open_channel-429]",
     ),
     Protection(

@@ -73,7 +73,11 @@ class Calls:
 
     def row(self, path: str, *ids: str) -> Json:
         """One answer as PagerDuty has it."""
-        return self._once(f"GET {path}", lambda: self._client.jget(path.format(*ids)), writes=False)
+        return self.shaped(path, *ids, shape=lambda answer: answer)
+
+    def shaped(self, path: str, *ids: str, shape: Callable[[Json], T]) -> T:
+        """One answer, as what `shape` makes of it. What it cannot make anything of cannot be read, either."""
+        return self._once(f"GET {path}", lambda: shape(self._client.jget(path.format(*ids))), writes=False)
 
     def write(self, path: str, *ids: str, body: Json, method: str = "POST") -> Json:
         """Whether a repeat is safe is the caller's to say."""
@@ -99,8 +103,7 @@ class Calls:
                 raise network_error("PagerDuty", error.__cause__, writes=writes) from error
             failure = _error(error.response, writes=writes)
             failure.retry_after = _retry_after(error.response)
-            if failure.retry_after is not None:
-                self._closed.until(call, seconds=failure.retry_after)
+            self._closed.heed(call, failure)
             raise failure from error
         except (ValueError, KeyError, TypeError, AttributeError, pagerduty.UrlError) as error:
             said = "PagerDuty answered something that is not its API's answer (a proxy, or trouble on its side)."

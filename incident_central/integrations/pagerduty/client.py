@@ -147,8 +147,7 @@ class PagerDuty(Calls):
         return max(ours, key=lambda page: page.created_at, default=None)
 
     def read_page(self, page_id: str) -> Page:
-        call = f"/incidents/{page_id}"
-        return self._once("GET /incidents/{}", lambda: page_of(self._client.jget(call)["incident"]), writes=False)
+        return self.shaped("/incidents/{}", page_id, shape=lambda answer: page_of(answer["incident"]))
 
     def open_pages(self) -> list[Page]:
         """Those that can be understood: what is not among them need not be resolved."""

@@ -76,8 +76,7 @@ class Calls:
             answer = error.response.data
             failure = _failure(error, writes=writes)
             failure.retry_after = seconds_to_wait(_header(error.response.headers, "retry-after"))
-            if failure.retry_after is not None:
-                self._closed.until(method, seconds=failure.retry_after)
+            self._closed.heed(method, failure)
             if not failure.permanent or not isinstance(answer, dict):
                 raise failure from error
             if allowed is not None and answer["error"] not in allowed:
