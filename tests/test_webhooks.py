@@ -38,6 +38,26 @@ def test_what_happens_in_pagerduty_shows_within_two_seconds(hub: Hub, sandbox: S
     eventually(lambda: "The pool is exhausted" in hub.dana.get(f"/incidents/{name}").text, within=2)
 
 
+def test_what_changes_to_and_fro_within_a_second_is_told_as_it_is_in_the_end(
+    hub: Hub, sandbox: Sandbox, secret: str
+) -> None:
+    name, page = reported(hub, sandbox)
+    body = event(page)
+
+    def change(action: str, status: str) -> None:
+        act(sandbox, page, action)
+        assert send(hub, body, signed(body, secret)) == 202
+        eventually(lambda: hub.incident(name)["status"] == status)
+
+    change("acknowledge", "acknowledged")
+    time.sleep(2.02 - sandbox.state["clock"]["now"] % 1)  # PagerDuty's times are whole seconds: one has just begun
+    change("unacknowledge", "triggered")
+    change("acknowledge", "acknowledged")
+    change("unacknowledge", "triggered")
+    eventually(lambda: sandbox.messages(name)[-1]["text"].startswith("Triggered again"))
+    eventually(lambda: "· Triggered ·" in sandbox.channel_of(name)["topic"]["value"])
+
+
 def test_a_webhook_is_answered_at_once_though_pagerduty_hangs(hub: Hub, sandbox: Sandbox, secret: str) -> None:
     _, page = reported(hub, sandbox)
     sandbox.fault("pagerduty", "hung")
