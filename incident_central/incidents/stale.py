@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from incident_central.incidents.models import Incident, MembersRead, Status
 from incident_central.incidents.pace import rest_after
+from incident_central.incidents.tools import pager
 from incident_central.jobs import runner
 from incident_central.jobs.models import State, StepRow
 
@@ -65,10 +66,11 @@ def run_again(*steps: str, after: timedelta) -> None:
 
 
 def _may_be_sooner() -> Q:
-    """What waits for its own turn, or failed in this very process: that knows what it was told to wait for, and keeps
-    back the calls themselves."""
-    owner = runner.here.ownership.owner if runner.here else ""
-    return OWN_TURN | Q(state=State.WAITING, owner=owner) if owner else OWN_TURN
+    """What waits for its own turn, or failed in this very process, unless that was told to wait: a time that PagerDuty
+    named is in the row alone once the process is killed."""
+    if runner.here is None or pager().is_told_to_wait():
+        return OWN_TURN
+    return OWN_TURN | Q(state=State.WAITING, owner=runner.here.ownership.owner)
 
 
 def _periodic(*steps: str) -> QuerySet[StepRow]:

@@ -116,6 +116,10 @@ class Calls:
         """
         return max(0.0, self._spare_until - time.monotonic())
 
+    def is_told_to_wait(self) -> bool:
+        """Whether calls of some kind are to wait until a moment that PagerDuty named."""
+        return self._closed.holds_back() or self.seconds_to_spare_it() > 0
+
     def now(self) -> datetime:
         """The time by PagerDuty's clock, as far as its last answer tells."""
         return datetime.now(UTC) + timedelta(seconds=self.clock_ahead)
