@@ -100,12 +100,19 @@ def page_request(incident: Incident) -> PageRequest:
 
 
 def open_channel(incident: Incident) -> Record:
-    """A name that is taken means the next one. Not safe to repeat after a lost answer: look first."""
+    """A name that is taken means the next one. Not safe to repeat after a lost answer: look first, see below."""
     for name in _channel_names(incident):
         channel = chat().open_channel(name)
         if channel is not None:
             return _opened(incident, channel)
     raise IntegrationError(f"Slack said name_taken for #{incident.name} and nine more names.", permanent=True)
+
+
+def open_under_own_name(incident: Incident) -> Record | None:
+    """Safe while an earlier call may be on its way: Slack gives a name once. Where it is taken, perhaps by that call,
+    whose the channel is shows when nothing is on its way any more."""
+    channel = chat().open_channel(incident.name)
+    return None if channel is None else _opened(incident, channel)
 
 
 def look_for_channel(incident: Incident) -> Record | None:
@@ -271,7 +278,7 @@ RESPONSE = Workflow(
     begins_as_loaded=True,
     steps=(
         PAGE,
-        _step("open_channel", open_channel, look=look_for_channel),
+        replace(_step("open_channel", open_channel, look=look_for_channel), meanwhile=open_under_own_name),
         _step("invite", invite, "open_channel", repeatable=True),
         _step("find_missing", find_missing, "invite"),
         _step("topic", topic, "open_channel", repeatable=True),

@@ -134,11 +134,10 @@ def _claim(rows: Sequence[StepRow], state: State, at: datetime, runner: "Runner 
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
-    if off is not None:
-        return StepRow(job=job, name=step.name, state=State.OFF, error=off)
+    state = State.QUEUED if off is None else State.OFF
     doubtful_since = None if begun_at is None or step.after else job.created_at
     ask_at = None if step.ask_after is None else (begun_at or job.created_at) + step.ask_after
-    return StepRow(job=job, name=step.name, ask_at=ask_at, doubtful_since=doubtful_since)
+    return StepRow(job=job, name=step.name, state=state, error=off or "", ask_at=ask_at, doubtful_since=doubtful_since)
 
 
 class Runner:
@@ -271,21 +270,22 @@ class Runner:
         at, attempt.doubtful = attempt.now(), row.doubtful_since is not None  # before it is looked for
         try:
             attempt.subject = attempt.subject or self._workflows[attempt.row.job.workflow].load(attempt.row.job.key)
+            left = row.doubtful_since + attempt.step.on_its_way - at if row.doubtful_since else timedelta()
             if record := self._look(attempt, row):
                 self._settle(attempt, State.DONE, record=record)
             elif row.by_hand:
                 self._settle(attempt, State.BY_HAND)
             elif row.ask_at is not None and row.ask_at < at:
                 self._settle(attempt, State.FAILED, error=ASK)
-            elif row.doubtful_since and (left := row.doubtful_since + attempt.step.on_its_way - at) > timedelta():
+            elif record := (attempt.step.meanwhile if left > timedelta() else attempt.step.do)(attempt.subject):
+                self._settle(attempt, State.DONE, record=record)
+            else:
                 # Not finding a call proves nothing while it may be on its way; it is looked for again meanwhile.
                 with transaction() as at:
                     row = _ours(attempt, held=True)
                     row.state, row.run_at = State.WAITING, at + min(left, timedelta(seconds=attempt.step.slowest_retry))
                     update(row)
                 self.woken.set()
-            else:
-                self._settle(attempt, State.DONE, record=attempt.step.do(attempt.subject))
         except NotNeeded as reason:
             self._settle(attempt, State.OFF, error=str(reason))
         except CallFailed as error:
@@ -311,7 +311,7 @@ class Runner:
         attempt.doubtful = False
         return record
 
-    def _settle(self, attempt: Attempt, state: State, *, error: str = "", record: Record | None = None) -> None:
+    def _settle(self, attempt: Attempt, state: State, *, error: str = "", record: Record = lambda: None) -> None:
         """Write the outcome and what it means in one transaction, and start what follows."""
         with transaction() as at:
             job, row = fetch(Job, attempt.row.job_id, held=True), _ours(attempt, held=True)
@@ -320,8 +320,7 @@ class Runner:
             if attempt.step.every is not None:
                 row.state, row.run_at, row.attempts = State.WAITING, at + attempt.step.every, 0
             update(row)
-            if record is not None:
-                record()
+            record()
             following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, "job", job))
         self.start_attempts(following)
 

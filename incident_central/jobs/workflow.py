@@ -43,6 +43,8 @@ class Step:
     look_at_most: timedelta | None = None
     #: A call whose sender died may arrive this much later: until then, not finding it proves nothing.
     on_its_way: timedelta = timedelta(0)
+    #: What can be done until then all the same, since of two such calls only one gets through; None where it did not.
+    meanwhile: Callable[[Any], Record | None] = lambda subject: None
     #: `amend(subject, error)` may change the subject so that trying again at once makes sense; then it says True.
     amend: Callable[[Any, CallFailed], bool] = lambda subject, error: False
     #: Periodic work: done means "again after this long".

@@ -158,15 +158,13 @@ PROTECTIONS = (
     Protection(
         "the outcome and what it means are one transaction",
         RUNNER,
-        """            if record is not None:
-                record()
+        """            record()
             following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, "job", job))
 """,
         """
             following = _advance(job, self._workflows[job.workflow], attempt.subject, fetch_all(StepRow, "job", job))
-        if record is not None:
-            with transaction():
-                record()
+        with transaction():
+            record()
 """,
         KILLS,
         ("--at", "recorded conversations.create"),
@@ -177,6 +175,13 @@ PROTECTIONS = (
         "ON_ITS_WAY = timedelta(seconds=2)",
         "ON_ITS_WAY = timedelta(0)",
         f"{FAULTS}test_a_call_that_arrives_after_its_sender_died_is_waited_for[sqlite]",
+    ),
+    Protection(
+        "a name that is taken meanwhile may be taken by us",
+        RESPONSE,
+        "meanwhile=open_under_own_name",
+        "meanwhile=open_channel",
+        f"{FAULTS}test_a_name_that_an_earlier_call_takes_just_after_the_look_is_ours[sqlite]",
     ),
     Protection(
         "PagerDuty is asked for our key before a page is repeated",

@@ -444,6 +444,45 @@ def test_a_call_that_arrives_after_its_sender_died_is_waited_for(
     assert_each_once(hub, sandbox, names)
 
 
+def test_a_channel_whose_call_never_arrives_is_opened_by_the_next_life_at_once(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    """And that call is let in afterwards, when its name is taken."""
+    sandbox, hub, method = unlimited, make_hub(), "conversations.create"
+    hub.start()
+    fault = sandbox.fault("slack", "slow", method=method, times=1, seconds=60)
+    name = report(hub)
+    eventually(lambda: sandbox.calls(method))
+    hub.kill()
+    hub.start()
+    eventually(lambda: hub.incident(name)["slack_channel_id"])
+    look, opened = sandbox.calls("users.conversations")[-1], sandbox.calls(method)[-1]
+    assert 0 < opened["arrived_at"] - look["finished_at"] < 1, "it does not wait for what may be on its way"
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    hub.finished(name)
+    eventually(lambda: [call["status"] for call in sandbox.calls(method)] == [200, 200])
+    assert_everything_once(hub, sandbox, name)
+
+
+def test_a_name_that_an_earlier_call_takes_just_after_the_look_is_ours(
+    make_hub: Callable[..., Hub], unlimited: Sandbox
+) -> None:
+    sandbox, hub, method = unlimited, make_hub(), "conversations.create"
+    hub.start()
+    fault = sandbox.fault("slack", "slow", method=method, times=1, seconds=60)
+    name = report(hub)
+    eventually(lambda: sandbox.calls(method))
+    hub.kill()
+    sandbox.fault("slack", "late", method="users.conversations", times=1, seconds=1)  # it has looked, and not answered
+    hub.start()
+    eventually(lambda: sandbox.calls("users.conversations"))
+    sandbox.control(f"/faults/{fault}", method="DELETE")
+    hub.finished(name)
+    assert len(sandbox.calls(method)) == 2
+    assert hub.incident(name)["slack_channel_name"] == name
+    assert_everything_once(hub, sandbox, name)
+
+
 def test_a_step_may_take_longer_than_a_process_may_be_frozen(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
     """Three calls of eight seconds each."""
     sandbox, hub = unlimited, make_hub()
