@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return guide.run(options.file)
         os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+        if options.command == "serve" and options.worker:
+            _hold_folder()
         django.setup()
         from incident_central import serve
 
@@ -64,6 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CannotStart as reason:
         print(f"incident-central: {reason}", file=sys.stderr)
         return 2
+
+
+def _hold_folder() -> None:
+    """Before all that takes time: from now on a predecessor on SQLite is known to be dead, and what it may have sent is
+    on its way. What keeps the folder from being held is said by who needs it."""
+    from django.db import connection
+
+    from incident_central.jobs.ownership import AlreadyRunning, make_ownership
+
+    if connection.vendor == "sqlite":
+        with suppress(AlreadyRunning, OSError):
+            make_ownership()
 
 
 def _print_manifest() -> int:

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -47,8 +46,6 @@ LANES = {"page": 24, "pagerduty": 6, "slack": 16, "sync": 3, "changed": 1, "doct
 #: Open files that everything together may need: connections of browsers, calls, the database by each thread.
 FILES = 640
 
-#: Kept once it is had, however often the work is begun in vain.
-_ownership = cache(make_ownership)
 _runners: list[Runner] = []  # one at most: the work may begin late
 
 
@@ -157,7 +154,7 @@ def _keep_trying(work: Callable[[], None], standby: Standby) -> None:
 
 def _start_work() -> None:
     try:
-        ownership = _ownership()
+        ownership = make_ownership()
     except AlreadyRunning as folder:
         raise CannotStart(
             f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "

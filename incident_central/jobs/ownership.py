@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,11 @@ from django.db import connection
 
 from incident_central.database import is_free, take_lock
 
-log = logging.getLogger(__name__)
-
 WORD = "incident_central_jobs"
 # An owner's name says whether a lock shows that it lives. Where none does, only its lease decides.
 LOCK, LEASE = "lock-", "lease-"
 #: For so many seconds a lock has been free: by then, one who lives has taken it again.
-BELIEVED_AFTER = 0.9
+BELIEVED_AFTER = 0.6
 
 
 class AlreadyRunning(Exception):
@@ -92,7 +90,7 @@ class SessionOwnership:
                         heard()
             except (psycopg.Error, OSError) as error:
                 if self.session:
-                    log.warning("the session that shows that this process lives broke: %s", error)
+                    logging.getLogger(__name__).warning("the session that shows that we live broke: %s", error)
             self.session = 0
             time.sleep(0.1)
 
@@ -100,8 +98,9 @@ class SessionOwnership:
 Ownership = FolderOwnership | SessionOwnership
 
 
+@cache
 def make_ownership() -> Ownership:
-    """The ownership for the configured database. On SQLite the lock is beside it."""
+    """This process's for the configured database, kept once it is had. On SQLite the lock is beside it."""
     if connection.vendor == "sqlite":
         return FolderOwnership(Path(connection.settings_dict["NAME"]).parent)
     return SessionOwnership(connection.get_connection_params())

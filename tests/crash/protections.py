@@ -589,7 +589,7 @@ PROTECTIONS = (
     Protection(
         "but only after it was free for a while",
         OWNERSHIP,
-        "BELIEVED_AFTER = 0.9",
+        "BELIEVED_AFTER = 0.6",
         "BELIEVED_AFTER = 0.0",
         f"{REPLICAS}test_a_lock_that_is_free_for_a_moment_makes_nobody_look_dead[postgresql]",
     ),

@@ -186,7 +186,7 @@ def test_a_lock_that_is_free_for_a_moment_makes_nobody_look_dead(
         free_for = _break_for_a_moment(caller, other, owner)
         eventually(lambda: all_finished(other))
         assert_everything_once(other, sandbox, name)
-        if free_for < 0.8:  # else this machine was too busy to make it a moment
+        if free_for < 0.5:  # else this machine was too busy to make it a moment
             assert other.steps(name)["open_channel"]["fence"] == 1
             return
     raise AssertionError("this machine is too busy")
