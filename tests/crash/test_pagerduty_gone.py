@@ -113,11 +113,20 @@ def an_hour_passes(hub: Hub, *, minutes: int) -> None:
         for change in changes:
             hub.rows(change)
         return
-    with psycopg.connect(hub.database_url) as connection:
-        # All at once, or the hub and this would wait for each other's rows.
-        connection.execute(f"LOCK TABLE {', '.join(MOMENTS)} IN EXCLUSIVE MODE".encode())
+    eventually(lambda: _all_at_once(hub.database_url, changes))
+
+
+def _all_at_once(database_url: str, changes: list[str]) -> bool:
+    """Or none, where the hub is just writing: they would wait for each other's rows."""
+    with psycopg.connect(database_url) as connection:
+        try:
+            connection.execute(f"LOCK TABLE {', '.join(MOMENTS)} IN EXCLUSIVE MODE NOWAIT".encode())
+        except psycopg.errors.LockNotAvailable:
+            connection.rollback()
+            return False
         for change in changes:
             connection.execute(change.encode())
+    return True
 
 
 # ── a flood ───────────────────────────────────────────────────────────────────────────────────────
