@@ -71,13 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _hold_folder() -> None:
     """Before all that takes time: from now on a predecessor on SQLite is known to be dead, and what it may have sent is
-    on its way. What keeps the folder from being held is said by who needs it."""
+    on its way. What keeps the folder from being held is said when the work begins."""
     from django.db import connection
 
-    from incident_central.jobs.ownership import AlreadyRunning, make_ownership
+    from incident_central.jobs.ownership import make_ownership
 
     if connection.vendor == "sqlite":
-        with suppress(AlreadyRunning, OSError):
+        with suppress(OSError):
             make_ownership()
 
 

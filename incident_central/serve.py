@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -31,7 +32,7 @@ from incident_central.drill import drilling, making, planning
 from incident_central.incidents import acting, news, periodic, response, sync
 from incident_central.incidents.reporting import missing_settings
 from incident_central.incidents.standby import Standby
-from incident_central.jobs.ownership import AlreadyRunning, make_ownership
+from incident_central.jobs.ownership import make_ownership
 from incident_central.jobs.runner import Runner
 from incident_central.proxies import behind
 from incident_central.start import CannotStart
@@ -155,11 +156,14 @@ def _keep_trying(work: Callable[[], None], standby: Standby) -> None:
 def _start_work() -> None:
     try:
         ownership = make_ownership()
-    except AlreadyRunning as folder:
+    except BlockingIOError:
+        folder = Path(connection.settings_dict["NAME"]).parent
         raise CannotStart(
             f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
             "PostgreSQL (DATABASE_URL), where several work together."
         ) from None
+    except OSError as error:
+        raise CannotStart(f"{error.filename}: {error.strerror}. Check DATA_DIR or DATABASE_URL.") from None
     except (Error, psycopg.Error) as error:
         raise _cannot_use_database(error) from None
     try:

@@ -1,5 +1,6 @@
 """How `incident-central serve` starts, what it says, how it ends, and what it never gives away."""
 
+import errno
 import http.client
 import signal
 import socket
@@ -34,6 +35,27 @@ def test_a_second_process_on_the_same_folder_is_refused(sandbox: Sandbox, tmp_pa
         assert first.answers("/readyz")
     finally:
         first.stop()
+
+
+@on_sqlite
+def test_a_folder_that_is_not_there_is_said_to_be_missing(make_hub: MakeHub, tmp_path: Path) -> None:
+    hub = make_hub(DATABASE_URL=f"sqlite:///{tmp_path}/missing/hub.sqlite3")
+    assert f"{tmp_path}/missing" in refused(hub)
+
+
+def test_the_folder_is_held_before_all_that_takes_time(sandbox: Sandbox, tmp_path: Path) -> None:
+    """What a predecessor left in doubt may be repeated a while after it is known to be dead."""
+    hub = Hub(sandbox, tmp_path)
+    hub.start()
+    hub.kill()
+    held = f":{(tmp_path / 'lock').stat().st_ino} "
+    command = [sys.executable, "-m", "incident_central", "serve", "--port", str(hub.port)]
+    with subprocess.Popen(command, env=hub.environment, cwd=ROOT) as process, socket.socket() as probe:
+        try:
+            eventually(lambda: held in Path("/proc/locks").read_text())
+            assert probe.connect_ex(("127.0.0.1", hub.port)) == errno.ECONNREFUSED
+        finally:
+            process.kill()
 
 
 def test_the_folder_of_a_killed_process_is_free_at_once(sandbox: Sandbox, tmp_path: Path) -> None:

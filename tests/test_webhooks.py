@@ -49,11 +49,15 @@ def test_what_changes_to_and_fro_within_a_second_is_told_as_it_is_in_the_end(
         assert send(hub, body, signed(body, secret)) == 202
         eventually(lambda: hub.incident(name)["status"] == status)
 
-    change("acknowledge", "acknowledged")
-    time.sleep(2.02 - sandbox.state["clock"]["now"] % 1)  # PagerDuty's times are whole seconds: one has just begun
-    change("unacknowledge", "triggered")
-    change("acknowledge", "acknowledged")
-    change("unacknowledge", "triggered")
+    for _ in range(3):  # until this machine is quick enough
+        change("acknowledge", "acknowledged")
+        time.sleep(2.02 - sandbox.state["clock"]["now"] % 1)  # PagerDuty's times are whole seconds: one has just begun
+        change("unacknowledge", "triggered")
+        first = hub.incident(name)["status_changed_at"]
+        change("acknowledge", "acknowledged")
+        change("unacknowledge", "triggered")
+        if hub.incident(name)["status_changed_at"] == first:
+            break
     eventually(lambda: sandbox.messages(name)[-1]["text"].startswith("Triggered again"))
     eventually(lambda: "· Triggered ·" in sandbox.channel_of(name)["topic"]["value"])
 

@@ -47,7 +47,7 @@ class News:
 
 
 def changed(incident: Incident, what: str, *, at: datetime) -> None:
-    """Have the channel told, when the caller's transaction has been committed. The same twice is told once."""
+    """Have the channel told, when the caller's transaction has been committed. The same of one moment is told once."""
     if settings.SLACK_BOT_TOKEN and (incident.slack_channel_id or _is_awaited(incident, "open_channel")):
         key = f"{incident.name}/{what}/{at.isoformat()}"
         incident.news_jobs = incident.news_jobs | {what: key} | ({} if what in (REMINDER, ENDED) else {LATEST: key})

@@ -100,7 +100,7 @@ def page_request(incident: Incident) -> PageRequest:
 
 
 def open_channel(incident: Incident) -> Record:
-    """A name that is taken means the next one. Not safe to repeat after a lost answer: look first, see below."""
+    """A name that is taken means the next one. Not safe to repeat after a lost answer: look first."""
     for name in _channel_names(incident):
         channel = chat().open_channel(name)
         if channel is not None:
@@ -109,8 +109,8 @@ def open_channel(incident: Incident) -> Record:
 
 
 def open_under_own_name(incident: Incident) -> Record | None:
-    """Safe while an earlier call may be on its way: Slack gives a name once. Where it is taken, perhaps by that call,
-    whose the channel is shows when nothing is on its way any more."""
+    """Safe to repeat, also while an earlier call may be on its way: Slack gives a name once. Where it is taken, perhaps
+    by that call, whose the channel is shows when nothing is on its way any more."""
     channel = chat().open_channel(incident.name)
     return None if channel is None else _opened(incident, channel)
 

@@ -68,9 +68,9 @@ def run_again(*steps: str, after: timedelta) -> None:
 def _may_be_sooner() -> Q:
     """What waits for its own turn, or failed in this very process, unless that was told to wait: a time that PagerDuty
     named is in the row alone once the process is killed."""
-    if runner.here is None or pager().is_told_to_wait():
+    if (here := runner.here) is None or pager().is_told_to_wait():
         return OWN_TURN
-    return OWN_TURN | Q(state=State.WAITING, owner=runner.here.ownership.owner)
+    return OWN_TURN | Q(state=State.WAITING, owner=here.ownership.owner)
 
 
 def _periodic(*steps: str) -> QuerySet[StepRow]:

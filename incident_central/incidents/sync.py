@@ -114,7 +114,7 @@ def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
     status, before = incident.status, news.facts(incident)
     incident.paged(page, asked_at=asked_at)
     if incident.status != status:
-        news.changed(incident, incident.status, at=asked_at)  # PagerDuty’s own times are whole seconds
+        news.changed(incident, incident.status, at=asked_at)  # of its own seconds, two may share one
     elif news.facts(incident) != before:
         news.changed(incident, news.FACTS, at=asked_at)
 

@@ -14,6 +14,8 @@ from django.db import connection
 
 from incident_central.database import is_free, take_lock
 
+log = logging.getLogger(__name__)
+
 WORD = "incident_central_jobs"
 # An owner's name says whether a lock shows that it lives. Where none does, only its lease decides.
 LOCK, LEASE = "lock-", "lease-"
@@ -21,23 +23,16 @@ LOCK, LEASE = "lock-", "lease-"
 BELIEVED_AFTER = 0.6
 
 
-class AlreadyRunning(Exception):
-    """Another process works on the same SQLite folder."""
-
-
 class FolderOwnership:
     """SQLite: one process holds a lock on the data folder; whoever else owned anything is dead.
 
-    Raises AlreadyRunning when another process holds it.
+    Raises BlockingIOError when another process holds it, and any other OSError where the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.owner, self.session, self.decides_in = f"{LEASE}{secrets.randbits(63)}", 1, 1.0
         self._file = (folder / "lock").open("w")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(str(folder)) from None
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._alone_since = time.monotonic()
 
     def dead(self, owners: Iterable[str]) -> dict[str, float]:
@@ -90,7 +85,7 @@ class SessionOwnership:
                         heard()
             except (psycopg.Error, OSError) as error:
                 if self.session:
-                    logging.getLogger(__name__).warning("the session that shows that we live broke: %s", error)
+                    log.warning("the session that shows that this process lives broke: %s", error)
             self.session = 0
             time.sleep(0.1)
 

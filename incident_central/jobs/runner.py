@@ -129,8 +129,8 @@ def _claim(rows: Sequence[StepRow], state: State, at: datetime, runner: "Runner 
     mine = (state, runner.ownership.owner, at + LEASE, None) if runner else (State.WAITING, "", None, at)
     for row in rows:
         row.fence, (row.state, row.owner, row.lease_until, row.run_at) = row.fence + 1, mine
-    there, fields = [row for row in rows if row.pk], ("state", "owner", "lease_until", "run_at", "doubtful_since")
-    update_all(there, "fence", *fields, counted="fence")
+    there = [row for row in rows if row.pk]
+    update_all(there, "fence", "state", "owner", "lease_until", "run_at", "doubtful_since", counted="fence")
 
 
 def _born(job: Job, step: Step, off: str | None, begun_at: datetime | None) -> StepRow:
@@ -270,14 +270,15 @@ class Runner:
         at, attempt.doubtful = attempt.now(), row.doubtful_since is not None  # before it is looked for
         try:
             attempt.subject = attempt.subject or self._workflows[attempt.row.job.workflow].load(attempt.row.job.key)
-            left = row.doubtful_since + attempt.step.on_its_way - at if row.doubtful_since else timedelta()
             if record := self._look(attempt, row):
                 self._settle(attempt, State.DONE, record=record)
             elif row.by_hand:
                 self._settle(attempt, State.BY_HAND)
             elif row.ask_at is not None and row.ask_at < at:
                 self._settle(attempt, State.FAILED, error=ASK)
-            elif record := (attempt.step.meanwhile if left > timedelta() else attempt.step.do)(attempt.subject):
+            elif not row.doubtful_since or (left := row.doubtful_since + attempt.step.on_its_way - at) <= timedelta():
+                self._settle(attempt, State.DONE, record=attempt.step.do(attempt.subject))
+            elif record := attempt.step.meanwhile(attempt.subject):
                 self._settle(attempt, State.DONE, record=record)
             else:
                 # Not finding a call proves nothing while it may be on its way; it is looked for again meanwhile.

@@ -482,15 +482,15 @@ PROTECTIONS = (
     Protection(
         "what was told to wait is not run out of its turn",
         STALE,
-        "    return OWN_TURN | Q(state=State.WAITING, owner=runner.here.ownership.owner)\n",
+        "    return OWN_TURN | Q(state=State.WAITING, owner=here.ownership.owner)\n",
         "    return Q(state=State.WAITING)\n",
         f"{FAULTS}test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_after_a_restart[sqlite]",
     ),
     Protection(
         "what was told to wait is not tried in vain meanwhile, so that a kill finds when in its row",
         STALE,
-        "runner.here is None or pager().is_told_to_wait():\n",
-        "runner.here is None:\n",
+        "(here := runner.here) is None or pager().is_told_to_wait():\n",
+        "(here := runner.here) is None:\n",
         f"{FAULTS}test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_after_a_restart[sqlite]",
     ),
     Protection(
@@ -568,8 +568,8 @@ PROTECTIONS = (
     Protection(
         "one process a folder",
         OWNERSHIP,
-        "            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
-        "            pass\n",
+        "        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
         "tests/test_serve.py::test_a_second_process_on_the_same_folder_is_refused",
     ),
     Protection(

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.processes import ALONE, ROOT, Hub, eventually, report_form
 
 SHIFTED = "tests.crash.shifted"
-#: Seconds in which the work of one that is dead for certain is taken over: its lock must have been free for 0.9 s, it
+#: Seconds in which the work of one that is dead for certain is taken over: its lock must have been free for 0.6 s, it
 #: may take one more until somebody looks, and the rest is for the machine. Beside other tests it may be some more, and
 #: still nothing that waits for the lease to end.
 TAKEN_OVER_WITHIN = 3.0 if ALONE else 8.0

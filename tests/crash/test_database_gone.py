@@ -121,7 +121,7 @@ def test_who_cannot_show_that_it_lives_sends_nothing(make_own: Callable[..., Hub
         ((pid, number),) = session.execute(HOLDERS).fetchall()
         with _waiting_for(hub, number):
             session.execute("SELECT pg_terminate_backend(%s)", [pid])
-            eventually(lambda: "shows that we live broke" in hub.log)
+            eventually(lambda: "shows that this process lives broke" in hub.log)
             (name,) = report_all([hub], each=1)
             time.sleep(3)  # by then it would have been sent, or tried in vain
             page = hub.steps(name)["page"]
@@ -145,7 +145,7 @@ def test_what_was_begun_before_is_not_sent_by_who_cannot_show_that_it_lives(
         ((pid, number),) = session.execute(HOLDERS).fetchall()
         with _waiting_for(hub, number):
             session.execute("SELECT pg_terminate_backend(%s)", [pid])
-            eventually(lambda: "shows that we live broke" in hub.log)
+            eventually(lambda: "shows that this process lives broke" in hub.log)
             sent = len(_writes(sandbox, "conversations.create"))
             assert 0 < sent < len(names)
             time.sleep(5)  # by then threads were free for the others
@@ -173,7 +173,7 @@ def test_what_was_still_connecting_is_not_sent_by_who_cannot_show_that_it_lives(
         ((pid, number),) = session.execute(HOLDERS).fetchall()
         with _waiting_for(hub, number):
             session.execute("SELECT pg_terminate_backend(%s)", [pid])
-            eventually(lambda: "shows that we live broke" in hub.log)
+            eventually(lambda: "shows that this process lives broke" in hub.log)
             no_names.unlink()
             time.sleep(3)  # by then it would have been sent
             assert _writes(sandbox) == []
