@@ -561,7 +561,7 @@ def test_whoever_phoned_says_when_it_is_over(hub: Hub, sandbox: Sandbox) -> None
     assert entries(hub, name).count("Resolved by Dana Okafor") == 1
     assert [one for one in sandbox.pages if one["key"] == name] == []
     eventually(lambda: [one for one in sandbox.messages(name) if one["text"].startswith("Resolved.")])
-    assert "1 open" not in hub.dana.get("/").text
+    assert name not in hub.dana.get("/?status=open").text
 
 
 def test_an_hour_old_resolve_is_done_though_an_acknowledgement_ran_out_meanwhile(hub: Hub, sandbox: Sandbox) -> None:

@@ -135,7 +135,8 @@ def poll(_: object) -> Record:
     found: list[Page] = []
     if len(gone) > 1 and _by_themselves.take(1):
         found = [page for page in pager().resolved_lately() if gone.pop(page.id, None) is not None]
-    missing, unread = [], list(gone.values())
+    # What it did not show before either comes last: it may be many, and the budget ends.
+    missing, unread = [], sorted(gone.values(), key=lambda one: one.missing_at is not None)
     while unread and _by_themselves.take(1):
         incident = unread[0]
         try:
