@@ -83,6 +83,8 @@ QUICK = Plan(
 
 #: What home says where one incident is open, and somebody has it.
 ON_HOME = "1 open, acknowledged"
+#: Seconds from one message in a channel to the next: Slack takes one a second, and says to wait where it is more.
+A_MESSAGE = 2.0
 #: What every page takes, and nothing else: who is signed in, what all pages say, a template.
 NOT_THERE = "/not-there"
 
@@ -326,9 +328,11 @@ def _acknowledged(stage: Stage, viewer: Viewer, name: str) -> dict[str, Callable
 
 
 def _shown_after(stage: Stage, viewer: Viewer, page: str, seen: Callable[[], bool]) -> float:
+    time.sleep(A_MESSAGE)
     began = time.monotonic()
     act(stage.sandbox, page, "acknowledge", "Mei Tanaka")
     took = _until(seen, began)
+    time.sleep(A_MESSAGE)
     act(stage.sandbox, page, "unacknowledge", "Mei Tanaka")
     _until(lambda: not seen() and ON_HOME not in viewer.refresh("/"), time.monotonic())
     return took
