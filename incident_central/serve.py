@@ -156,14 +156,14 @@ def _keep_trying(work: Callable[[], None], standby: Standby) -> None:
 def _start_work() -> None:
     try:
         ownership = make_ownership()
-    except BlockingIOError:
+    except OSError as error:  # of SQLite's folder
         folder = Path(connection.settings_dict["NAME"]).parent
+        if not isinstance(error, BlockingIOError):
+            raise CannotStart(f"{folder}: {error.strerror}. Check DATA_DIR or DATABASE_URL.") from None
         raise CannotStart(
             f"another Incident Central works on {folder}. Stop it, give this one a DATA_DIR of its own, or use "
             "PostgreSQL (DATABASE_URL), where several work together."
         ) from None
-    except OSError as error:
-        raise CannotStart(f"{error.filename}: {error.strerror}. Check DATA_DIR or DATABASE_URL.") from None
     except (Error, psycopg.Error) as error:
         raise _cannot_use_database(error) from None
     try:

@@ -4,13 +4,14 @@ from datetime import timedelta
 
 from django.db import connection
 from django.db.models import Case, F, Q, QuerySet, When
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from incident_central.incidents.models import Incident, MembersRead, Status
 from incident_central.incidents.pace import rest_after
 from incident_central.incidents.tools import pager
 from incident_central.jobs import runner
 from incident_central.jobs.models import State, StepRow
+from incident_central.outside import CallFailed
 
 #: The periodic work on PagerDuty and Slack, and those of its steps that are run out of turn: see sync.py.
 PAGERDUTY_SYNC, SLACK_SYNC = "pagerduty-sync", "slack-sync"
@@ -63,6 +64,18 @@ def run_again(*steps: str, after: timedelta) -> None:
     """When these steps of the periodic work run next. One that is under way says so itself when it ends, so it is left
     alone; if it is just ending, that is waited for: the condition is no filter, or PostgreSQL would not wait."""
     _periodic(*steps).update(run_at=Case(When(_may_be_sooner(), then=Now() + after), default=F("run_at")))
+
+
+def put_off(error: CallFailed) -> None:
+    """The reading of single incidents was told to wait, though not by the step that reads them: that keeps until when
+    over a restart, for all who do."""
+    until = Now() + timedelta(seconds=error.retry_after or 0.0)
+    waiting = _periodic(CHANGED).filter(state=State.WAITING)
+    waiting.update(run_at=Greatest("run_at", until), attempts=F("attempts") + 1, error=str(error))
+
+
+def is_put_off() -> bool:
+    return _periodic(CHANGED).filter(state=State.WAITING, attempts__gt=0, run_at__gt=Now()).exists()
 
 
 def _may_be_sooner() -> Q:

@@ -114,7 +114,7 @@ def _take_over(incident: Incident, page: Page, asked_at: datetime) -> None:
     status, before = incident.status, news.facts(incident)
     incident.paged(page, asked_at=asked_at)
     if incident.status != status:
-        news.changed(incident, incident.status, at=asked_at)  # of its own seconds, two may share one
+        news.changed(incident, incident.status, at=asked_at)  # PagerDuty’s time is whole seconds, which two may share
     elif news.facts(incident) != before:
         news.changed(incident, news.FACTS, at=asked_at)
 
@@ -137,12 +137,14 @@ def poll(_: object) -> Record:
         found = [page for page in pager().resolved_lately() if gone.pop(page.id, None) is not None]
     # What it did not show before either comes last: it may be many, and the budget ends.
     missing, unread = [], sorted(gone.values(), key=lambda one: one.missing_at is not None)
-    while unread and _by_themselves.take(1):
+    told_to_wait: IntegrationError | None = None
+    while unread and not stale.is_put_off() and _by_themselves.take(1):
         incident = unread[0]
         try:
             page = _read_page(incident, hidden=SAYS_MISSING)
         except IntegrationError as error:  # the others, and the list, are known all the same
             log.warning("%s cannot be read: %s", incident.name, error)
+            told_to_wait = None if error.retry_after is None else error
             break
         unread.pop(0)
         if page is None:
@@ -150,12 +152,20 @@ def poll(_: object) -> Record:
         else:
             found.append(page)
     left = [incident.pk for incident in unread]
-    return lambda: _polled(listed, found, missing, left, asked_at, read_at)
+    return lambda: _polled(listed, found, missing, left, told_to_wait, asked_at, read_at)
 
 
 def _polled(
-    listed: list[Page], found: list[Page], missing: list[str], left: list[str], asked_at: datetime, read_at: datetime
+    listed: list[Page],
+    found: list[Page],
+    missing: list[str],
+    left: list[str],
+    told_to_wait: IntegrationError | None,
+    asked_at: datetime,
+    read_at: datetime,
 ) -> None:
+    if told_to_wait is not None:
+        stale.put_off(told_to_wait)
     importing.take_in(listed)
     refresh([*listed, *found], asked_at=asked_at)
     for incident in Incident.objects.filter(pk__in=missing).order_by("id").select_for_update():

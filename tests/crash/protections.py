@@ -494,6 +494,13 @@ PROTECTIONS = (
         f"{FAULTS}test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_after_a_restart[sqlite]",
     ),
     Protection(
+        "nor when the poll was told so, as it read one incident beside the list",
+        SYNC,
+        "unread and not stale.is_put_off() and",
+        "unread and",
+        f"{FAULTS}test_told_to_wait_by_a_poll_that_read_one_incident_nobody_reads_it_sooner_after_a_restart[sqlite]",
+    ),
+    Protection(
         "what was left to the journal while it was committed is not paged from the database as well",
         REPORTING,
         "        if (incident.sender, incident.report_id) in _left_to_journal:\n            return False\n",

@@ -23,6 +23,7 @@ from tests.pagerduty import act, ask, subscribe
 from tests.processes import Hub, Json, Sandbox, eventually
 from tests.test_trouble import assert_everything_once, report
 
+CREATE = "conversations.create"
 WRITES = {
     "POST /incidents",
     "POST /incidents/{id}/notes",
@@ -448,42 +449,44 @@ def test_a_channel_whose_call_never_arrives_is_opened_by_the_next_life_at_once(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
     """And that call is let in afterwards, when its name is taken."""
-    sandbox, hub, method = unlimited, make_hub(), "conversations.create"
-    hub.start()
-    fault = sandbox.fault("slack", "slow", method=method, times=1, seconds=60)
-    name = report(hub)
-    eventually(lambda: sandbox.calls(method))
-    hub.kill()
+    sandbox, hub = unlimited, make_hub()
+    name, on_its_way = _killed_while_it_opens_a_channel(hub, sandbox)
     hub.start()
     eventually(lambda: hub.incident(name)["slack_channel_id"])
-    lost, opened = sandbox.calls(method)
+    lost, opened = sandbox.calls(CREATE)
     looks = [call for call in sandbox.calls("users.conversations") if lost["id"] < call["id"] < opened["id"]]
     assert len(looks) == 1, "it does not wait for what may be on its way, and look again"
-    sandbox.control(f"/faults/{fault}", method="DELETE")
+    sandbox.control(f"/faults/{on_its_way}", method="DELETE")
     hub.finished(name)
-    eventually(lambda: [call["status"] for call in sandbox.calls(method)] == [200, 200])
+    eventually(lambda: [call["status"] for call in sandbox.calls(CREATE)] == [200, 200])
     assert_everything_once(hub, sandbox, name)
 
 
 def test_a_name_that_an_earlier_call_takes_just_after_the_look_is_ours(
     make_hub: Callable[..., Hub], unlimited: Sandbox
 ) -> None:
-    sandbox, hub, method = unlimited, make_hub(), "conversations.create"
-    hub.start()
-    fault = sandbox.fault("slack", "slow", method=method, times=1, seconds=60)
-    name = report(hub)
-    eventually(lambda: sandbox.calls(method))
-    hub.kill()
+    sandbox, hub = unlimited, make_hub()
+    name, on_its_way = _killed_while_it_opens_a_channel(hub, sandbox)
     looked = sandbox.fault("slack", "late", method="users.conversations", times=1, seconds=60)
     hub.start(ready=False)
     eventually(lambda: [call for call in sandbox.calls("users.conversations") if call["status"]])
-    sandbox.control(f"/faults/{fault}", method="DELETE")
-    eventually(lambda: sandbox.calls(method)[0]["finished_at"])
+    sandbox.control(f"/faults/{on_its_way}", method="DELETE")
+    eventually(lambda: sandbox.calls(CREATE)[0]["finished_at"])
     sandbox.control(f"/faults/{looked}", method="DELETE")  # now it is answered
     hub.finished(name)
-    assert len(sandbox.calls(method)) == 2
+    assert len(sandbox.calls(CREATE)) == 2
     assert hub.incident(name)["slack_channel_name"] == name
     assert_everything_once(hub, sandbox, name)
+
+
+def _killed_while_it_opens_a_channel(hub: Hub, sandbox: Sandbox) -> tuple[str, str]:
+    """The incident's name, and the fault that keeps its call on its way until it is lifted."""
+    hub.start()
+    on_its_way = sandbox.fault("slack", "slow", method=CREATE, times=1, seconds=60)
+    name = report(hub)
+    eventually(lambda: sandbox.calls(CREATE))
+    hub.kill()
+    return name, on_its_way
 
 
 def test_a_step_may_take_longer_than_a_process_may_be_frozen(make_hub: Callable[..., Hub], unlimited: Sandbox) -> None:
@@ -577,3 +580,28 @@ def test_told_to_wait_before_it_reads_an_incident_it_does_so_whatever_it_hears_a
     again = eventually(lambda: [call for call in sandbox.calls(method) if call["id"] > refused["id"]], within=30)
     assert again[0]["arrived_at"] >= refused["finished_at"] + 12
     eventually(lambda: "Third" in hub.dana.get(f"/incidents/{name}").text)
+
+
+def test_told_to_wait_by_a_poll_that_read_one_incident_nobody_reads_it_sooner_after_a_restart(
+    make_hub: Callable[..., Hub], quiet_sandbox: Sandbox
+) -> None:
+    """The poll itself went well: it has read the list."""
+    hub = make_hub()
+    hub.sandbox = sandbox = quiet_sandbox
+    hub.start()
+    name = report(hub)
+    hub.finished(name)
+    eventually(lambda: hub.incident(name)["stale_since"] is None)
+    hub.rows("UPDATE jobs_step SET run_at = '2100-01-01 00:00:00' WHERE name = 'log' AND state = 'waiting'")
+    page, method = sandbox.page_of(name), "GET /incidents/{id}"
+    sandbox.fault("pagerduty", "429", method=method, times=1, seconds=12)
+    act(sandbox, page["id"], "resolve", "Mei Tanaka")
+    hub.does("poll")
+    (refused,) = [call for call in sandbox.calls(method) if call["status"] == 429]
+    hub.kill()
+    hub.start()
+    hub.does("poll")
+    assert hub.incident(name)["status"] == "triggered"
+    again = eventually(lambda: [call for call in sandbox.calls(method) if call["id"] > refused["id"]], within=30)
+    assert again[0]["arrived_at"] >= refused["finished_at"] + 12
+    eventually(lambda: hub.incident(name)["status"] == "resolved")
