@@ -1,14 +1,19 @@
 """Fixtures for all tests. `--all` insists: what could not be run is a failure then, and not a skip."""
 
+import faulthandler
+import gc
 import shutil
 import signal
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from greenlet import greenlet
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.processes import Cluster, Hub, Sandbox, postgresql_binaries
@@ -73,6 +78,56 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and isinstance(hub, Hub) and (hub.folder / "hub.log").exists():
         report.sections.append(("end of hub.log", hub.log[-3000:]))
     return report
+
+
+# A worker that hangs is ended by pytest-timeout, and like one that crashes it says nothing: what it was at is written to
+# a file, and told with the failure.
+
+STACKS = pytest.StashKey[threading.Timer]()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if worker := getattr(config, "workerinput", None):
+        faulthandler.enable(_last_words(worker).open("w"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
+    if worker := getattr(item.config, "workerinput", None):
+        timer = threading.Timer(settings.timeout - 1, _write_stacks, [_last_words(worker)])
+        timer.start()
+        item.stash[STACKS] = timer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_cancel_timer(item: pytest.Item) -> None:
+    if STACKS in item.stash:
+        item.stash[STACKS].cancel()
+
+
+def _write_stacks(path: Path) -> None:
+    with path.open("a") as file:
+        for one in gc.get_objects():  # a test that waits for its browser stands in no thread's stack
+            if isinstance(one, greenlet) and one.gr_frame:
+                print("Greenlet:", *traceback.format_stack(one.gr_frame, limit=12), file=file)
+        faulthandler.dump_traceback(file)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_handlecrashitem(report: Any) -> None:
+    words = _last_words(report.node.workerinput)
+    report.longrepr += "\n" + words.read_text()
+    words.unlink()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if worker := getattr(config, "workerinput", None):
+        _last_words(worker).unlink()
+
+
+def _last_words(worker: dict[str, Any]) -> Path:
+    return Path(tempfile.gettempdir()) / f"last-words-{worker['testrunuid']}-{worker['workerid']}"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

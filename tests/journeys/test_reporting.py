@@ -140,7 +140,7 @@ def test_whoever_is_signed_out_and_changes_the_service_keeps_what_they_typed(
     expect(dana.locator("#cut-off")).to_be_hidden()
     other = dana.context.new_page()
     sign_in(other)
-    other.close()
+    expect(other.get_by_text("DO", exact=True)).to_be_visible()
     dana.get_by_label("What is affected?").select_option(label="Mobile App")
     expect(dana.locator("#oncall")).to_contain_text("On call now")
     expect(dana.get_by_text("You are signed out.")).to_be_hidden()
@@ -160,7 +160,7 @@ def test_a_form_from_before_the_sign_in_keeps_its_words(hub: Hub, window: Callab
     other.get_by_text("DO", exact=True).click()
     other.get_by_role("button", name="Sign out").click()
     sign_in(other)
-    other.close()
+    expect(other.get_by_text("DO", exact=True)).to_be_visible()
 
     dana.locator("#send").click()
     expect(dana.get_by_role("heading", level=1)).to_have_text("Nothing is reported yet. Press once more.")
