@@ -80,8 +80,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-# A worker that hangs is ended by pytest-timeout, and like one that crashes it says nothing: what it was at is written to
-# a file, and told with the failure.
+# A worker that hangs is ended by pytest-timeout, and says as little as one that crashes: what it was at is written to a
+# file, and told with the failure.
 
 STACKS = pytest.StashKey[threading.Timer]()
 
