@@ -246,5 +246,6 @@ def hub(one_hub: Hub, make_hub: Callable[..., Hub], sandbox: Sandbox, request: p
         hub = make_hub()
         hub.start()
     hub.put_off_directory()
+    hub.forget_others()
     yield hub
     sandbox.mend()
