@@ -1,6 +1,7 @@
 """The filtered list as a CSV file, however long it is."""
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +20,8 @@ from incident_central.web.security import PATIENCE, SignedIn, signed_in
 AT_ONCE = 500  # rows
 #: A spreadsheet takes what begins so for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: Where one parts cells by semicolons or tabs, as it does in many countries, a formula may begin within one of ours.
+FORMULA_WITHIN = re.compile(r"(?<=[;\t\n\r])(\s*)(?=[=+\-@])")
 COLUMNS: dict[str, Callable[[Listed], str]] = {
     "name": lambda one: one.name,
     "status": lambda one: one.status,
@@ -75,7 +78,12 @@ def _cells(incident: Listed) -> list[str]:
 
 def guarded(cells: Iterable[str]) -> list[str]:
     """Whatever people typed is no formula."""
-    return [f"'{cell}" if cell.startswith(FORMULA) else cell for cell in cells]
+    return [_guarded(cell) for cell in cells]
+
+
+def _guarded(cell: str) -> str:
+    within = FORMULA_WITHIN.sub(r"\1'", cell)
+    return f"'{within}" if cell.startswith(FORMULA) else within
 
 
 def unguarded(cell: str) -> str:
