@@ -152,9 +152,10 @@ def _manage(arguments: list[str]) -> int:
 
 
 def _cannot_use_database(error: Exception) -> str:
-    why = " ".join(str(error).split())
+    from incident_central.database import why_unusable
+
     return (
-        f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running; "
+        f"the database cannot be used ({why_unusable(error)}). Check DATABASE_URL, and that it is running; "
         "`incident-central manage migrate` brings it up to date."
     )
 
@@ -215,5 +216,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("demo", help="hub and sandbox together: no accounts, and nobody is really paged")
     commands.add_parser("sandbox", help="make-believe PagerDuty and Slack, as real HTTP servers")
-    commands.add_parser("manage", help="createadmin EMAIL makes an administrator; also Django's own commands")
+    commands.add_parser("manage", help="createadmin, createuser, deactivate: who signs in; also Django's own commands")
     return parser

@@ -80,6 +80,18 @@ def transaction(*, urgent: bool = False) -> Iterator[datetime]:
     _wrote_at = time.monotonic()
 
 
+def why_unusable(error: Exception) -> str:
+    """What the database, or the way to it, said. The pool says only that it waited, so it is asked without."""
+    from psycopg_pool import PoolTimeout  # SQLite does without
+
+    if isinstance(error.__cause__, PoolTimeout):
+        try:
+            psycopg.connect(**connection.get_connection_params()).close()
+        except psycopg.Error as said:
+            error = said
+    return " ".join(str(error).split())
+
+
 def wrote_within(seconds: float) -> bool:
     """Whether this process wrote something so lately: then the database is there, however busy it is."""
     return time.monotonic() < _wrote_at + seconds

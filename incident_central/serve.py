@@ -27,6 +27,7 @@ from django.db.migrations.executor import MigrationExecutor
 from waitress.server import TcpWSGIServer, create_server
 
 from incident_central import outage
+from incident_central.database import why_unusable
 from incident_central.doctor import running, telling, watching
 from incident_central.drill import drilling, making, planning
 from incident_central.incidents import acting, news, periodic, response, sync
@@ -200,8 +201,9 @@ def _refuse_sqlite() -> None:
 
 
 def _cannot_use_database(error: Exception) -> _DatabaseGone:
-    why = " ".join(str(error).split())
-    return _DatabaseGone(f"the database cannot be used ({why}). Check DATABASE_URL, and that it is running.")
+    return _DatabaseGone(
+        f"the database cannot be used ({why_unusable(error)}). Check DATABASE_URL, and that it is running."
+    )
 
 
 def _no_more_threads(error: Exception) -> CannotStart:

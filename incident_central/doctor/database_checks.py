@@ -14,7 +14,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from incident_central import backup
-from incident_central.database import check_writable, now
+from incident_central.database import check_writable, now, why_unusable
 from incident_central.doctor.findings import DATABASE
 from incident_central.findings import Finding
 from incident_central.incidents.earlier import ADDED, ORIGINAL
@@ -30,7 +30,7 @@ def check_database() -> Iterator[Finding]:
     try:
         version, said = _version()
     except (Error, psycopg.Error) as error:
-        yield DATABASE.found("database.unreachable", _words(error))
+        yield DATABASE.found("database.unreachable", why_unusable(error))
         yield not_checked("The tables, and writing,", "It cannot be used.")
     else:
         yield DATABASE.found("database.answers", said, database=version)

@@ -13,6 +13,7 @@ from incident_central.accounts.models import User
 
 class Command(BaseCommand):
     help = "Make an administrator, or give an existing one a new password."
+    is_admin = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
@@ -29,10 +30,11 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email.strip().lower()).first()
         if user is None:
             user = User.objects.create_user(email, name=name or email.partition("@")[0])
-        user.is_admin = user.is_active = True
+        user.is_admin, user.is_active = self.is_admin, True
         user.set_password(password)
         user.save()
-        self.stdout.write(f"{user.email} can sign in now and is an administrator.")
+        what = "an" if user.is_admin else "no"
+        self.stdout.write(f"{user.email} can sign in now and is {what} administrator.")
 
 
 def _ask_twice() -> str:
