@@ -4,6 +4,7 @@ The texts of these errors are shown and logged, so they repeat nothing of what w
 """
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 from zoneinfo import available_timezones
@@ -11,6 +12,7 @@ from zoneinfo import available_timezones
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 KEY_LENGTH = 32
+HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]")
 
 
 def email(text: str) -> str:
@@ -21,10 +23,37 @@ def email(text: str) -> str:
 
 
 def own_address(text: str) -> str:
-    """Where people open us: the root of a host name."""
-    if urlsplit(web_address(text)).path.strip("/"):
+    """Where people open us: the root of a host name, written as browsers send it."""
+    parts = urlsplit(web_address(text))
+    if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must end after the host name: Incident Central needs one of its own, without a path")
-    return text
+    if not text:
+        return text
+    host, port = host_of(text), f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{_as_sent(host)}{port}"
+
+
+def host_of(address: str) -> str:
+    """As it stands in an address: IPv6 in brackets."""
+    host = urlsplit(address).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def hosts(text: str) -> list[str]:
+    """Names alone, with a dot before for all below; IPv6 in brackets, or * for any."""
+    found = words(text)
+    if not all(HOST.fullmatch(host) for host in found):
+        raise ValueError(
+            "must be host names, without https:// and without a port, such as hub.internal; IPv6 as [fd00::5]"
+        )
+    return [_as_sent(host) for host in found]
+
+
+def _as_sent(host: str) -> str:
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("must have a host name that a browser can open") from None
 
 
 def tool_address(text: str) -> str:

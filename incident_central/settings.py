@@ -55,7 +55,7 @@ SETTINGS = [
         "The address people open, such as https://incidents.example.com. Links in Slack and PagerDuty lead there.",
         parse.own_address,
     ),
-    Setting("ALLOWED_HOSTS", "", "Host names to answer to besides BASE_URL's and this machine's.", parse.words),
+    Setting("ALLOWED_HOSTS", "", "Host names to answer to besides BASE_URL's and this machine's.", parse.hosts),
     Setting(
         "TRUSTED_PROXIES",
         "",
@@ -240,6 +240,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "incident_central.web.security.headers",
+    "incident_central.web.health.whatever_the_host",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -256,6 +257,13 @@ TEMPLATES = [
         },
     }
 ]
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        # Tries to sign in, for 15 minutes: more than a processor can look at, or new ones would push out those before.
+        "OPTIONS": {"MAX_ENTRIES": 50_000},
+    }
+}
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["incident_central.accounts.signed_in.Backend"]
 SESSION_ENGINE = "incident_central.accounts.signed_in"
@@ -269,7 +277,7 @@ LOGIN_REDIRECT_URL = "home"
 
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *values["ALLOWED_HOSTS"]]
 if BASE_URL:
-    ALLOWED_HOSTS.append(urlsplit(BASE_URL).hostname or "")
+    ALLOWED_HOSTS.append(parse.host_of(BASE_URL))
 SECURE = BASE_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL else []
 CSRF_FAILURE_VIEW = "incident_central.web.errors.csrf_failed"

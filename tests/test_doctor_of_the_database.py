@@ -152,6 +152,7 @@ def test_postgresql_that_is_a_replica_or_is_not_there(make_hub: Callable[..., Hu
         "pagerduty.not-checked",
         "drill.not-checked",
     }
+    assert "connection failed: " in str(found["database.unreachable"]), "the pool says only that it waited"
 
 
 @on_postgresql

@@ -30,6 +30,10 @@ WRONG = [
     ("TIME_ZONE", "Lisbon", "must be a time zone's name, such as Europe/Lisbon"),
     ("BASE_URL", "incidents.example.com", "must be a whole address that begins with https://"),
     ("BASE_URL", "https://example.com/incidents", "must end after the host name"),
+    ("BASE_URL", "https://incidents.example.com?from=chat", "must end after the host name"),
+    ("ALLOWED_HOSTS", "https://hub.internal", "must be host names, without https://"),
+    ("ALLOWED_HOSTS", "hub.internal, hub2.internal:8000", "and without a port"),
+    ("ALLOWED_HOSTS", "fd00::5", "IPv6 as [fd00::5]"),
     ("DATABASE_URL", f"mysql://hub:{SECRET}@127.0.0.1/hub", "must be postgresql://user:password@host:5432/name"),
     ("DATABASE_URL", f"postgresql://hub:a/{SECRET}@127.0.0.1/hub", "with %2F for /"),
     ("DATABASE_URL", f"postgresql://hub:{SECRET}@127.0.0.1", "must be postgresql://user:password@host:5432/name"),
@@ -80,6 +84,21 @@ def test_the_folder_is_checked_where_a_secret_key_is_given_too(tmp_path: Path) -
     (tmp_path / "file").touch()
     said = refused(DATA_DIR=str(tmp_path / "file" / "data"), SECRET_KEY="k" * 40)
     assert "cannot be written" in said
+
+
+@pytest.mark.parametrize(
+    ("address", "base_url", "answers_to"),
+    [
+        ("HTTPS://Incidents.example.com/", "https://incidents.example.com", "incidents.example.com"),
+        ("https://störung.example.com", "https://xn--strung-xxa.example.com", "xn--strung-xxa.example.com"),
+        ("http://[fd00::5]:8000", "http://[fd00::5]:8000", "[fd00::5]"),
+    ],
+)
+def test_an_address_is_read_as_browsers_send_it(tmp_path: Path, address: str, base_url: str, answers_to: str) -> None:
+    settings = {"DATA_DIR": str(tmp_path), "BASE_URL": address, "ALLOWED_HOSTS": "hub.internal [fd00::6]"}
+    assert shown("BASE_URL", **settings) == base_url
+    assert shown("SECURE", **settings) == str(base_url.startswith("https"))
+    assert shown("ALLOWED_HOSTS", **settings).endswith(f"'hub.internal', '[fd00::6]', '{answers_to}']")
 
 
 # ── from a file ───────────────────────────────────────────────────────────────────────────────────
@@ -153,7 +172,7 @@ def shown(name: str, **settings: str) -> str:
     run = command("manage", "diffsettings", "--all", **settings)
     assert run.returncode == 0, run.stderr
     (line,) = [line for line in run.stdout.splitlines() if line.lstrip("# ").startswith(f"{name} = ")]
-    return line.partition(" = ")[2].strip("'")
+    return line.partition(" = ")[2].removesuffix("  ###").strip("'")  # ### marks what Django's own settings lack
 
 
 def command(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -86,6 +86,7 @@ def test_the_answers_are_written_for_a_shell_and_readable_by_their_owner_alone(s
         "FALLBACK_SERVICE": "Incident Desk",
         "SLACK_BOT_TOKEN": SLACK_TOKEN,
         "SLACK_ANNOUNCE_CHANNEL": "incidents",
+        "DATABASE_URL": "",  # or what the shell has of that name, for another program, would be taken
         "DATA_DIR": str(set_up.folder / "data"),
     }
     assert PAGERDUTY_KEY not in said
@@ -118,7 +119,7 @@ def test_what_is_in_the_file_already_stays_and_each_answer_has_its_place(set_up:
     assert set_up.text == (
         '# Whose: Dana\'s\n#TIME_ZONE=UTC\nTIME_ZONE=Europe/Lisbon\nOURS="two words"\nFALLBACK_CONTACT=\n'
         f"SLACK_BOT_TOKEN={SLACK_TOKEN}\nSLACK_API_URL={sandbox.addresses['slack']}\nBASE_URL=$(hostname)\nlast line\n"
-        f"DATA_DIR={set_up.folder}/data\n"
+        f"SLACK_ANNOUNCE_CHANNEL=\nDATABASE_URL=\nDATA_DIR={set_up.folder}/data\n"
     )
 
 

@@ -43,7 +43,9 @@ class SettingsFile:
         """
         lines = self._lines() or HEADER.splitlines()
         for name, value in self._changed.items():
-            if _values(lines).get(name, "") != value:
+            there = _values(lines)
+            # An empty line, too, or what the shell has of that name from elsewhere would count.
+            if there.get(name, "" if f"{name}_FILE" in there else None) != value:
                 _put(lines, name, value)
         new = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:

@@ -1,6 +1,7 @@
 """In by e-mail and password, and out."""
 
 import hashlib
+import ipaddress
 import time
 from contextlib import suppress
 from datetime import datetime
@@ -78,9 +79,17 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 def _key(request: HttpRequest, email: str) -> str:
-    """Tries are counted by e-mail and address, so that nobody can lock out somebody else from elsewhere."""
-    who = f"{email.lower()} {request.META.get('REMOTE_ADDR', '')}"
+    """Tries are counted by e-mail and network, so that nobody can lock out somebody else from elsewhere."""
+    who = f"{email.lower()} {_network(request.META.get('REMOTE_ADDR', ''))}"
     return f"sign-in:{hashlib.sha256(who.encode()).hexdigest()}"
+
+
+def _network(address: str) -> str:
+    """One customer of a provider has 2⁶⁴ addresses of IPv6."""
+    try:
+        return str(ipaddress.ip_network((address, 64 if ":" in address else 32), strict=False))
+    except ValueError:
+        return address
 
 
 def _count(key: str) -> datetime | None:
