@@ -29,8 +29,8 @@ def own_address(text: str) -> str:
         raise ValueError("must end after the host name: Incident Central needs one of its own, without a path")
     if not text:
         return text
-    host, port = host_of(text), f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{_as_sent(host)}{port}"
+    port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{_as_sent(host_of(text))}{port}"
 
 
 def host_of(address: str) -> str:

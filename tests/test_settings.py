@@ -90,6 +90,7 @@ def test_the_folder_is_checked_where_a_secret_key_is_given_too(tmp_path: Path) -
     ("address", "base_url", "answers_to"),
     [
         ("HTTPS://Incidents.example.com/", "https://incidents.example.com", "incidents.example.com"),
+        ("https://incidents.example.com:443", "https://incidents.example.com", "incidents.example.com"),
         ("https://störung.example.com", "https://xn--strung-xxa.example.com", "xn--strung-xxa.example.com"),
         ("http://[fd00::5]:8000", "http://[fd00::5]:8000", "[fd00::5]"),
     ],
