@@ -274,6 +274,34 @@ def _logged(hub: Hub, name: str) -> list[str]:
     return [row["text"].partition(", ")[0] for row in hub.rows(query, name)]
 
 
+@pytest.mark.parametrize("lost", [False, True], ids=["", "answer-lost"])
+@pytest.mark.parametrize("kind", ["escalate", "reassign"])
+def test_where_paging_has_stopped_the_same_people_are_paged_once_more(
+    hub: Hub, sandbox: Sandbox, kind: str, lost: bool
+) -> None:
+    name = reported(hub, service_name="Incident Desk")  # which has one level
+    for _ in range(12):
+        sandbox.advance(600)
+    hub.does("poll", "log")
+    eventually(lambda: hub.incident(name)["paging_ended"])
+    if lost:
+        sandbox.fault("pagerduty", "answer-lost", method="PUT /incidents/{id}", times=1)
+    before = len(_paged(sandbox, name))
+    policy = f"policy:{_policy_of(hub, 'Incident Desk')['id']}"
+    given = {"level": "1"} if kind == "escalate" else {"to": policy}
+    act(hub, name, kind, **given)
+    settled(hub, name)
+    assert len(sandbox.calls("PUT /incidents/{id}")) == 1
+    assert len(_paged(sandbox, name)) > before
+    assert "Nothing to do" not in hub.dana.get(f"/incidents/{name}").text
+    assert not hub.incident(name)["paging_ended"]
+
+
+def _paged(sandbox: Sandbox, name: str) -> list[dict[str, Any]]:
+    entries = pagerduty.log_of(sandbox, sandbox.page_of(name)["id"])
+    return [one for one in entries if one["type"].startswith("assign")]
+
+
 def test_nobody_is_paged_on_a_stale_view(hub: Hub, sandbox: Sandbox) -> None:
     """What was pressed while PagerDuty was down, of what somebody acknowledged, or moved, before it came back."""
     taken, moved = reported(hub), reported(hub)
@@ -967,6 +995,42 @@ def test_more_people_are_paged_once_though_it_is_sent_again(make_hub: Callable[.
     assert len(actions(hub, name)) == len(sandbox.calls("POST /incidents/{id}/responder_requests")) == 1
 
 
+def test_whom_nobody_can_page_is_not_left_out_in_silence(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    mei, policy = person_id(hub, "Priya Nair"), _policy_of(hub, "Payments")["id"]
+    for missing, said in ((f"policy:{policy}", "Nobody is on call for "), ("user:PGONE00", "Not all whom you chose")):
+        page = hub.dana.post(f"/incidents/{name}/actions/more-people", {"press": "", "to": [f"user:{mei}", missing]})
+        assert page.status == 422
+        assert said in page.text
+        assert re.search(rf'value="user:{mei}"[^>]* (checked|selected)', page.text), "what was chosen is kept"
+    assert sandbox.calls("POST /incidents/{id}/responder_requests") == []
+
+
+def test_a_service_that_lost_its_policy_meanwhile_is_refused_in_words(
+    make_hub: Callable[..., Hub], sandbox: Sandbox
+) -> None:
+    hub = make_hub()
+    hub.start()
+    name = reported(hub)
+    hub.stop()
+    hub.rows("UPDATE incidents_service SET policy_id = NULL WHERE name = 'Search'")
+    sandbox.fault("pagerduty", "500", method="GET /services")
+    hub.start()
+    page = act(hub, name, "wrong-service", service=hub.service_id("Search"))
+    assert page.status == 422
+    assert "Moving it to Search would page nobody: " in page.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [("snooze", "hours", "9" * 4301), ("escalate", "level", "9" * 4301), ("reassign", "to", "user:\0")],
+)
+def test_what_no_form_sends_is_refused_in_words(hub: Hub, kind: str, field: str, value: str) -> None:
+    page = act(hub, reported(hub), kind, **{field: value})
+    assert page.status == 422
+    assert "Choose" in page.text
+
+
 def test_a_plan_without_responder_requests_is_said_clearly(hub: Hub, sandbox: Sandbox) -> None:
     sandbox.control("/switches", {"pagerduty": {"responder_requests": "off: 402"}})
     name = reported(hub)
@@ -1039,6 +1103,18 @@ def test_a_report_that_cannot_be_a_me_too_is_kept_and_can_be_sent(hub: Hub, sand
     new = hub.dana.post("/report", again).incident
     hub.finished(new)
     assert hub.incident(new)["description"] == seen.strip()
+
+
+def test_who_took_command_before_pagerduty_had_it_is_told_there_afterwards(hub: Hub, sandbox: Sandbox) -> None:
+    sandbox.fault("pagerduty", "500", method="POST /incidents")
+    name = hub.dana.post("/report", report_form(hub)).incident
+    act(hub, name, "command", email="mei.tanaka@example.com")
+    (action,) = actions(hub, name)
+    eventually(lambda: steps(hub, action["id"])["note"]["attempts"])
+    sandbox.mend()
+    eventually(
+        lambda: any("Mei Tanaka put in command by Dana Okafor" in one for one in notes(sandbox, name)), within=60
+    )
 
 
 @pytest.mark.parametrize("kind", ["command", "me-too"])

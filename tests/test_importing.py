@@ -5,12 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from tests.pagerduty import act, ask, incident, log_of
 from tests.processes import ADMIN, PASSWORD, Browser, Hub, Json, Sandbox, eventually, report_form
 from tests.test_acting import signed_in_as_mei
 from tests.test_sync import moment, texts, timeline
+
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True, scope="session")
 
 
 @pytest.fixture
@@ -80,6 +83,27 @@ def test_one_press_opens_a_channel_under_a_name_pages_nobody_and_a_second_press_
     eventually(lambda: [one for one in sandbox.messages(name) if one["text"].startswith("Acknowledged by Priya")])
 
 
+@on_postgresql
+def test_the_list_and_the_log_may_tell_of_a_new_one_in_the_same_moment(importing: Hub, sandbox: Sandbox) -> None:
+    first = opened(importing, sandbox)
+    number = first["pagerduty_number"] + 1
+    with psycopg.connect(importing.database_url) as log:  # has written it down, and not committed
+        log.execute("CREATE TEMP TABLE new AS SELECT * FROM incidents WHERE id = %s", [first["id"]])
+        log.execute(
+            "UPDATE new SET id = %s, pagerduty_id = 'PNEW', pagerduty_number = %s, report_id = gen_random_uuid()",
+            [f"pagerduty-{number}", number],
+        )
+        log.execute("INSERT INTO incidents SELECT * FROM new")
+        page = sandbox.control("/pagerduty/incidents", {"service": "Search", "title": "Disk full again"})
+        log.execute("UPDATE incidents SET pagerduty_id = %s WHERE pagerduty_id = 'PNEW'", [page["id"]])
+        importing.poll_now()
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO %%'"
+        eventually(lambda: importing.rows(waiting))
+    eventually(lambda: importing.incident(f"pagerduty-{number}")["title"] == "Disk full again")
+    assert "failed here" not in importing.log
+    assert "Traceback" not in importing.log
+
+
 def opened_with_a_channel(hub: Hub, sandbox: Sandbox) -> Json:
     """Row of an incident from PagerDuty that somebody gave another one's channel, before it had a name of ours."""
     row, other = opened(hub, sandbox), hub.dana.post("/report", report_form(hub)).incident
@@ -88,6 +112,23 @@ def opened_with_a_channel(hub: Hub, sandbox: Sandbox) -> Json:
     hub.rows("UPDATE incidents SET slack_channel_id = NULL WHERE id = %s", other)
     hub.rows("UPDATE incidents SET slack_channel_id = %s WHERE id = %s", channel, row["id"])
     return row
+
+
+def test_a_reporter_whom_somebody_named_stays_and_who_opens_the_channel_is_in_it(
+    importing: Hub, sandbox: Sandbox
+) -> None:
+    old = opened(importing, sandbox)["id"]
+    form = importing.dana.get(f"/incidents/{old}/edit")
+    fields = {field: form.value(field) for field in ("commander", "channel", "channel_name")}
+    named = {"reporter_name": "Mei Tanaka", "reporter_email": "mei.tanaka@example.com", "links": ""}
+    assert (
+        importing.dana.post(f"/incidents/{old}/edit", fields | named | {"press": str(uuid4())}).path
+        == f"/incidents/{old}"
+    )
+    name = importing.dana.post(f"/incidents/{old}/channel", {}).incident
+    importing.finished(name)
+    assert importing.incident(name)["reporter_email"] == "mei.tanaka@example.com"
+    assert {"Mei Tanaka", "Dana Okafor"} <= sandbox.members_of(name)
 
 
 def test_what_another_channel_could_not_be_told_under_the_old_name_needs_nobody_under_the_new_one(

@@ -17,7 +17,7 @@ from django.db.models import Q
 from incident_central.database import now
 from incident_central.incidents import inviting, news, people, response, stale, sync
 from incident_central.incidents.actions import NAME
-from incident_central.incidents.meant import ASK_AFTER, Asked, Doing, seconds_left, why_not
+from incident_central.incidents.meant import ASK_AFTER, Asked, Doing, seconds_left, was_done, why_not
 from incident_central.incidents.models import (
     THROUGH,
     WRITTEN_HERE,
@@ -130,7 +130,7 @@ def look_whether_acted(action: Action) -> Record | None:
         return None
     doing, asked_at = DOING[Kind(action.kind)], now()
     page = pager().read_page(_page_id(action.incident))
-    if not doing.is_so(page, action.asked):
+    if not was_done(action, page, doing):
         return None
     if doing.by is not None and our_user_id() not in doing.by(page):
         return lambda: _came_to_nothing(action, page, asked_at, why_not(action, page, doing))
@@ -177,6 +177,8 @@ def _acted(action: Action, page: Page, asked_at: datetime) -> None:
         action.reached, action.told = [one.id for one in page.assigned], told
     action.save(update_fields=["outcome", "reached", "done_as", "told"])
     _take_over(action, page, asked_at)
+    if action.kind in (Kind.ESCALATE, Kind.REASSIGN, Kind.MOVE):
+        Incident.objects.filter(pk=action.incident_id).update(paging_ended=False)  # as the log will tell
 
 
 def _told_of(action: Action, page: Page) -> str:
@@ -294,9 +296,10 @@ def _settled(action: Action) -> None:
 
 
 def _page_id(incident: Incident) -> str:
-    if incident.pagerduty_id is None:
-        raise NotNeeded(PAGED_BY_HAND)
-    return incident.pagerduty_id
+    """Raises CallFailed while the page is on its way, and NotNeeded where somebody phoned instead."""
+    if incident.pagerduty_id is not None:
+        return incident.pagerduty_id
+    raise NotNeeded(PAGED_BY_HAND) if was_phoned(incident) else CallFailed(news.WAITS)
 
 
 def _fresh(action: Action) -> Incident:

@@ -47,8 +47,8 @@ def take_in(pages: Iterable[Page], *, whole_log_of: Collection[str] = ()) -> lis
     services = Service.objects.in_bulk({page.service.id for page in foreign.values()})
     new = [page for page in foreign.values() if page.id not in known and page.service.id in services]
     taken = _numbers_taken(new)
-    for page in new:
-        incident = Incident(
+    incidents = [
+        Incident(
             id=f"pagerduty-{page.number}" if page.number not in taken else f"pagerduty-{page.number}-{page.id}",
             created_at=page.created_at,
             pagerduty_id=page.id,
@@ -64,7 +64,10 @@ def take_in(pages: Iterable[Page], *, whole_log_of: Collection[str] = ()) -> lis
             priority_id=None,
             whole_log_read=page.id in whole_log_of,
         )
-        incident.save(force_insert=True)
+        for page in sorted(new, key=lambda page: page.id)
+    ]
+    # The list and the log are read side by side, and may tell of the same one in the same moment.
+    Incident.objects.bulk_create(incidents, ignore_conflicts=True)
     if to_read := [page.id for page in new if page.id not in whole_log_of]:
         stale.mark(Q(pagerduty_id__in=to_read))
     return new
@@ -105,13 +108,17 @@ def _make_full(first_name: str, new_name: str, *, name: str, email: str) -> Inci
     for relation in Incident._meta.related_objects:
         field = relation.field.name
         relation.related_model._default_manager.filter(**{field: old_name}).update(**{field: new_name})
-    incident.reporter_name, incident.reporter_email = name, email
+    if not incident.reporter_email:  # nobody has said who it was
+        incident.reporter_name, incident.reporter_email = name, email
     incident.incident_commander_email = incident.incident_commander_email or email  # somebody may have taken command
     incident.news_jobs = {}  # theirs were under the old name
     incident.save(
         update_fields=["reporter_name", "reporter_email", "incident_commander_email", "news_jobs", "updated_at"]
     )
-    Responder.objects.bulk_create(expected_responders(incident))
+    responders = expected_responders(incident)
+    if email.lower() not in {one.email.lower() for one in responders}:
+        responders.append(Responder(incident=incident, name=name or email, email=email, why="opened the channel"))
+    Responder.objects.bulk_create(responders)
     incident.made_full(old_name, who=name or email)
     runner.begin(RESPONSE, new_name, incident)
     return incident

@@ -69,11 +69,25 @@ def why_not(action: Action, page: Page, doing: Doing) -> str:
         return "The time for which it was to be snoozed is over."
     if doing.only_acknowledged and page.status != Status.ACKNOWLEDGED:
         return "Nobody has acknowledged it, and only what is acknowledged can be snoozed."
-    if not doing.is_so(page, asked):
+    if not doing.is_so(page, asked) or _rings_again(action, page):
         return _began_anew(action, page)
     if page.status == Status.ACKNOWLEDGED and action.kind == Kind.ACKNOWLEDGE:
         return f"{names(page.acknowledged_by) or 'Somebody'} acknowledged it before."
     return "It was resolved before." if action.kind == Kind.RESOLVE else SO_ALREADY
+
+
+def was_done(action: Action, page: Page, doing: Doing) -> bool:
+    """After a lost answer. What was so before it was pressed is done once the log says that we did it."""
+    if not _rings_again(action, page):
+        return doing.is_so(page, action.asked)
+    paged = _log(page, _wanted_at(action) - SLACK, "escalate", "assign", "delegate")
+    return any(entry.actor_id == our_user_id() for entry in paged)
+
+
+def _rings_again(action: Action, page: Page) -> bool:
+    """PagerDuty has stopped paging whoever has it: only when it is told once more does their phone ring."""
+    ended = page.status == Status.TRIGGERED and action.incident.paging_ended
+    return ended and action.kind in (Kind.ESCALATE, Kind.REASSIGN)
 
 
 def _acknowledged_since(action: Action, page: Page) -> bool:

@@ -213,7 +213,7 @@ def _resolve(incident: Incident, pressed: Press) -> Wanted:
 def _escalate(incident: Incident, pressed: Press) -> Wanted:
     levels = incident.on_call_now()
     number, _, shown = pressed.one("level").partition(" ")
-    level = int(number) if number.isdecimal() else 0
+    level = _whole(number)
     if level not in levels:
         raise CannotAct("Choose the level to page: somebody must be on call there.")
     who = f"{_named(levels[level])}, level {level}"
@@ -240,7 +240,7 @@ def people_to_page() -> QuerySet[Person]:
 
 
 def _reassign(incident: Incident, pressed: Press) -> Wanted:
-    kind, _, id_ = pressed.one("to").partition(":")
+    kind, _, id_ = clean(pressed.one("to")).partition(":")
     if kind == "policy":
         policy, on_calls = _policy(id_)
         if policy is None or not on_calls:
@@ -262,7 +262,8 @@ def _wrong_service(incident: Incident, pressed: Press) -> Wanted:
         raise CannotAct("Choose the service that is affected.")
     if service.pk == incident.service_id:
         raise CannotAct(f"It is on {service} already. Choose the service that is affected instead.")
-    if service.policy is None or (why := service.why_unusable()):
+    why = service.why_unusable()
+    if service.policy is None or why:
         raise CannotAct(f"Moving it to {service} would page nobody: {why}. Choose another service.")
     levels = service.on_call_now()
     who = f"{service} ({_named(levels[min(levels)])})"
@@ -288,12 +289,16 @@ def _add_note(incident: Incident, pressed: Press) -> Wanted:
 
 
 def _more_people(incident: Incident, pressed: Press) -> Wanted:
-    chosen = [one.partition(":") for one in pressed.given.get("to", [])]
+    chosen = [clean(one).partition(":") for one in dict.fromkeys(pressed.given.get("to", []))]
     users = people_to_page().filter(pk__in=[id_ for kind, _, id_ in chosen if kind == "user"]).order_by("name", "pk")
     policies = [_policy(id_) for kind, _, id_ in chosen if kind == "policy"]
     if not users and not any(on_calls for _, on_calls in policies):
         raise CannotAct("Choose whom to page: at least one person, or a team with somebody on call.")
-    found = [(policy, on_calls) for policy, on_calls in policies if policy is not None and on_calls]
+    if nobody := [str(policy) for policy, on_calls in policies if policy is not None and not on_calls]:
+        raise CannotAct(f"Nobody is on call for {listing(nobody)} now. Choose others.")
+    found = [(policy, on_calls) for policy, on_calls in policies if policy is not None]
+    if len(users) + len(found) < len(chosen):
+        raise CannotAct("Not all whom you chose are in PagerDuty any more. Choose again.")
     who = listing([*(one.name for one in users), *(f"{policy} ({_named(on_calls)})" for policy, on_calls in found)])
     at = timezone.now().astimezone(UTC)
     asked = {
@@ -307,7 +312,7 @@ def _more_people(incident: Incident, pressed: Press) -> Wanted:
 
 
 def _snooze(incident: Incident, pressed: Press) -> Wanted:
-    hours = int(pressed.one("hours")) if pressed.one("hours").isdecimal() else 0
+    hours = _whole(pressed.one("hours"))
     if hours not in HOURS:
         raise CannotAct("Choose for how long.")
     how_long = "1 hour" if hours == 1 else f"{hours} hours"
@@ -338,8 +343,7 @@ def _me_too(incident: Incident, pressed: Press) -> Wanted:
 def _member(incident: Incident, pressed: Press) -> Wanted:
     """Who somebody missing from the channel is in Slack. Whether the presser may speak for them, the door has asked;
     whether it may be this member is asked when it is written down."""
-    number = pressed.one("responder")
-    responder = incident.responders.filter(pk=int(number)).first() if number.isdecimal() else None
+    responder = incident.responders.filter(pk=_whole(pressed.one("responder"))).first()
     member = Member.objects.filter(pk=clean(pressed.one("member"))).first()
     if responder is None or member is None:
         raise CannotAct("Choose who it is in Slack.")
@@ -365,6 +369,11 @@ WANTED: dict[Action.Kind, Callable[[Incident, Press], Wanted]] = {
     Kind.ME_TOO: _me_too,
     Kind.MEMBER: _member,
 }
+
+
+def _whole(number: str) -> int:
+    """0 for what is none that any form sends."""
+    return int(number) if number.isdecimal() and len(number) < 18 else 0
 
 
 def _text(pressed: Press, name: str) -> str:
