@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 KEY_LENGTH = 32
-HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]")
+HOST = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|\[[0-9a-fA-F:.]+\]", re.ASCII)
 
 
 def email(text: str) -> str:
@@ -29,8 +29,10 @@ def own_address(text: str) -> str:
         raise ValueError("must end after the host name: Incident Central needs one of its own, without a path")
     if not text:
         return text
+    if not parts.netloc.isascii():
+        raise ValueError("must have its host name as browsers send it, which begins with xn--")
     port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
-    return f"{parts.scheme}://{_as_sent(host_of(text))}{port}"
+    return f"{parts.scheme}://{host_of(text)}{port}"
 
 
 def host_of(address: str) -> str:
@@ -46,14 +48,7 @@ def hosts(text: str) -> list[str]:
         raise ValueError(
             "must be host names, without https:// and without a port, such as hub.internal; IPv6 as [fd00::5]"
         )
-    return [_as_sent(host) for host in found]
-
-
-def _as_sent(host: str) -> str:
-    try:
-        return host if host.isascii() else host.encode("idna").decode()
-    except UnicodeError:
-        raise ValueError("must have a host name that a browser can open") from None
+    return found
 
 
 def tool_address(text: str) -> str:

@@ -1117,6 +1117,17 @@ def test_who_took_command_before_pagerduty_had_it_is_told_there_afterwards(hub: 
     )
 
 
+def test_where_there_is_no_page_and_will_be_none_nothing_waits_for_it(hub: Hub, sandbox: Sandbox) -> None:
+    name = reported(hub)
+    pagerduty.act(sandbox, sandbox.page_of(name)["id"], "resolve")
+    hub.poll_now()
+    eventually(lambda: hub.incident(name)["status"] == "resolved")
+    hub.rows("UPDATE incidents SET pagerduty_id = NULL WHERE id = %s", name)  # as one of an earlier Incident Central
+    act(hub, name, "command", email="mei.tanaka@example.com")
+    (action,) = settled(hub, name)
+    assert steps(hub, action["id"])["note"]["state"] == "off"
+
+
 @pytest.mark.parametrize("kind", ["command", "me-too"])
 def test_an_incident_is_found_by_the_name_of_who_took_command_or_sees_it_too(hub: Hub, kind: str) -> None:
     name = reported(hub, title="Numbats")

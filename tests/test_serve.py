@@ -384,6 +384,7 @@ def test_forwarded_headers_are_believed_from_trusted_proxies_alone(
     if believed:  # one customer's network counts as one
         statuses = [wrong_password(hub, f"2001:db8:1:2::{number:x}, 10.1.2.3") for number in range(11)]
         assert (statuses[:10], statuses[10]) == ([422] * 10, 429)
+        assert wrong_password(hub, "::ffff:203.0.113.99, 10.1.2.3") == 422, "which is IPv4, and another one"
 
 
 def test_tries_of_many_others_do_not_push_out_those_before(tmp_path: Path, sandbox: Sandbox) -> None:

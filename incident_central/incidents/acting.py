@@ -17,7 +17,7 @@ from django.db.models import Q
 from incident_central.database import now
 from incident_central.incidents import inviting, news, people, response, stale, sync
 from incident_central.incidents.actions import NAME
-from incident_central.incidents.meant import ASK_AFTER, Asked, Doing, seconds_left, was_done, why_not
+from incident_central.incidents.meant import ASK_AFTER, Asked, Doing, seconds_left, wanted_at, was_done, why_not
 from incident_central.incidents.models import (
     THROUGH,
     WRITTEN_HERE,
@@ -31,7 +31,7 @@ from incident_central.incidents.models import (
 from incident_central.incidents.steps import ON_ITS_WAY, PAGED_BY_HAND, nothing, without_slack
 from incident_central.incidents.tools import chat, pager
 from incident_central.integrations.base import Message, Page
-from incident_central.jobs.models import State, job_steps
+from incident_central.jobs.models import SETTLED, State, job_steps
 from incident_central.jobs.workflow import NotNeeded, Record, Step, Workflow
 from incident_central.outside import CallFailed
 
@@ -178,7 +178,7 @@ def _acted(action: Action, page: Page, asked_at: datetime) -> None:
     action.save(update_fields=["outcome", "reached", "done_as", "told"])
     _take_over(action, page, asked_at)
     if action.kind in (Kind.ESCALATE, Kind.REASSIGN, Kind.MOVE):
-        Incident.objects.filter(pk=action.incident_id).update(paging_ended=False)  # as the log will tell
+        _fresh(action).paged_anew(since=wanted_at(action))
 
 
 def _told_of(action: Action, page: Page) -> str:
@@ -296,10 +296,18 @@ def _settled(action: Action) -> None:
 
 
 def _page_id(incident: Incident) -> str:
-    """Raises CallFailed while the page is on its way, and NotNeeded where somebody phoned instead."""
+    """Raises CallFailed while the page is on its way, and NotNeeded where there is none and will be none."""
     if incident.pagerduty_id is not None:
         return incident.pagerduty_id
-    raise NotNeeded(PAGED_BY_HAND) if was_phoned(incident) else CallFailed(news.WAITS)
+    page = job_steps(response.RESPONSE.name, incident.name).filter(name="page")
+    # In this order: it may have been paged since the incident was read.
+    if page.exclude(state__in=SETTLED).exists() or _fresh_id(incident) is not None:
+        raise CallFailed(news.WAITS)
+    raise NotNeeded(PAGED_BY_HAND)
+
+
+def _fresh_id(incident: Incident) -> str | None:
+    return Incident.objects.values_list("pagerduty_id", flat=True).get(pk=incident.pk)
 
 
 def _fresh(action: Action) -> Incident:

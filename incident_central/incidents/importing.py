@@ -108,7 +108,7 @@ def _make_full(first_name: str, new_name: str, *, name: str, email: str) -> Inci
     for relation in Incident._meta.related_objects:
         field = relation.field.name
         relation.related_model._default_manager.filter(**{field: old_name}).update(**{field: new_name})
-    if not incident.reporter_email:  # nobody has said who it was
+    if (incident.reporter_name, incident.reporter_email) == ("PagerDuty", ""):  # nobody has said who it was
         incident.reporter_name, incident.reporter_email = name, email
     incident.incident_commander_email = incident.incident_commander_email or email  # somebody may have taken command
     incident.news_jobs = {}  # theirs were under the old name

@@ -19,8 +19,9 @@ def expected_responders(incident: Incident) -> list[Responder]:
         for one in on_calls:
             email = one.person.email
             expected.setdefault(email, Responder(name=one.person.name, email=email, why=f"on call, level {level}"))
-    reporter = incident.reporter_email
-    expected.setdefault(reporter, Responder(name=incident.reporter_name or reporter, email=reporter, why="reporter"))
+    if reporter := incident.reporter_email:
+        name = incident.reporter_name or reporter
+        expected.setdefault(reporter, Responder(name=name, email=reporter, why="reporter"))
     for responder in expected.values():
         responder.incident = incident
     return list(expected.values())

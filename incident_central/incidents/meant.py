@@ -78,9 +78,9 @@ def why_not(action: Action, page: Page, doing: Doing) -> str:
 
 def was_done(action: Action, page: Page, doing: Doing) -> bool:
     """After a lost answer. What was so before it was pressed is done once the log says that we did it."""
-    if not _rings_again(action, page):
+    if not (action.asked.get("ended") or _rings_again(action, page)):
         return doing.is_so(page, action.asked)
-    paged = _log(page, _wanted_at(action) - SLACK, "escalate", "assign", "delegate")
+    paged = _log(page, wanted_at(action) - SLACK, "escalate", "assign", "delegate")
     return any(entry.actor_id == our_user_id() for entry in paged)
 
 
@@ -128,7 +128,7 @@ def _reassigned_otherwise(action: Action, page: Page) -> str:
         return otherwise
     if action.asked.get("before") == [one.name for one in page.assigned]:
         return ""
-    since = _wanted_at(action)
+    since = wanted_at(action)
     entries = _log(page, since - LONGEST_UNSEEN, "assign", "delegate")
     others = [one for one in entries if one.actor and one.actor_id != our_user_id()]
     # What they did before it was pressed was not seen here, where it made those the assignees who are.
@@ -165,7 +165,7 @@ CHOSEN_OTHERWISE = {
 
 def _began_anew(action: Action, page: Page) -> str:
     """Something else may be wrong by now than what was meant when it was pressed, before PagerDuty was away."""
-    if action.kind == Kind.PRIORITY or page.status_changed_at < _wanted_at(action) + SLACK:
+    if action.kind == Kind.PRIORITY or page.status_changed_at < wanted_at(action) + SLACK:
         return ""
     if action.kind == Kind.ACKNOWLEDGE:
         before = "It was acknowledged or resolved after this was pressed, and is triggered again"
@@ -177,7 +177,7 @@ def _began_anew(action: Action, page: Page) -> str:
 
 def _happened_since(action: Action, page: Page, kind: str) -> bool:
     """Whether PagerDuty's log has an entry of that kind after it was pressed."""
-    return bool(_log(page, _wanted_at(action), kind))
+    return bool(_log(page, wanted_at(action), kind))
 
 
 def _log(page: Page, since: datetime, *kinds: str) -> list[LogEntry]:
@@ -191,7 +191,7 @@ def seconds_left(action: Action) -> int:
     return int((end - now()).total_seconds())
 
 
-def _wanted_at(action: Action) -> datetime:
+def wanted_at(action: Action) -> datetime:
     """When it was pressed, by PagerDuty's clock."""
     return pager().now() - (now() - _pressed_at(action))
 

@@ -430,6 +430,11 @@ class Incident(models.Model):
         self.paging_ended = self._has_paging_ended()
         self._save("paging_ended")
 
+    def paged_anew(self, *, since: datetime) -> None:
+        """Somebody was, at or after `since`, by PagerDuty's clock: what the log told before does not hold any more."""
+        self.paging_ended = self._has_paging_ended(since=since - SLACK)
+        self._save("paging_ended")
+
     def _has_paging_ended(self, *, since: datetime | None = None) -> bool:
         """As the log says: there is nobody left to escalate to, and nobody was paged after that."""
         last = self.timeline.filter(facts__contains=f"\n{in_words.PAGING}").first()

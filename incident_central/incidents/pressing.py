@@ -195,7 +195,9 @@ def _same(incident: Incident, pressed: Press, wanted: Wanted, press_id: UUID) ->
 def _content(asked: dict[str, Any]) -> dict[str, Any]:
     """Without what depends on the moment."""
     return {
-        name: value for name, value in asked.items() if name not in ("message", "people", "before", "status", "from")
+        name: value
+        for name, value in asked.items()
+        if name not in ("message", "people", "before", "status", "from", "ended")
     }
 
 
@@ -221,7 +223,7 @@ def _escalate(incident: Incident, pressed: Press) -> Wanted:
         raise CannotAct(f"Meanwhile that would page {who}. Choose again.")
     people = [one.person_id for one in levels[level]]
     asked = {"level": level, "people": people, "policy": _followed(incident), "status": incident.status}
-    asked["from"] = incident.escalation_level
+    asked |= {"from": incident.escalation_level, "ended": incident.paging_ended}
     return Wanted(f"Escalate to {who}", f"Escalated to {who}", asked)
 
 
@@ -253,6 +255,7 @@ def _reassign(incident: Incident, pressed: Press) -> Wanted:
             raise CannotAct("Choose a person, or a team’s escalation policy.")
         who, asked = person.name, {"user": id_, "people": [id_]}
     asked |= {"before": list(incident.assigned), "status": incident.status, "from": incident.service_id}
+    asked["ended"] = incident.paging_ended
     return Wanted(f"Reassign to {who}", f"Reassigned to {who}", asked)
 
 

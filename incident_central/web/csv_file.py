@@ -21,7 +21,7 @@ AT_ONCE = 500  # rows
 #: A spreadsheet takes what begins so for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 #: Where one parts cells by semicolons or tabs, as it does in many countries, a formula may begin within one of ours.
-FORMULA_WITHIN = re.compile(r"(?<=[;\t\n\r])(\s*)(?=[=+\-@])")
+FORMULA_WITHIN = re.compile(r'(?<=[;\t\n\r])([\s"]*)(?=[=+\-@])')
 COLUMNS: dict[str, Callable[[Listed], str]] = {
     "name": lambda one: one.name,
     "status": lambda one: one.status,
@@ -87,7 +87,7 @@ def _guarded(cell: str) -> str:
 
 
 def unguarded(cell: str) -> str:
-    """As it was before guarded()."""
+    """As it was before guarded(), where nothing stood within it: ids and e-mails are read back, and no others."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 

@@ -87,9 +87,12 @@ def _key(request: HttpRequest, email: str) -> str:
 def _network(address: str) -> str:
     """One customer of a provider has 2⁶⁴ addresses of IPv6."""
     try:
-        return str(ipaddress.ip_network((address, 64 if ":" in address else 32), strict=False))
+        found = ipaddress.ip_address(address)
     except ValueError:
         return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network((found, 64), strict=False))
 
 
 def _count(key: str) -> datetime | None:
