@@ -123,7 +123,7 @@ def pytest_handlecrashitem(report: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if worker := getattr(config, "workerinput", None):
-        _last_words(worker).unlink()
+        _last_words(worker).unlink(missing_ok=True)
 
 
 def _last_words(worker: dict[str, Any]) -> Path:

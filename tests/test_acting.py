@@ -1119,9 +1119,12 @@ def test_who_took_command_before_pagerduty_had_it_is_told_there_afterwards(hub: 
 
 def test_where_there_is_no_page_and_will_be_none_nothing_waits_for_it(hub: Hub, sandbox: Sandbox) -> None:
     name = reported(hub)
-    pagerduty.act(sandbox, sandbox.page_of(name)["id"], "resolve")
+    page = sandbox.page_of(name)["id"]
+    pagerduty.act(sandbox, page, "resolve")
     hub.poll_now()
     eventually(lambda: hub.incident(name)["status"] == "resolved")
+    sandbox.plant("pagerduty", "incidents", page, delete=True)  # or it would be found by its key
+    hub.does("poll", "changed")
     hub.rows("UPDATE incidents SET pagerduty_id = NULL WHERE id = %s", name)  # as one of an earlier Incident Central
     act(hub, name, "command", email="mei.tanaka@example.com")
     (action,) = settled(hub, name)

@@ -121,10 +121,8 @@ def test_a_reporter_whom_somebody_named_stays_and_who_opens_the_channel_is_in_it
     form = importing.dana.get(f"/incidents/{old}/edit")
     fields = {field: form.value(field) for field in ("commander", "channel", "channel_name")}
     named = {"reporter_name": "Mei Tanaka", "reporter_email": "mei.tanaka@example.com", "links": ""}
-    assert (
-        importing.dana.post(f"/incidents/{old}/edit", fields | named | {"press": str(uuid4())}).path
-        == f"/incidents/{old}"
-    )
+    edited = importing.dana.post(f"/incidents/{old}/edit", fields | named | {"press": str(uuid4())})
+    assert edited.path == f"/incidents/{old}"
     name = importing.dana.post(f"/incidents/{old}/channel", {}).incident
     importing.finished(name)
     assert importing.incident(name)["reporter_email"] == "mei.tanaka@example.com"

@@ -57,7 +57,6 @@ urlpatterns = [
     path("sign-in", signin.sign_in, name="sign-in"),
     path("sign-out", signin.sign_out, name="sign-out"),
     path("theme", theme.choose, name="theme"),
-    path("healthz", health.alive, name="healthz"),
-    path("readyz", health.ready, name="readyz"),
+    *(path(address.lstrip("/"), view) for address, view in health.ADDRESSES.items()),
     path("favicon.ico", icon.favicon, name="favicon"),
 ]
