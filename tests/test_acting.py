@@ -1207,8 +1207,8 @@ def test_only_the_name_of_a_channel_is_changed_whatever_its_address(hub: Hub, sa
     row = hub.incident(name)
     channel = [row[f"slack_channel_{column}"] for column in ("id", "name", "url")]
     assert channel == ["C0EDITED", "war-room", address]
-    told = f"from #{name} {address} to #war-room {address}"
-    assert len([one for one in entries(hub, name) if one.endswith(told)]) == 1  # PagerDuty's log may tell something later
+    told = f"from #{name} {address} to #war-room {address}"  # after which PagerDuty's log may tell more
+    assert len([one for one in entries(hub, name) if one.endswith(told)]) == 1
 
 
 def test_a_channel_that_somebody_else_changed_meanwhile_stays_whoever_saves_another_name(
